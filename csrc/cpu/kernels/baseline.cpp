@@ -1,0 +1,2 @@
+#define FASTNTK_ISA baseline
+#include "isa.hpp"

@@ -1,0 +1,31 @@
+// The two kinds of failure the library reports.
+#pragma once
+
+#include <stdexcept>
+#include <string>
+
+namespace fastntk {
+
+/// A bad argument: the message names the argument, what it was and what is allowed.
+struct Error : std::invalid_argument {
+  using std::invalid_argument::invalid_argument;
+};
+
+/// A backend that is not there: the message says what is missing and how to get it.
+struct BackendError : std::runtime_error {
+  using std::runtime_error::runtime_error;
+};
+
+/// Throws Error with `message` unless `condition` holds.
+inline void require(bool condition, const std::string& message) {
+  if (!condition) throw Error(message);
+}
+
+/// Throws Error with the message that `describe()` returns unless `condition` holds; the text is built only on failure.
+template <class Describe>
+  requires requires(Describe d) { std::string(d()); }
+inline void require(bool condition, Describe&& describe) {
+  if (!condition) throw Error(describe());
+}
+
+}  // namespace fastntk

@@ -1,0 +1,27 @@
+#include <fastntk/error.hpp>
+#include <fastntk/fwht.hpp>
+
+#include <bit>
+#include <string>
+
+#include "primitives.hpp"
+#include "tiling.hpp"
+
+namespace fastntk {
+
+template <Real T, Backend B>
+void fwht(const B& backend, View<const T, B> x, View<T, B> out, T scale) {
+  require(std::has_single_bit(x.cols), [&] { return "fwht: x has " + std::to_string(x.cols) + " columns; a power of two is needed"; });
+  require_shape(out, x.rows, x.cols, "fwht: out");
+  for_tiles<B>(backend, x.rows, rows_per_tile<T>(x.cols), [&](Tile<B>& tile, RowRange r) {
+    hadamard<T, B>(tile, x.row_block(r.begin, r.count), nullptr, scale, out.row_block(r.begin, r.count));
+  });
+}
+
+#define FASTNTK_INSTANTIATE(T) \
+  template void fwht(const FASTNTK_BACKEND&, View<const T, FASTNTK_BACKEND>, View<T, FASTNTK_BACKEND>, T);
+FASTNTK_INSTANTIATE(float)
+FASTNTK_INSTANTIATE(double)
+#undef FASTNTK_INSTANTIATE
+
+}  // namespace fastntk

@@ -1,0 +1,87 @@
+// The backend contract, part 1: how an algorithm runs over tiles of rows, and where it keeps what it needs meanwhile.
+//
+// An algorithm is written once, as a function of a tile. On the CPU a tile is a few rows that stay in cache and one thread
+// owns it; on a device it is a batch of rows that fills the chip. Part 2, the primitives, is primitives.hpp.
+#pragma once
+
+#include <fastntk/view.hpp>
+
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <vector>
+
+#include "function_ref.hpp"
+
+namespace fastntk {
+
+struct RowRange {
+  std::size_t begin;
+  std::size_t count;
+};
+
+/// What the code that processes one tile may use: scratch memory that is released when its Scope ends.
+template <Backend B>
+class Tile {
+ public:
+  /// Scratch taken while a Scope lives is released when it ends; operators nest.
+  class Scope {
+   public:
+    explicit Scope(Tile& tile) : tile_(tile), mark_(tile.mark()) {}
+    ~Scope() { tile_.release(mark_); }
+    Scope(const Scope&) = delete;
+    Scope& operator=(const Scope&) = delete;
+
+   private:
+    Tile& tile_;
+    std::size_t mark_;
+  };
+
+  Tile();
+  ~Tile();
+  Tile(const Tile&) = delete;
+  Tile& operator=(const Tile&) = delete;
+
+  /// An uninitialised matrix, every row aligned to 64 bytes.
+  template <Real T>
+  View<T, B> scratch(std::size_t rows, std::size_t cols) {
+    const std::size_t stride = (cols + 64 / sizeof(T) - 1) / (64 / sizeof(T)) * (64 / sizeof(T));
+    return {static_cast<T*>(allocate(rows * stride * sizeof(T))), rows, cols, stride};
+  }
+
+  /// `bytes` of memory aligned to 64, in the memory of B.
+  void* allocate(std::size_t bytes);
+
+ private:
+  std::size_t mark() const;
+  void release(std::size_t mark);
+
+  struct Arena;
+  std::unique_ptr<Arena> arena_;
+};
+
+template <Backend B>
+using TileBody = FunctionRef<void(Tile<B>&, RowRange)>;
+
+/// Calls `body` for the tiles [0, tile_rows), [tile_rows, 2 tile_rows), ... of `rows` rows, in parallel where the backend
+/// can; the last one may be short. The first exception a body throws is thrown again here, after all threads have stopped.
+template <Backend B>
+void for_tiles(const B& backend, std::size_t rows, std::size_t tile_rows, TileBody<B> body);
+
+/// An immutable array in the memory of B, filled from the host.
+template <class T, Backend B>
+class Buffer;
+
+template <class T>
+class Buffer<T, Cpu> {
+ public:
+  Buffer() = default;
+  explicit Buffer(std::vector<T> values) : values_(std::move(values)) {}
+  const T* data() const { return values_.data(); }
+  std::size_t size() const { return values_.size(); }
+
+ private:
+  std::vector<T> values_;
+};
+
+}  // namespace fastntk
