@@ -1,0 +1,15 @@
+// Everything: include this, or only the steps you need.
+#pragma once
+
+#include <fastntk/config.hpp>
+#include <fastntk/count_sketch.hpp>
+#include <fastntk/error.hpp>
+#include <fastntk/exact.hpp>
+#include <fastntk/fwht.hpp>
+#include <fastntk/ntk_features.hpp>
+#include <fastntk/poly_sketch.hpp>
+#include <fastntk/ridge.hpp>
+#include <fastntk/rng.hpp>
+#include <fastntk/srht.hpp>
+#include <fastntk/tensor_srht.hpp>
+#include <fastntk/view.hpp>

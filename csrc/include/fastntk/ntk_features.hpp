@@ -1,0 +1,57 @@
+// Random features of the neural tangent kernel of fully connected ReLU networks.
+#pragma once
+
+#include <fastntk/view.hpp>
+
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+
+namespace fastntk {
+
+/// How random directions are drawn. `automatic` takes structured ones where they measured as good as Gaussian ones.
+enum class Directions { automatic, gaussian, structured, sphere };
+
+/// Which part of the kernel's power series is kept exactly instead of being sampled.
+///   exact     constant and linear term (1 + in_features columns)
+///   constant  the constant term (1 column)
+///   sampled   none: the layered construction of Z21 Algorithm 2
+enum class LowOrders { automatic, exact, constant, sampled };
+
+/// Whether rows are scaled to the known norm sqrt(Theta(x, x)).
+enum class Diagonal { automatic, exact, sampled };
+
+struct NtkRandomFeaturesParams {
+  std::size_t in_features = 0;
+  std::size_t out_features = 0;
+  std::size_t depth = 1;
+  Directions directions = Directions::automatic;
+  LowOrders low_orders = LowOrders::automatic;
+  Diagonal diagonal = Diagonal::automatic;
+  /// Value of a constant column appended to the input: a first-layer bias. 0 means none, and then Z(cx) = c Z(x), c > 0.
+  double bias = 0;
+  std::uint64_t seed = 0;
+};
+
+/// x -> Z(x) with E<Z(x), Z(y)> = Theta(x, y), the depth-L ReLU NTK (Z21 Definition 1).
+template <Real T, Backend B = Cpu>
+class NtkRandomFeatures {
+ public:
+  /// Throws Error if a size or the depth is 0, bias is not finite, or out_features is too small for `low_orders`.
+  explicit NtkRandomFeatures(const NtkRandomFeaturesParams& params, B backend = {});
+
+  /// x (n, in_features) -> out (n, out_features). A zero row gives a zero row (without bias). Throws Error if a shape does
+  /// not fit.
+  void operator()(View<const T, B> x, View<T, B> out) const;
+
+  /// The parameters, every `automatic` replaced by what was chosen.
+  const NtkRandomFeaturesParams& params() const;
+
+  struct State;  // for the operators built on this one
+  const State& state() const { return *state_; }
+
+ private:
+  std::shared_ptr<const State> state_;
+};
+
+}  // namespace fastntk
