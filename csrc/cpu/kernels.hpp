@@ -29,6 +29,16 @@ struct Kernels {
   void (*gather_product)(std::size_t rows, const T* a, std::size_t a_stride, const std::uint32_t* index_a, const T* b,
                          std::size_t b_stride, const std::uint32_t* index_b, T scale, T* out, std::size_t out_stride,
                          std::size_t m);
+
+  /// CountSketch of dense rows: see BucketTable in src/primitives.hpp. `sums` is scratch of m elements.
+  void (*count_sketch_dense)(std::size_t rows, const T* in, std::size_t in_stride, std::size_t rounds,
+                             const std::size_t* round_sizes, const std::uint32_t* columns, const T* weights,
+                             const std::uint32_t* rank, T* sums, T* out, std::size_t out_stride, std::size_t m);
+
+  /// CountSketch of sparse rows, column j having the entries (bucket, weight)[j * s .. j * s + s).
+  void (*count_sketch_sparse)(std::size_t rows, const T* values, const std::int32_t* columns, const std::int64_t* row_starts,
+                              const std::uint32_t* bucket, const T* weight, std::size_t s, T* out, std::size_t out_stride,
+                              std::size_t m);
 };
 
 /// The chosen table.

@@ -3,8 +3,11 @@
 // All work on the rows of one tile, and queue their work in the tile's order (on its thread, or on its stream).
 #pragma once
 
+#include <fastntk/count_sketch.hpp>
+
 #include <cstddef>
 #include <cstdint>
+#include <vector>
 
 #include "tile.hpp"
 
@@ -27,5 +30,28 @@ void gather(Tile<B>& tile, View<const T, B> in, const std::uint32_t* index, T sc
 template <Real T, Backend B>
 void gather_product(Tile<B>& tile, View<const T, B> a, const std::uint32_t* index_a, View<const T, B> b,
                     const std::uint32_t* index_b, T scale, View<T, B> out);
+
+/// out = in; an input of stride 0 is one row for all.
+template <Real T, Backend B>
+void copy(Tile<B>& tile, View<const T, B> in, View<T, B> out);
+
+/// The entries of a CountSketch in rounds: round t adds weights[e] * x[columns[e]] for the next round_sizes[t] entries e to the
+/// sums 0, 1, ...; out[j] is then sum number rank[j].
+template <Real T, Backend B>
+struct BucketTable {
+  std::vector<std::size_t> round_sizes;
+  Buffer<std::uint32_t, B> columns;
+  Buffer<T, B> weights;
+  Buffer<std::uint32_t, B> rank;
+};
+
+/// out = CountSketch of dense rows.
+template <Real T, Backend B>
+void count_sketch(Tile<B>& tile, View<const T, B> in, const BucketTable<T, B>& table, View<T, B> out);
+
+/// out = CountSketch of sparse rows; column j has the entries (bucket, weight)[j * s .. j * s + s).
+template <Real T, Backend B>
+void count_sketch(Tile<B>& tile, CsrView<T, B> in, const std::uint32_t* bucket, const T* weight, std::size_t s,
+                  View<T, B> out);
 
 }  // namespace fastntk

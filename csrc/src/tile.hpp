@@ -68,7 +68,7 @@ using TileBody = FunctionRef<void(Tile<B>&, RowRange)>;
 template <Backend B>
 void for_tiles(const B& backend, std::size_t rows, std::size_t tile_rows, TileBody<B> body);
 
-/// An immutable array in the memory of B, filled from the host.
+/// An array in the memory of B, filled from the host or, through its pointer, by primitives.
 template <class T, Backend B>
 class Buffer;
 
@@ -77,7 +77,9 @@ class Buffer<T, Cpu> {
  public:
   Buffer() = default;
   explicit Buffer(std::vector<T> values) : values_(std::move(values)) {}
+  explicit Buffer(std::size_t size) : values_(size) {}
   const T* data() const { return values_.data(); }
+  T* data() { return values_.data(); }
   std::size_t size() const { return values_.size(); }
 
  private:

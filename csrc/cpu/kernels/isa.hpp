@@ -6,6 +6,7 @@
 namespace fastntk::cpu {
 namespace {
 
+#include "count_sketch.hpp"
 #include "gather.hpp"
 #include "hadamard.hpp"
 #include "simd.hpp"
@@ -16,6 +17,8 @@ constexpr Kernels<T> table = {
     .structured = structured<T>,
     .gather = gather<T>,
     .gather_product = gather_product<T>,
+    .count_sketch_dense = count_sketch_dense<T>,
+    .count_sketch_sparse = count_sketch_sparse<T>,
 };
 
 }  // namespace

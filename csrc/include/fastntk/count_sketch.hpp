@@ -25,6 +25,10 @@ struct CsrView {
   const std::int64_t* row_starts = nullptr;
   std::size_t rows = 0;
   std::size_t cols = 0;
+
+  constexpr CsrView row_block(std::size_t first, std::size_t count) const {
+    return {values, columns, row_starts + first, count, cols};
+  }
 };
 
 /// x -> S x, S with nnz_per_column entries +-1/sqrt(nnz_per_column) in each column (Charikar, Chen and Farach-Colton 2002;
@@ -35,7 +39,8 @@ class CountSketch {
   /// Throws Error if a size is 0 or nnz_per_column exceeds out_features.
   explicit CountSketch(const CountSketchParams& params, B backend = {});
 
-  /// x (n, in_features) -> out (n, out_features). Throws Error if a shape does not fit, or a column index is out of range.
+  /// x (n, in_features) -> out (n, out_features). Throws Error if a shape does not fit; the column indices and row starts of
+  /// a sparse x are the caller's to check.
   void operator()(View<const T, B> x, View<T, B> out) const;
   void operator()(CsrView<T, B> x, View<T, B> out) const;
 
