@@ -7,7 +7,12 @@
 #include <cstddef>
 #include <cstdint>
 
+#include "../src/relu_kernels.hpp"
+
 namespace fastntk::cpu {
+
+/// Bytes of a panel's row in project(): the same on every instruction set, since the panels are packed before one is chosen.
+constexpr std::size_t projection_panel_bytes = 192;
 
 template <class T>
 struct Kernels {
@@ -17,9 +22,10 @@ struct Kernels {
                    T* out, std::size_t out_stride, int log2_n);
 
   /// Three times sign and transform, out[r][j] = radius[j] * (H S3 H S2 H S1 pad(in[r]))[j] for j < cols <= n.
-  /// `signs` holds the bits of S1, S2 and S3, `sign_words` words each.
+  /// `signs` holds the bits of S1, S2 and S3, `sign_words` words each; `work` is scratch of n elements.
   void (*structured)(std::size_t rows, const T* in, std::size_t in_stride, std::size_t d, const std::uint32_t* signs,
-                     std::size_t sign_words, const T* radius, T* out, std::size_t out_stride, std::size_t cols, int log2_n);
+                     std::size_t sign_words, const T* radius, T* out, std::size_t out_stride, std::size_t cols, int log2_n,
+                     T* work);
 
   /// out[r][j] = scale * in[r][index[j]], j < m.
   void (*gather)(std::size_t rows, const T* in, std::size_t in_stride, const std::uint32_t* index, T scale, T* out,
@@ -39,6 +45,50 @@ struct Kernels {
   void (*count_sketch_sparse)(std::size_t rows, const T* values, const std::int32_t* columns, const std::int64_t* row_starts,
                               const std::uint32_t* bucket, const T* weight, std::size_t s, T* out, std::size_t out_stride,
                               std::size_t m);
+
+  /// out[r] = in[r] with the entry `bias` appended (unless it is 0), over its norm, then zeros up to `cols`; zero rows stay.
+  void (*unit_rows)(std::size_t rows, const T* in, std::size_t in_stride, std::size_t d, T bias, T* out,
+                    std::size_t out_stride, std::size_t cols, T* norm);
+
+  /// Signed gaps of the cosines of unit rows u and v: see src/primitives.hpp. `d` is a multiple of 64 bytes.
+  void (*signed_gaps)(std::size_t rows, std::size_t cols, const T* cosine, std::size_t cosine_stride, const T* u,
+                      std::size_t u_stride, const T* v, std::size_t v_stride, std::size_t d, T near_positive,
+                      T near_negative, T* out, std::size_t out_stride);
+
+  /// The kernel of signed gaps, with the norms where these are not null: see src/primitives.hpp.
+  void (*relu_kernel)(ReluKernel kind, std::size_t depth, std::size_t rows, std::size_t cols, const T* gap,
+                      std::size_t gap_stride, const T* row_norm, const T* col_norm, T* out, std::size_t out_stride);
+
+  /// out[j][i] = in[i][j], for all entries or only those with i < j.
+  void (*transpose)(std::size_t rows, std::size_t cols, const T* in, std::size_t in_stride, T* out, std::size_t out_stride,
+                    bool above_diagonal);
+
+  /// out += in.
+  void (*add)(std::size_t rows, std::size_t cols, const T* in, std::size_t in_stride, T* out, std::size_t out_stride);
+
+  /// A block of structured directions: see src/primitives.hpp. `work` is scratch of 2^log2_n elements.
+  void (*rotated_hadamard)(std::size_t rows, const T* in, std::size_t in_stride, std::size_t d, const T* rotation,
+                           const T* length, T* out, std::size_t out_stride, std::size_t cols, int log2_n, T* work);
+
+  /// z <- g(z), square[r] += its squares; cubic[side][power][segment] as in DualActivation.
+  void (*dual_features)(std::size_t rows, std::size_t cols, const T* cubic, int first_octave, bool even, T* z,
+                        std::size_t stride, T* square);
+
+  /// z <- scale * max(z, 0), and z <- scale * 1(z > 0).
+  void (*relu)(std::size_t rows, std::size_t cols, T scale, T* z, std::size_t stride);
+  void (*step)(std::size_t rows, std::size_t cols, T scale, T* z, std::size_t stride);
+
+  /// out[r] = factor[r] * in[r].
+  void (*scale_rows)(std::size_t rows, std::size_t cols, const T* factor, const T* in, std::size_t in_stride, T* out,
+                     std::size_t out_stride);
+
+  /// square[r] = the sum of the squares of in[r].
+  void (*row_squares)(std::size_t rows, std::size_t cols, const T* in, std::size_t in_stride, T* square);
+
+  /// out[r] = x[r] W for W (d, cols) in panels of projection_panel_bytes: panel p holds, row after row, the columns
+  /// p * width .. (p + 1) * width, width = projection_panel_bytes / sizeof(T), with zeros beyond the last.
+  void (*project)(std::size_t rows, const T* x, std::size_t x_stride, std::size_t d, const T* panels, T* out,
+                  std::size_t out_stride, std::size_t cols);
 };
 
 /// The chosen table.

@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <bit>
 
+#include "blas.hpp"
 #include "kernels.hpp"
 
 namespace fastntk {
@@ -12,6 +13,14 @@ template <Real T, Backend B>
 void hadamard(Tile<B>&, View<const T, B> in, const std::uint32_t* signs, T scale, View<T, B> out) {
   cpu::kernels<T>().hadamard(in.rows, in.data, in.stride, in.cols, signs, scale, out.data, out.stride,
                              std::countr_zero(out.cols));
+}
+
+template <Real T, Backend B>
+void structured(Tile<B>& tile, View<const T, B> in, std::size_t n, const std::uint32_t* signs, std::size_t sign_words,
+                const T* radius, View<T, B> out) {
+  const typename Tile<B>::Scope scope(tile);
+  cpu::kernels<T>().structured(in.rows, in.data, in.stride, in.cols, signs, sign_words, radius, out.data, out.stride,
+                               out.cols, std::countr_zero(n), tile.template scratch<T>(1, n).data);
 }
 
 template <Real T, Backend B>
@@ -45,14 +54,138 @@ void count_sketch(Tile<B>&, CsrView<T, B> in, const std::uint32_t* bucket, const
                                         out.stride, out.cols);
 }
 
+template <Real T, Backend B>
+void gemm(Tile<B>&, Transpose trans_a, Transpose trans_b, T alpha, View<const T, B> a, View<const T, B> b, T beta,
+          View<T, B> c) {
+  using cpu::blas::Transpose;
+  const std::size_t k = static_cast<bool>(trans_a) ? a.rows : a.cols;
+  cpu::blas::gemm(Transpose(trans_a), Transpose(trans_b), c.rows, c.cols, k, alpha, a.data, a.stride, b.data, b.stride, beta,
+                  c.data, c.stride);
+}
+
+template <Real T, Backend B>
+void add(Tile<B>&, View<const T, B> in, View<T, B> out) {
+  cpu::kernels<T>().add(in.rows, in.cols, in.data, in.stride, out.data, out.stride);
+}
+
+template <Real T, Backend B>
+void transpose(Tile<B>&, View<const T, B> in, View<T, B> out, bool above_diagonal) {
+  cpu::kernels<T>().transpose(in.rows, in.cols, in.data, in.stride, out.data, out.stride, above_diagonal);
+}
+
+template <Real T, Backend B>
+void unit_rows(Tile<B>&, View<const T, B> in, T bias, View<T, B> out, T* norm) {
+  cpu::kernels<T>().unit_rows(in.rows, in.data, in.stride, in.cols, bias, out.data, out.stride, out.cols, norm);
+  for (std::size_t i = in.rows; i < out.rows; ++i) {
+    std::fill_n(out.row(i), out.cols, T(0));
+    norm[i] = 0;
+  }
+}
+
+template <Real T, Backend B>
+void signed_gaps(Tile<B>&, View<const T, B> cosine, View<const T, B> u, View<const T, B> v, const NearPairs& near,
+                 View<T, B> gap) {
+  cpu::kernels<T>().signed_gaps(cosine.rows, cosine.cols, cosine.data, cosine.stride, u.data, u.stride, v.data, v.stride,
+                                u.cols, static_cast<T>(near.positive), static_cast<T>(near.negative), gap.data, gap.stride);
+}
+
+template <Real T, Backend B>
+void relu_kernel(Tile<B>&, ReluKernel kind, std::size_t depth, View<const T, B> gap, const T* row_norm, const T* col_norm,
+                 View<T, B> out) {
+  cpu::kernels<T>().relu_kernel(kind, depth, gap.rows, gap.cols, gap.data, gap.stride, row_norm, col_norm, out.data,
+                                out.stride);
+}
+
+template <Real T, Backend B>
+ProjectionMatrix<T, B>::ProjectionMatrix(const std::vector<T>& columns, std::size_t d) : d_(d) {
+  static_assert(column_step * sizeof(T) == cpu::projection_panel_bytes);
+  const std::size_t cols = columns.size() / d;
+  std::vector<T> panels((cols + column_step - 1) / column_step * column_step * d);
+  for (std::size_t j = 0; j < cols; ++j)
+    for (std::size_t i = 0; i < d; ++i)
+      panels[j / column_step * column_step * d + i * column_step + j % column_step] = columns[j * d + i];
+  panels_ = Buffer<T, B>(std::move(panels));
+}
+
+template <Real T, Backend B>
+void project(Tile<B>&, View<const T, B> x, const ProjectionMatrix<T, B>& w, std::size_t first, View<T, B> out) {
+  cpu::kernels<T>().project(x.rows, x.data, x.stride, x.cols, w.from_column(first), out.data, out.stride, out.cols);
+}
+
+template <Real T, Backend B>
+void rotated_hadamard(Tile<B>& tile, View<const T, B> in, const T* rotation, const T* length, std::size_t n, View<T, B> out) {
+  const typename Tile<B>::Scope scope(tile);
+  cpu::kernels<T>().rotated_hadamard(in.rows, in.data, in.stride, in.cols, rotation, length, out.data, out.stride, out.cols,
+                                     std::countr_zero(n), tile.template scratch<T>(1, n).data);
+}
+
+template <Real T, Backend B>
+DualTable<T, B>::DualTable(const DualActivation& g) : even(g.cubic[0] == g.cubic[1]) {
+  std::vector<T> flat;
+  for (const auto& side : g.cubic)
+    for (const auto& power : side)
+      for (const double coefficient : power) flat.push_back(static_cast<T>(coefficient));
+  cubic = Buffer<T, B>(std::move(flat));
+}
+
+template <Real T, Backend B>
+void dual_features(Tile<B>&, const DualTable<T, B>& g, View<T, B> z, T* square) {
+  cpu::kernels<T>().dual_features(z.rows, z.cols, g.cubic.data(), DualActivation::first_octave, g.even, z.data, z.stride,
+                                  square);
+}
+
+template <Real T, Backend B>
+void relu(Tile<B>&, T scale, View<T, B> z) {
+  cpu::kernels<T>().relu(z.rows, z.cols, scale, z.data, z.stride);
+}
+
+template <Real T, Backend B>
+void step(Tile<B>&, T scale, View<T, B> z) {
+  cpu::kernels<T>().step(z.rows, z.cols, scale, z.data, z.stride);
+}
+
+template <Real T, Backend B>
+void scale_rows(Tile<B>&, const T* factor, View<const T, B> in, View<T, B> out) {
+  cpu::kernels<T>().scale_rows(in.rows, in.cols, factor, in.data, in.stride, out.data, out.stride);
+}
+
+template <Real T, Backend B>
+void row_squares(Tile<B>&, View<const T, B> in, T* square) {
+  cpu::kernels<T>().row_squares(in.rows, in.cols, in.data, in.stride, square);
+}
+
+template <Real T, Backend B>
+void fill(Tile<B>&, T value, View<T, B> out) {
+  for (std::size_t i = 0; i < out.rows; ++i) std::fill_n(out.row(i), out.cols, value);
+}
+
 #define FASTNTK_INSTANTIATE(T)                                                                                         \
   template void hadamard(Tile<Cpu>&, View<const T, Cpu>, const std::uint32_t*, T, View<T, Cpu>);                       \
+  template void structured(Tile<Cpu>&, View<const T, Cpu>, std::size_t, const std::uint32_t*, std::size_t, const T*,  \
+                           View<T, Cpu>);                                                                              \
   template void gather(Tile<Cpu>&, View<const T, Cpu>, const std::uint32_t*, T, View<T, Cpu>);                         \
   template void gather_product(Tile<Cpu>&, View<const T, Cpu>, const std::uint32_t*, View<const T, Cpu>,               \
                                const std::uint32_t*, T, View<T, Cpu>);                                                 \
+  template void rotated_hadamard(Tile<Cpu>&, View<const T, Cpu>, const T*, const T*, std::size_t, View<T, Cpu>);       \
+  template class ProjectionMatrix<T, Cpu>;                                                                             \
+  template void project(Tile<Cpu>&, View<const T, Cpu>, const ProjectionMatrix<T, Cpu>&, std::size_t, View<T, Cpu>);   \
+  template struct DualTable<T, Cpu>;                                                                                   \
+  template void dual_features(Tile<Cpu>&, const DualTable<T, Cpu>&, View<T, Cpu>, T*);                                 \
+  template void relu(Tile<Cpu>&, T, View<T, Cpu>);                                                                     \
+  template void step(Tile<Cpu>&, T, View<T, Cpu>);                                                                     \
+  template void scale_rows(Tile<Cpu>&, const T*, View<const T, Cpu>, View<T, Cpu>);                                    \
+  template void row_squares(Tile<Cpu>&, View<const T, Cpu>, T*);                                                       \
+  template void fill(Tile<Cpu>&, T, View<T, Cpu>);                                                                     \
   template void copy(Tile<Cpu>&, View<const T, Cpu>, View<T, Cpu>);                                                    \
   template void count_sketch(Tile<Cpu>&, View<const T, Cpu>, const BucketTable<T, Cpu>&, View<T, Cpu>);                \
-  template void count_sketch(Tile<Cpu>&, CsrView<T, Cpu>, const std::uint32_t*, const T*, std::size_t, View<T, Cpu>);
+  template void count_sketch(Tile<Cpu>&, CsrView<T, Cpu>, const std::uint32_t*, const T*, std::size_t, View<T, Cpu>);  \
+  template void gemm(Tile<Cpu>&, Transpose, Transpose, T, View<const T, Cpu>, View<const T, Cpu>, T, View<T, Cpu>);     \
+  template void add(Tile<Cpu>&, View<const T, Cpu>, View<T, Cpu>);                                                     \
+  template void transpose(Tile<Cpu>&, View<const T, Cpu>, View<T, Cpu>, bool);                                         \
+  template void unit_rows(Tile<Cpu>&, View<const T, Cpu>, T, View<T, Cpu>, T*);                                        \
+  template void signed_gaps(Tile<Cpu>&, View<const T, Cpu>, View<const T, Cpu>, View<const T, Cpu>, const NearPairs&,  \
+                            View<T, Cpu>);                                                                             \
+  template void relu_kernel(Tile<Cpu>&, ReluKernel, std::size_t, View<const T, Cpu>, const T*, const T*, View<T, Cpu>);
 FASTNTK_INSTANTIATE(float)
 FASTNTK_INSTANTIATE(double)
 #undef FASTNTK_INSTANTIATE

@@ -1,6 +1,7 @@
 #include <fastntk/error.hpp>
 #include <fastntk/fwht.hpp>
 
+#include <algorithm>
 #include <bit>
 #include <string>
 
@@ -13,7 +14,9 @@ template <Real T, Backend B>
 void fwht(const B& backend, View<const T, B> x, View<T, B> out, T scale) {
   require(std::has_single_bit(x.cols), [&] { return "fwht: x has " + std::to_string(x.cols) + " columns; a power of two is needed"; });
   require_shape(out, x.rows, x.cols, "fwht: out");
-  for_tiles<B>(backend, x.rows, rows_per_tile<T>(x.cols), [&](Tile<B>& tile, RowRange r) {
+  // Short rows make large tiles: there is nothing between the passes that would have to stay in cache.
+  const std::size_t tile_rows = std::max<std::size_t>((std::size_t{1} << 18) / (sizeof(T) * x.cols), 1);
+  for_tiles<B>(backend, x.rows, tile_rows, [&](Tile<B>& tile, RowRange r) {
     hadamard<T, B>(tile, x.row_block(r.begin, r.count), nullptr, scale, out.row_block(r.begin, r.count));
   });
 }

@@ -9,6 +9,8 @@
 #include <cstdint>
 #include <vector>
 
+#include "dual_activation.hpp"
+#include "relu_kernels.hpp"
 #include "tile.hpp"
 
 namespace fastntk {
@@ -21,6 +23,12 @@ using SignBits = Buffer<std::uint32_t, B>;
 /// `in` and `out` may be the same view.
 template <Real T, Backend B>
 void hadamard(Tile<B>& tile, View<const T, B> in, const std::uint32_t* signs, T scale, View<T, B> out);
+
+/// out[r][j] = radius[j] * (H S3 H S2 H S1 pad(in[r]))[j]: in has d <= n columns, out at most n, n = 2^k the length of the
+/// transforms. `signs` holds the bits of S1, S2 and S3, `sign_words` >= n/32 words each.
+template <Real T, Backend B>
+void structured(Tile<B>& tile, View<const T, B> in, std::size_t n, const std::uint32_t* signs, std::size_t sign_words,
+                const T* radius, View<T, B> out);
 
 /// out[r][j] = scale * in[r][index[j]].
 template <Real T, Backend B>
@@ -53,5 +61,95 @@ void count_sketch(Tile<B>& tile, View<const T, B> in, const BucketTable<T, B>& t
 template <Real T, Backend B>
 void count_sketch(Tile<B>& tile, CsrView<T, B> in, const std::uint32_t* bucket, const T* weight, std::size_t s,
                   View<T, B> out);
+
+enum class Transpose : bool { no, yes };
+
+/// c = alpha * op(a) * op(b) + beta * c.
+template <Real T, Backend B>
+void gemm(Tile<B>& tile, Transpose trans_a, Transpose trans_b, T alpha, View<const T, B> a, View<const T, B> b, T beta,
+          View<T, B> c);
+
+/// out += in.
+template <Real T, Backend B>
+void add(Tile<B>& tile, View<const T, B> in, View<T, B> out);
+
+/// out[j][i] = in[i][j], for all entries or, `above_diagonal`, only those with i < j (then `out` may be `in`).
+template <Real T, Backend B>
+void transpose(Tile<B>& tile, View<const T, B> in, View<T, B> out, bool above_diagonal);
+
+/// out[i] = (in[i], bias)/norm[i], padded with zero columns and rows to out's shape; no bias column where bias is 0. A zero
+/// row stays zero, with norm 0. `norm` has out.rows elements.
+template <Real T, Backend B>
+void unit_rows(Tile<B>& tile, View<const T, B> in, T bias, View<T, B> out, T* norm);
+
+/// gap[i][j] = 1 - |a| with the sign of a = cosine[i][j] = <u_i, v_j>, u and v unit rows padded to whole 64 bytes. Where that
+/// is below near.positive (a > 0) or near.negative, it is |u_i - v_j|^2/2 or |u_i + v_j|^2/2, which has not lost the angle to
+/// rounding. `gap` may be `cosine`. Without rows (`u` and `v` empty, near 0) all gaps come from the cosines.
+template <Real T, Backend B>
+void signed_gaps(Tile<B>& tile, View<const T, B> cosine, View<const T, B> u, View<const T, B> v, const NearPairs& near,
+                 View<T, B> gap);
+
+/// out[i][j] = row_norm[i] * col_norm[j] * kernel(gap[i][j]), and kappa_0 without the norms, but 0 for zero rows. Null norms
+/// count as 1. `out` may be `gap`.
+template <Real T, Backend B>
+void relu_kernel(Tile<B>& tile, ReluKernel kind, std::size_t depth, View<const T, B> gap, const T* row_norm,
+                 const T* col_norm, View<T, B> out);
+
+/// A matrix stored the way project() reads it fastest. `begin` is a column, a multiple of column_step.
+template <Real T, Backend B>
+class ProjectionMatrix {
+ public:
+  static constexpr std::size_t column_step = 192 / sizeof(T);
+
+  ProjectionMatrix() = default;
+  /// From `columns`, the matrix's (d, cols) columns one after the other.
+  ProjectionMatrix(const std::vector<T>& columns, std::size_t d);
+  const T* from_column(std::size_t begin) const { return panels_.data() + begin * d_; }
+  std::size_t rows() const { return d_; }
+
+ private:
+  std::size_t d_ = 0;
+  Buffer<T, B> panels_;
+};
+
+/// out = x W for the out.cols columns of W from `first` on. A row's result does not depend on its place or company.
+template <Real T, Backend B>
+void project(Tile<B>& tile, View<const T, B> x, const ProjectionMatrix<T, B>& w, std::size_t first, View<T, B> out);
+
+/// A block of n structured directions (directions.hpp): out[r][j] = length[j] * (three times rotation and transform of in[r])[j],
+/// in (rows, d <= n), out (rows, cols <= n). `rotation` has 3n elements: per stage n/2 cosines and n/2 sines, times sqrt(2).
+template <Real T, Backend B>
+void rotated_hadamard(Tile<B>& tile, View<const T, B> in, const T* rotation, const T* length, std::size_t n, View<T, B> out);
+
+/// The table of a dual activation in the memory of B.
+template <Real T, Backend B>
+struct DualTable {
+  DualTable() = default;
+  explicit DualTable(const DualActivation& g);
+  Buffer<T, B> cubic;  // [side][power][segment]
+  bool even = false;   // whether both sides are equal
+};
+
+/// z <- g(z), and square[r] += the sum of the squares of row r.
+template <Real T, Backend B>
+void dual_features(Tile<B>& tile, const DualTable<T, B>& g, View<T, B> z, T* square);
+
+/// z <- scale * max(z, 0) and z <- scale * 1(z > 0).
+template <Real T, Backend B>
+void relu(Tile<B>& tile, T scale, View<T, B> z);
+template <Real T, Backend B>
+void step(Tile<B>& tile, T scale, View<T, B> z);
+
+/// out[r] = factor[r] * in[r]; `in` may be `out`.
+template <Real T, Backend B>
+void scale_rows(Tile<B>& tile, const T* factor, View<const T, B> in, View<T, B> out);
+
+/// square[r] = the sum of the squares of row r.
+template <Real T, Backend B>
+void row_squares(Tile<B>& tile, View<const T, B> in, T* square);
+
+/// out = value.
+template <Real T, Backend B>
+void fill(Tile<B>& tile, T value, View<T, B> out);
 
 }  // namespace fastntk

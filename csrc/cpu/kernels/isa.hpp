@@ -3,13 +3,28 @@
 
 #include "../kernels.hpp"
 
+#include <type_traits>
+#include <utility>
+
+#if defined(__x86_64__)
+#include <immintrin.h>
+#endif
+
 namespace fastntk::cpu {
 namespace {
+
+#include "simd.hpp"
 
 #include "count_sketch.hpp"
 #include "gather.hpp"
 #include "hadamard.hpp"
-#include "simd.hpp"
+#include "structured.hpp"
+
+#include "arc_cosine.hpp"
+
+#include "activation.hpp"
+#include "projection.hpp"
+#include "rotated_hadamard.hpp"
 
 template <class T>
 constexpr Kernels<T> table = {
@@ -19,6 +34,18 @@ constexpr Kernels<T> table = {
     .gather_product = gather_product<T>,
     .count_sketch_dense = count_sketch_dense<T>,
     .count_sketch_sparse = count_sketch_sparse<T>,
+    .unit_rows = unit_rows<T>,
+    .signed_gaps = signed_gaps<T>,
+    .relu_kernel = relu_kernel<T>,
+    .transpose = transpose<T>,
+    .add = add<T>,
+    .rotated_hadamard = rotated_hadamard<T>,
+    .dual_features = dual_features<T>,
+    .relu = relu<T>,
+    .step = step<T>,
+    .scale_rows = scale_rows<T>,
+    .row_squares = row_squares<T>,
+    .project = project<T>,
 };
 
 }  // namespace

@@ -5,23 +5,41 @@
 
 #if defined(__AVX512F__)
 constexpr std::size_t vector_bytes = 64;
+constexpr int log2_vector_bytes = 6;
+constexpr std::size_t vector_registers = 32;
 #elif defined(__AVX2__)
 constexpr std::size_t vector_bytes = 32;
+constexpr int log2_vector_bytes = 5;
+constexpr std::size_t vector_registers = 16;
 #else
 constexpr std::size_t vector_bytes = 16;
+constexpr int log2_vector_bytes = 4;
+constexpr std::size_t vector_registers = 16;
 #endif
 
 template <class T>
 struct VectorOf {
+  using Word = std::conditional_t<sizeof(T) == 4, std::uint32_t, std::uint64_t>;
   typedef T type __attribute__((vector_size(vector_bytes)));
   typedef T unaligned __attribute__((vector_size(vector_bytes), aligned(alignof(T)), may_alias));
+  typedef Word bits __attribute__((vector_size(vector_bytes)));
 };
 
 template <class T>
 using Vec = typename VectorOf<T>::type;
 
+/// Unsigned integers as wide as T, for the bit patterns of a Vec<T>.
+template <class T>
+using BitVec = typename VectorOf<T>::bits;
+
 template <class T>
 constexpr std::size_t lanes = vector_bytes / sizeof(T);
+
+template <class T>
+constexpr int log2_lanes = log2_vector_bytes - (sizeof(T) == 4 ? 2 : 3);
+
+template <class T>
+using Lanes = std::make_index_sequence<lanes<T>>;
 
 template <class T>
 [[gnu::always_inline]] inline Vec<T> load(const T* p) {
@@ -31,4 +49,66 @@ template <class T>
 template <class T>
 [[gnu::always_inline]] inline void store(T* p, Vec<T> v) {
   *reinterpret_cast<typename VectorOf<T>::unaligned*>(p) = v;
+}
+
+template <class T>
+[[gnu::always_inline]] inline Vec<T> splat(T x) {
+  return Vec<T>{} + x;
+}
+
+/// Lane i of the result is lane i ^ k of v.
+template <class T, std::size_t k, std::size_t... i>
+[[gnu::always_inline]] inline Vec<T> exchange_lanes(Vec<T> v, std::index_sequence<i...>) {
+  return __builtin_shufflevector(v, v, (i ^ k)...);
+}
+
+/// +1 in the lanes i with bit k clear, -1 in the others.
+template <class T, std::size_t k, std::size_t... i>
+[[gnu::always_inline]] inline Vec<T> alternating(std::index_sequence<i...>) {
+  return Vec<T>{((i & k) ? T(-1) : T(1))...};
+}
+
+/// One butterfly between lanes: (v[i] + v[i ^ k]) where i has bit k clear, (v[i ^ k] - v[i]) elsewhere. A fused
+/// multiply-add with +-1 rounds once, like the sum, so all instruction sets give the same bits.
+template <class T, std::size_t k>
+[[gnu::always_inline]] inline Vec<T> butterfly_lanes(Vec<T> v) {
+  const Vec<T> sign = alternating<T, k>(Lanes<T>{});
+  const Vec<T> other = exchange_lanes<T, k>(v, Lanes<T>{});
+#if defined(__AVX512F__)
+  if constexpr (sizeof(T) == 4) return _mm512_fmadd_ps(v, sign, other);
+  else return _mm512_fmadd_pd(v, sign, other);
+#elif defined(__FMA__)
+  if constexpr (sizeof(T) == 4) return _mm256_fmadd_ps(v, sign, other);
+  else return _mm256_fmadd_pd(v, sign, other);
+#else
+  return other + v * sign;
+#endif
+}
+
+template <class T, std::size_t... i>
+[[gnu::always_inline]] inline BitVec<T> one_bit_per_lane(std::index_sequence<i...>) {
+  return BitVec<T>{(typename VectorOf<T>::Word{1} << i)...};
+}
+
+typedef std::uint16_t SixteenBits __attribute__((may_alias));
+
+/// v with the sign of lane i flipped where bit i of the sign bits from number `first` on is set; `first` is a multiple of the
+/// number of lanes.
+template <class T>
+[[gnu::always_inline]] inline Vec<T> flip_signs(Vec<T> v, const std::uint32_t* signs, std::size_t first) {
+#if defined(__AVX512F__)
+  // Whole bytes of the little-endian words are loaded straight into a mask register.
+  if constexpr (sizeof(T) == 4) {
+    const __mmask16 minus = reinterpret_cast<const SixteenBits*>(signs)[first / 16];
+    return _mm512_mask_xor_ps(v, minus, v, _mm512_set1_ps(-0.0f));
+  } else {
+    const __mmask8 minus = reinterpret_cast<const unsigned char*>(signs)[first / 8];
+    return _mm512_mask_xor_pd(v, minus, v, _mm512_set1_pd(-0.0));
+  }
+#else
+  constexpr auto minus_zero = typename VectorOf<T>::Word{1} << (8 * sizeof(T) - 1);
+  const typename VectorOf<T>::Word bits = signs[first / 32] >> (first % 32);
+  const BitVec<T> minus = ((BitVec<T>{} + bits) & one_bit_per_lane<T>(Lanes<T>{})) != 0;
+  return (Vec<T>)((BitVec<T>)v ^ (minus & minus_zero));
+#endif
 }

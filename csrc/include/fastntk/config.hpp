@@ -14,6 +14,8 @@ struct Config {
   std::string blas;
   int threads;  ///< used by Cpu{.threads = 0}
   bool cuda;    ///< whether the CUDA backend was built
+  std::string cuda_status;  ///< "not built", "built, no driver", "built, no device", "ready" or what the runtime reports
+  std::vector<std::string> cuda_devices;  ///< names, in the runtime's order
 };
 
 Config config();

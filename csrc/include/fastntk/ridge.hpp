@@ -15,48 +15,78 @@ struct RidgeStateParams {
   std::size_t n_targets = 0;
 };
 
+/// The precision of the triangular factor behind a solution.
+enum class RidgeFactor {
+  float64,
+  /// A float32 factor and iterative refinement against the float64 state: half the time and memory, and the solution of the
+  /// float64 factor to about 1e-8; where that does not converge, the float64 factor is used. For trying many alphas.
+  mixed,
+};
+
+struct RidgeSolveParams {
+  double alpha = 1;
+  bool fit_intercept = true;
+  bool with_gcv = false;
+  RidgeFactor factor = RidgeFactor::float64;
+};
+
 struct RidgeSolution {
-  /// Generalised cross-validation score n |Y - Yhat|^2 / (n - tr(hat))^2, if it was asked for, else NaN.
+  /// Generalised cross-validation score n |W^(1/2) (Y - Yhat)|^2 / (n - tr(hat))^2 (Golub, Heath and Wahba 1979), summed over
+  /// the targets, the intercept counted as one degree of freedom; infinite where n - tr(hat) is not positive, and NaN if it
+  /// was not asked for. Its last digits are those of the rows' precision.
   double gcv = 0;
   /// What was added to the diagonal beyond alpha, to make the factorisation succeed (0 as a rule).
   double jitter = 0;
+  /// The precision of the factor in the end.
+  RidgeFactor factor = RidgeFactor::float64;
 };
 
 /// The sufficient statistics of ridge regression: G = Z^T Z, Z^T Y, Y^T Y, column sums, weights and counts (section 5 of
 /// Z21 solves the same normal equations). Rows of any number of calls are re-cut into blocks of fixed size, each block's
 /// product is computed in the rows' precision and added to a packed double triangle, so equal rows in equal order give equal
-/// bits, whatever the batches and threads. Holds about 8 n_features^2 / 2 bytes.
+/// bits, whatever the batches and threads. A block that is not full waits inside; solve, merge and to_bytes take it into
+/// account and leave it as it is. Targets, sums and weights are double throughout.
+///
+/// Holds about 4 n_features^2 bytes, and 2048 n_features values of the rows' precision in the waiting block. A solution
+/// takes 4 n_features^2 bytes more (half of it with RidgeFactor::mixed).
+///
+/// Rows are taken to be finite: nothing scans them, and a state that has met a NaN or an infinity refuses to solve.
 template <Backend B = Cpu>
 class RidgeState {
  public:
-  /// Throws Error if a size is 0.
+  /// Throws Error if a size is 0 or above 2^24.
   explicit RidgeState(const RidgeStateParams& params, B backend = {});
   ~RidgeState();
   RidgeState(RidgeState&&) noexcept;
   RidgeState& operator=(RidgeState&&) noexcept;
 
-  /// Adds rows z (n, n_features) with targets y (n, n_targets) and, unless null, n non-negative weights.
-  /// Throws Error if a shape does not fit or a weight is negative or not finite.
+  /// Adds rows z (n, n_features) with targets y (n, n_targets) and, unless null, n non-negative weights; a row of weight 0 is
+  /// as if it were not there. Float and double rows may follow each other; each change ends the waiting block.
+  /// Throws Error, before anything is added, if a shape does not fit or a weight is negative or not finite.
   template <Real T>
-  void update(View<const T, B> z, View<const T, B> y, const T* sample_weight = nullptr);
+  void update(View<const T, B> z, View<const double, B> y, const double* sample_weight = nullptr);
 
-  /// Adds all rows of another state. Throws Error if the sizes differ.
+  /// Adds all rows of another state, as if they came after this one's, up to rounding. Throws Error if the sizes differ.
   void merge(const RidgeState& other);
 
-  /// Minimises |Z w + b - Y|^2 + alpha |w|^2: coef (n_features, n_targets), intercept (1, n_targets); b = 0 unless
-  /// `fit_intercept`. Throws Error if alpha <= 0, a shape does not fit, or no row was added.
-  RidgeSolution solve(double alpha, bool fit_intercept, View<double, B> coef, View<double, B> intercept, bool with_gcv = false) const;
+  /// Minimises sum_i w_i |z_i coef + intercept - y_i|^2 + alpha |coef|^2: coef (n_features, n_targets), intercept
+  /// (1, n_targets), which is 0 unless `fit_intercept`.
+  /// Throws Error if alpha is not positive and finite, a shape does not fit, no row was added, or sums are not finite.
+  RidgeSolution solve(const RidgeSolveParams& params, View<double, B> coef, View<double, B> intercept) const;
 
-  std::size_t rows() const;
+  /// The rows of positive weight, and the sum of the weights.
+  std::uint64_t rows() const;
   double total_weight() const;
   const RidgeStateParams& params() const;
 
-  /// A self-describing byte string with a checksum, and back. Throws Error on anything that is not one.
+  /// A self-describing byte string with a checksum, and back: equal states give equal bytes. Throws Error on anything that
+  /// to_bytes did not write: another format or version, a wrong length, a changed bit.
   std::string to_bytes() const;
   static RidgeState from_bytes(const std::string& bytes, B backend = {});
 
  private:
   struct State;
+  explicit RidgeState(std::unique_ptr<State> state);
   std::unique_ptr<State> state_;
 };
 

@@ -43,6 +43,7 @@ enum class Stream : std::uint32_t {
   normal = 6,
   chi_square = 7,
   holdout = 8,
+  angle = 9,
 };
 
 /// One family of draws: all indices of one stream under one seed.

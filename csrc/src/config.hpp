@@ -1,0 +1,14 @@
+// Each backend's part of config().
+#pragma once
+
+#include <fastntk/config.hpp>
+
+namespace fastntk {
+
+/// Fills in instruction sets, BLAS and threads.
+void describe_cpu(Config& config);
+
+/// Fills in cuda_status and cuda_devices. Only in builds that have the CUDA backend.
+void describe_cuda(Config& config);
+
+}  // namespace fastntk

@@ -1,0 +1,97 @@
+#include "directions.hpp"
+
+#include <algorithm>
+#include <cmath>
+#include <numbers>
+#include <vector>
+
+#include "tiling.hpp"
+
+namespace fastntk {
+namespace {
+
+constexpr std::size_t stages = 3;
+
+}  // namespace
+
+template <Real T, Backend B>
+DirectionSet<T, B>::DirectionSet(Directions kind, std::size_t d, std::size_t m, std::uint64_t seed) : d_(d), m_(m) {
+  if (kind == Directions::structured) {
+    panel_ = std::max<std::size_t>(padded(d), 2);
+    draw_blocks(seed);
+  } else {
+    panel_ = 8 * ProjectionMatrix<T, B>::column_step;
+    draw_matrix(seed, kind == Directions::sphere);
+  }
+}
+
+// The normals of direction j have the indices j * d .. j * d + d, so that directions do not depend on how many there are.
+template <Real T, Backend B>
+void DirectionSet<T, B>::draw_matrix(std::uint64_t seed, bool on_sphere) {
+  const rng::Draws draws{seed, rng::Stream::normal};
+  const std::size_t even_d = (d_ + 1) / 2 * 2;
+  std::vector<T> columns(d_ * m_);
+  for_host_blocks(m_, 64, [&](std::size_t begin, std::size_t end) {
+    std::vector<double> w(even_d);
+    for (std::size_t j = begin; j < end; ++j) {
+      double square = 0;
+      for (std::size_t i = 0; i < even_d; i += 2) {
+        const auto pair = rng::Draws::normal_pair(draws.bits((j * even_d + i) / 2));
+        w[i] = pair[0];
+        w[i + 1] = pair[1];
+      }
+      for (std::size_t i = 0; i < d_; ++i) square += w[i] * w[i];
+      const double scale = on_sphere ? std::sqrt(static_cast<double>(d_) / square) : 1;
+      for (std::size_t i = 0; i < d_; ++i) columns[j * d_ + i] = static_cast<T>(w[i] * scale);
+    }
+  });
+  matrix_ = ProjectionMatrix<T, B>(columns, d_);
+}
+
+template <Real T, Backend B>
+void DirectionSet<T, B>::draw_blocks(std::uint64_t seed) {
+  const std::size_t n = panel_;
+  const std::size_t blocks = (m_ + n - 1) / n;
+  const rng::Draws angles{seed, rng::Stream::angle};
+  const rng::Draws lengths{seed, rng::Stream::chi_square};
+  std::vector<T> rotation(blocks * stages * n);
+  std::vector<T> length(m_);
+  for_host_blocks(blocks * stages, 1, [&](std::size_t begin, std::size_t end) {
+    for (std::size_t s = begin; s < end; ++s)
+      for (std::size_t i = 0; i < n / 2; ++i) {
+        const rng::Block bits = angles.bits(s * (n / 2) + i);
+        const double angle = 2 * std::numbers::pi * rng::Draws::unit_interval(bits[0], bits[1]);
+        rotation[s * n + i] = static_cast<T>(std::numbers::sqrt2 * std::cos(angle));
+        rotation[s * n + n / 2 + i] = static_cast<T>(std::numbers::sqrt2 * std::sin(angle));
+      }
+  });
+  // A stage multiplies norms by sqrt(n), and a unit vector's norm is spread over n outputs.
+  const double scale = std::pow(static_cast<double>(n), -0.5 * static_cast<double>(stages));
+  for_host_blocks(m_, 256, [&](std::size_t begin, std::size_t end) {
+    for (std::size_t j = begin; j < end; ++j)
+      length[j] = static_cast<T>(std::sqrt(lengths.chi_square(j, static_cast<double>(n))) * scale);
+  });
+  rotation_ = Buffer<T, B>(std::move(rotation));
+  length_ = Buffer<T, B>(std::move(length));
+}
+
+template <Real T, Backend B>
+std::size_t DirectionSet<T, B>::tile_rows(std::size_t out_features) const {
+  // A large matrix comes from far away once a tile, so that a tile has to have many rows.
+  constexpr std::size_t large = 128;
+  return length_.size() == 0 && d_ >= large ? large : rows_per_tile<T>(out_features + 2 * panel_);
+}
+
+template <Real T, Backend B>
+void DirectionSet<T, B>::apply(Tile<B>& tile, View<const T, B> x, std::size_t first, View<T, B> out) const {
+  if (length_.size() > 0) {
+    rotated_hadamard<T, B>(tile, x, rotation_.data() + first * stages, length_.data() + first, panel_, out);
+  } else {
+    project<T, B>(tile, x, matrix_, first, out);
+  }
+}
+
+template class DirectionSet<float, FASTNTK_BACKEND>;
+template class DirectionSet<double, FASTNTK_BACKEND>;
+
+}  // namespace fastntk

@@ -1,0 +1,51 @@
+// Random directions: x -> (w_1.x, ..., w_m.x).
+#pragma once
+
+#include <fastntk/ntk_features.hpp>
+
+#include <cstddef>
+#include <cstdint>
+
+#include "primitives.hpp"
+
+namespace fastntk {
+
+/// m directions in d dimensions, every one of law N(0, I) unless they are on the sphere.
+///   gaussian    independent
+///   sphere      independent and uniform on the sphere of radius sqrt(d)
+///   structured  blocks of n = 2^k >= d directions, orthogonal to one another: three times a random rotation of the coordinate
+///               pairs (i, i + n/2) and a Hadamard transform, in O(n log n) a block (after Yu et al. 2016, "Orthogonal random
+///               features", who flip signs instead). Sign flips alone would put sparse and integer data on a lattice, with many
+///               projections at exactly 0, where the dual activation is singular. Lengths are chi_n, so that the law of each
+///               direction is Gaussian up to the quality of the mixing.
+template <Real T, Backend B>
+class DirectionSet {
+ public:
+  DirectionSet(Directions kind, std::size_t d, std::size_t m, std::uint64_t seed);
+
+  std::size_t in_features() const { return d_; }
+  std::size_t size() const { return m_; }
+
+  /// The products are computed in panels of this many directions.
+  std::size_t panel() const { return panel_; }
+
+  /// Rows of a tile, for a map with this many outputs.
+  std::size_t tile_rows(std::size_t out_features) const;
+
+  /// x (rows, d) -> out (rows, out.cols): products with the directions first, first + 1, ..., where `first` is a multiple of
+  /// panel() and out.cols is panel(), or less at the end.
+  void apply(Tile<B>& tile, View<const T, B> x, std::size_t first, View<T, B> out) const;
+
+ private:
+  void draw_matrix(std::uint64_t seed, bool on_sphere);
+  void draw_blocks(std::uint64_t seed);
+
+  std::size_t d_;
+  std::size_t m_;
+  std::size_t panel_;
+  ProjectionMatrix<T, B> matrix_;  // gaussian, sphere
+  Buffer<T, B> rotation_;          // structured: for each block and stage, n/2 cosines and n/2 sines, times sqrt(2)
+  Buffer<T, B> length_;            // structured: of every direction, times the transforms' normalisation
+};
+
+}  // namespace fastntk

@@ -1,0 +1,481 @@
+#include "ridge.hpp"
+
+#include <algorithm>
+#include <cmath>
+#include <functional>
+#include <limits>
+#include <numeric>
+#include <utility>
+
+#include "ridge_bytes.hpp"
+#include "tile.hpp"
+#include "tiling.hpp"
+
+namespace fastntk {
+namespace {
+
+constexpr std::size_t most = std::size_t{1} << 24;  // keeps every size of a state within 64 bits, and those of BLAS within 32
+
+void require_size(std::size_t value, const char* name) {
+  require_positive(value, name);
+  require(value <= most, [&] {
+    return std::string(name) + " is " + std::to_string(value) + "; at most " + std::to_string(most) + " is possible";
+  });
+}
+
+const RidgeStateParams& checked(const RidgeStateParams& params) {
+  require_size(params.n_features, "RidgeState: n_features");
+  require_size(params.n_targets, "RidgeState: n_targets");
+  return params;
+}
+
+}  // namespace
+
+template <Backend B>
+RidgeState<B>::State::State(const RidgeStateParams& p, B b)
+    : params(checked(p)), backend(b), tiles(p.n_features), right_cols(1 + p.n_targets), gram(tiles.elements()),
+      cross(p.n_features * right_cols), sum(p.n_targets), square(p.n_targets),
+      block(std::in_place_type<RowBlock<float, B>>, tiles), right(RowBlock<float, B>::capacity * right_cols) {
+  set_zero(backend, gram);
+}
+
+template <Backend B>
+void RidgeState<B>::State::flush() {
+  std::visit(
+      [&](auto& rows_of) {
+        if (rows_of.rows == 0) return;
+        add_gram(backend, tiles, rows_of, gram.data());
+        add_cross(backend, tiles, rows_of, right_view(right), right_view(cross));
+        rows_of.rows = 0;
+      },
+      block);
+}
+
+template <Backend B>
+template <Real T>
+RowBlock<T, B>& RidgeState<B>::State::block_of() {
+  if (!std::holds_alternative<RowBlock<T, B>>(block)) {
+    RowBlock<T, B> empty(tiles);
+    flush();
+    block = std::move(empty);
+  }
+  return std::get<RowBlock<T, B>>(block);
+}
+
+template <Backend B>
+template <Real T>
+void RidgeState<B>::State::append(View<const T, B> z, const std::size_t* source, const double* root_weight, std::size_t count,
+                                  View<const double> sides) {
+  RowBlock<T, B>& rows_of = block_of<T>();
+  for (std::size_t done = 0; done < count;) {
+    const std::size_t part = std::min(count - done, rows_of.capacity - rows_of.rows);
+    fill_block(backend, tiles, z, source + done, root_weight + done, part, rows_of);
+    for (std::size_t r = 0; r < part; ++r) {
+      const double root = root_weight[done + r];
+      const double* side = sides.row(done + r);
+      std::transform(side, side + right_cols, &right[(rows_of.rows + r) * right_cols], [=](double v) { return root * v; });
+    }
+    rows_of.rows += part;
+    done += part;
+    if (rows_of.rows == rows_of.capacity) flush();
+  }
+}
+
+template <Backend B>
+RidgeState<B>::RidgeState(const RidgeStateParams& params, B backend)
+    : state_(std::make_unique<State>(params, backend)) {}
+template <Backend B>
+RidgeState<B>::RidgeState(std::unique_ptr<State> state) : state_(std::move(state)) {}
+template <Backend B>
+RidgeState<B>::~RidgeState() = default;
+template <Backend B>
+RidgeState<B>::RidgeState(RidgeState&&) noexcept = default;
+template <Backend B>
+RidgeState<B>& RidgeState<B>::operator=(RidgeState&&) noexcept = default;
+
+template <Backend B>
+template <Real T>
+void RidgeState<B>::update(View<const T, B> z, View<const double, B> y, const double* sample_weight) {
+  State& s = *state_;
+  require_shape(z, z.rows, s.params.n_features, "RidgeState: z");
+  require_shape(y, z.rows, s.params.n_targets, "RidgeState: y");
+  for (std::size_t i = 0; sample_weight && i < z.rows; ++i) {
+    require(sample_weight[i] >= 0 && std::isfinite(sample_weight[i]), [&] {
+      return "RidgeState: sample_weight[" + std::to_string(i) + "] is " + std::to_string(sample_weight[i]) +
+             "; weights are finite and not negative";
+    });
+  }
+
+  constexpr std::size_t at_once = RowBlock<T, B>::capacity;
+  std::vector<std::size_t> source;
+  std::vector<double> root_weight, sides;
+  for (std::size_t i = 0; i < z.rows;) {
+    source.clear();
+    root_weight.clear();
+    sides.clear();
+    for (; i < z.rows && source.size() < at_once; ++i) {
+      const double weight = sample_weight ? sample_weight[i] : 1;
+      if (weight == 0) continue;
+      source.push_back(i);
+      root_weight.push_back(std::sqrt(weight));
+      sides.push_back(1);
+      sides.insert(sides.end(), y.row(i), y.row(i) + y.cols);
+    }
+    s.template append<T>(z, source.data(), root_weight.data(), source.size(), s.right_view(sides));
+    for (const std::size_t row : source) {
+      const double weight = sample_weight ? sample_weight[row] : 1;
+      for (std::size_t k = 0; k < y.cols; ++k) {
+        s.sum[k] += weight * y(row, k);
+        s.square[k] += weight * y(row, k) * y(row, k);
+      }
+      s.total_weight += weight;
+    }
+    s.rows += source.size();
+  }
+}
+
+template <Backend B>
+void RidgeState<B>::merge(const RidgeState& other) {
+  if (&other == this) return merge(from_bytes(to_bytes(), state_->backend));
+  State& s = *state_;
+  const State& o = *other.state_;
+  require(o.params.n_features == s.params.n_features && o.params.n_targets == s.params.n_targets, [&] {
+    const auto text = [](const RidgeStateParams& p) {
+      return std::to_string(p.n_features) + " features and " + std::to_string(p.n_targets) + " targets";
+    };
+    return "RidgeState: the other state has " + text(o.params) + "; " + text(s.params) + " are needed";
+  });
+
+  const auto add = [](std::vector<double>& to, const std::vector<double>& from) {
+    std::transform(to.begin(), to.end(), from.begin(), to.begin(), std::plus<>());
+  };
+  add_triangle(s.backend, s.tiles, o.gram.data(), s.gram.data());
+  add(s.cross, o.cross);
+  add(s.sum, o.sum);
+  add(s.square, o.square);
+  s.total_weight += o.total_weight;
+  s.rows += o.rows;
+  std::visit(
+      [&]<class T>(const RowBlock<T, B>& rows_of) {
+        if (rows_of.rows == 0) return;
+        constexpr std::size_t at_once = 64;
+        Tile<B> memory;
+        const View<T, B> z = memory.template scratch<T>(at_once, s.params.n_features);
+        const std::vector<double> ones(at_once, 1.0);
+        std::vector<std::size_t> source(at_once);
+        std::iota(source.begin(), source.end(), std::size_t{0});
+        for (std::size_t r = 0; r < rows_of.rows; r += at_once) {
+          const std::size_t count = std::min(at_once, rows_of.rows - r);
+          read_block(s.backend, s.tiles, rows_of, r, z.row_block(0, count));
+          s.template append<T>(z, source.data(), ones.data(), count,
+                               {o.right.data() + r * s.right_cols, count, s.right_cols});
+        }
+      },
+      o.block);
+}
+
+namespace {
+
+/// The normal equations of all rows, with the intercept eliminated: (G_c + alpha I) coef = rhs, where G_c and rhs are
+/// centred by the weighted means, and `variation` is the centred Y^T Y.
+template <Backend B, class State>
+struct NormalEquations {
+  NormalEquations(const State& state, bool fit_intercept)
+      : s(state), n(state.params.n_features), t(state.params.n_targets), rhs(n * t), variation(state.square) {
+    std::vector<double> cross = s.cross;
+    std::visit(
+        [&](const auto& rows_of) { add_cross(s.backend, s.tiles, rows_of, {s.right.data(), rows_of.rows, t + 1},
+                                             {cross.data(), n, t + 1}); },
+        s.block);
+    for (std::size_t i = 0; i < n; ++i) std::copy_n(&cross[i * (t + 1) + 1], t, &rhs[i * t]);
+    if (!fit_intercept) return;
+    sums.resize(n);
+    for (std::size_t i = 0; i < n; ++i) {
+      sums[i] = cross[i * (t + 1)];
+      const double mean = sums[i] / s.total_weight;
+      for (std::size_t k = 0; k < t; ++k) rhs[i * t + k] -= mean * s.sum[k];
+    }
+    for (std::size_t k = 0; k < t; ++k) variation[k] -= s.sum[k] * (s.sum[k] / s.total_weight);
+  }
+
+  /// out = G_c + diagonal I; the trace of G_c is returned.
+  template <Real F>
+  double matrix(double diagonal, F* out) const {
+    const double trace = std::visit(
+        [&](const auto& rows_of) {
+          return assemble(s.backend, s.tiles, s.gram.data(), rows_of, sums.empty() ? nullptr : sums.data(), s.total_weight,
+                          diagonal, out);
+        },
+        s.block);
+    require(std::isfinite(trace) && std::all_of(rhs.begin(), rhs.end(), [](double v) { return std::isfinite(v); }),
+            "RidgeState: the sums are not finite; a row or target was NaN, infinite or too large to be squared");
+    return trace;
+  }
+
+  /// out = rhs - (G_c + alpha I) x.
+  void residual(double alpha, const std::vector<double>& x, std::vector<double>& out) const {
+    const View<const double> xv{x.data(), n, t};
+    std::vector<double> product(n * t);
+    multiply_gram(s.backend, s.tiles, s.gram.data(), xv, View<double>{product.data(), n, t});
+    std::visit(
+        [&](const auto& rows_of) {
+          if (rows_of.rows == 0) return;
+          std::vector<double> fitted(rows_of.rows * t);
+          multiply_block(s.backend, s.tiles, rows_of, xv, {fitted.data(), rows_of.rows, t});
+          add_cross(s.backend, s.tiles, rows_of, {fitted.data(), rows_of.rows, t}, {product.data(), n, t});
+        },
+        s.block);
+    const std::vector<double> projection = sums_times(x);
+    for (std::size_t i = 0; i < n; ++i) {
+      const double mean = sums.empty() ? 0 : sums[i] / s.total_weight;
+      for (std::size_t k = 0; k < t; ++k) {
+        out[i * t + k] = rhs[i * t + k] - (product[i * t + k] - mean * projection[k] + alpha * x[i * t + k]);
+      }
+    }
+  }
+
+  /// sums^T x, 0 without intercept.
+  std::vector<double> sums_times(const std::vector<double>& x) const {
+    std::vector<double> out(t);
+    for (std::size_t i = 0; i < sums.size(); ++i)
+      for (std::size_t k = 0; k < t; ++k) out[k] += sums[i] * x[i * t + k];
+    return out;
+  }
+
+  const State& s;
+  const std::size_t n, t;
+  std::vector<double> sums;  // of the weighted rows; empty without intercept
+  std::vector<double> rhs;
+  std::vector<double> variation;
+};
+
+struct Coefficients {
+  std::vector<double> values;
+  double jitter = 0;
+  double inverse_trace = std::numeric_limits<double>::quiet_NaN();  // of (G_c + (alpha + jitter) I)^-1
+};
+
+template <Backend B, class Equations>
+Coefficients solve_float64(const Equations& equations, double alpha, bool with_trace) {
+  const auto& s = equations.s;
+  const LargeArray<double, B> factor(s.tiles.elements());
+  Coefficients out;
+  for (;;) {
+    const double trace = equations.matrix(alpha + out.jitter, factor.data());
+    if (cholesky(s.backend, s.tiles, factor.data())) break;
+    // The rounding of G_c is of the order of eps times its largest eigenvalue, which lies between the mean one and the trace.
+    require(out.jitter <= trace, "RidgeState: the matrix of the normal equations is not finite");
+    const double smallest = std::numeric_limits<double>::epsilon() * std::max(trace / static_cast<double>(equations.n), alpha);
+    out.jitter = out.jitter == 0 ? smallest : 32 * out.jitter;
+  }
+  out.values = equations.rhs;
+  cholesky_solve(s.backend, s.tiles, factor.data(), View<double>{out.values.data(), equations.n, equations.t});
+  if (with_trace) out.inverse_trace = inverse_norm(s.backend, s.tiles, factor.data());
+  return out;
+}
+
+/// The largest ratio of a column norm of a to that of b; columns of zeros count as equal.
+double largest_ratio(const std::vector<double>& a, const std::vector<double>& b, std::size_t cols) {
+  double largest = 0;
+  for (std::size_t k = 0; k < cols; ++k) {
+    double aa = 0, bb = 0;
+    for (std::size_t i = k; i < a.size(); i += cols) {
+      aa += a[i] * a[i];
+      bb += b[i] * b[i];
+    }
+    if (aa == 0) continue;
+    const double ratio = std::sqrt(aa / bb);
+    if (std::isnan(ratio)) return ratio;
+    largest = std::max(largest, ratio);
+  }
+  return largest;
+}
+
+/// Iterative refinement: x += A_32^-1 (rhs - A x) until the correction is small. False if the float factor does not exist or
+/// is too far from A for that.
+template <Backend B, class Equations>
+bool solve_mixed(const Equations& equations, double alpha, bool with_trace, Coefficients& out) {
+  constexpr double small = 1e-8;  // of a correction; what is left after it is smaller by the rate of convergence
+  constexpr double slowest = 0.25;
+  const auto& s = equations.s;
+  const std::size_t n = equations.n, t = equations.t;
+  const LargeArray<float, B> factor(s.tiles.elements());
+  equations.matrix(alpha, factor.data());
+  if (!cholesky(s.backend, s.tiles, factor.data())) return false;
+
+  out = {};
+  out.values.resize(n * t);
+  std::vector<double> residual = equations.rhs, correction(n * t), scale(t);
+  std::vector<float> scaled(n * t);
+  for (double before = std::numeric_limits<double>::infinity();;) {
+    // Columns are brought to size 1, so that float holds them.
+    std::fill(scale.begin(), scale.end(), 0.0);
+    for (std::size_t e = 0; e < n * t; ++e) scale[e % t] = std::max(scale[e % t], std::abs(residual[e]));
+    for (double& value : scale) value = value > 0 ? value : 1;
+    for (std::size_t e = 0; e < n * t; ++e) scaled[e] = static_cast<float>(residual[e] / scale[e % t]);
+    cholesky_solve(s.backend, s.tiles, factor.data(), View<float>{scaled.data(), n, t});
+    for (std::size_t e = 0; e < n * t; ++e) {
+      correction[e] = scale[e % t] * static_cast<double>(scaled[e]);
+      out.values[e] += correction[e];
+    }
+    const double now = largest_ratio(correction, out.values, t);
+    if (now <= small) break;
+    if (!(now <= slowest * before)) return false;
+    before = now;
+    equations.residual(alpha, out.values, residual);
+  }
+  if (with_trace) out.inverse_trace = inverse_norm(s.backend, s.tiles, factor.data());
+  return true;
+}
+
+}  // namespace
+
+template <Backend B>
+RidgeSolution RidgeState<B>::solve(const RidgeSolveParams& p, View<double, B> coef, View<double, B> intercept) const {
+  const State& s = *state_;
+  require(p.alpha > 0 && std::isfinite(p.alpha),
+          [&] { return "RidgeState: alpha is " + std::to_string(p.alpha) + "; a positive finite number is needed"; });
+  require_shape(coef, s.params.n_features, s.params.n_targets, "RidgeState: coef");
+  require_shape(intercept, 1, s.params.n_targets, "RidgeState: intercept");
+  require(s.rows > 0, "RidgeState: no rows of positive weight were added; at least 1 is needed");
+
+  const NormalEquations<B, State> equations(s, p.fit_intercept);
+  Coefficients solved;
+  RidgeSolution solution{.gcv = std::numeric_limits<double>::quiet_NaN(), .jitter = 0, .factor = p.factor};
+  if (p.factor == RidgeFactor::float64 || !solve_mixed<B>(equations, p.alpha, p.with_gcv, solved)) {
+    solved = solve_float64<B>(equations, p.alpha, p.with_gcv);
+    solution.factor = RidgeFactor::float64;
+  }
+  solution.jitter = solved.jitter;
+
+  const std::size_t n = equations.n, t = equations.t;
+  const std::vector<double> projection = equations.sums_times(solved.values);
+  for (std::size_t k = 0; k < t; ++k) intercept(0, k) = p.fit_intercept ? (s.sum[k] - projection[k]) / s.total_weight : 0;
+  for (std::size_t i = 0; i < n; ++i) std::copy_n(&solved.values[i * t], t, coef.row(i));
+
+  if (p.with_gcv) {
+    // With (G_c + a I) coef = rhs: |Y_c - Z_c coef|^2 = |Y_c|^2 - coef^T rhs - a |coef|^2, and
+    // tr(hat) = tr (G_c + a I)^-1 G_c = n_features - a tr (G_c + a I)^-1, plus 1 for the intercept.
+    const double a = p.alpha + solved.jitter;
+    double squares = 0;
+    for (std::size_t k = 0; k < t; ++k) {
+      double left = equations.variation[k];
+      for (std::size_t e = k; e < n * t; e += t) left -= solved.values[e] * (equations.rhs[e] + a * solved.values[e]);
+      squares += std::max(left, 0.0);
+    }
+    const double samples = static_cast<double>(s.rows);
+    const double freedom = samples - (static_cast<double>(n) - a * solved.inverse_trace) - (p.fit_intercept ? 1 : 0);
+    solution.gcv = freedom > 0 ? samples * squares / (freedom * freedom) : std::numeric_limits<double>::infinity();
+  }
+  return solution;
+}
+
+template <Backend B>
+std::uint64_t RidgeState<B>::rows() const {
+  return state_->rows;
+}
+
+template <Backend B>
+double RidgeState<B>::total_weight() const {
+  return state_->total_weight;
+}
+
+template <Backend B>
+const RidgeStateParams& RidgeState<B>::params() const {
+  return state_->params;
+}
+
+template <Backend B>
+std::string RidgeState<B>::to_bytes() const {
+  const State& s = *state_;
+  const std::size_t waiting = s.waiting();
+  RidgeHeader header;
+  header.tile_edge = s.tiles.edge;
+  header.block_capacity = RowBlock<float, B>::capacity;
+  header.n_features = s.params.n_features;
+  header.n_targets = s.params.n_targets;
+  header.rows = s.rows;
+  header.waiting = waiting;
+  header.element_bytes = waiting > 0 && std::holds_alternative<RowBlock<double, B>>(s.block) ? sizeof(double) : sizeof(float);
+  header.total_weight = s.total_weight;
+
+  ByteWriter writer(header.size());
+  writer.write(&header, 1);
+  writer.write(s.gram.data(), s.gram.size());
+  writer.write(s.cross.data(), s.cross.size());
+  writer.write(s.sum.data(), s.sum.size());
+  writer.write(s.square.data(), s.square.size());
+  writer.write(s.right.data(), waiting * s.right_cols);
+  std::visit(
+      [&]<class T>(const RowBlock<T, B>& rows_of) {
+        Tile<B> memory;
+        const View<T, B> row = memory.template scratch<T>(1, s.params.n_features);
+        for (std::size_t r = 0; r < waiting; ++r) {
+          read_block(s.backend, s.tiles, rows_of, r, row);
+          writer.write(row.data, row.cols);
+        }
+      },
+      s.block);
+  return std::move(writer).finish();
+}
+
+template <Backend B>
+RidgeState<B> RidgeState<B>::from_bytes(const std::string& bytes, B backend) {
+  RidgeHeader header;
+  require(bytes.size() >= sizeof header + sizeof(std::uint64_t), [&] {
+    return "RidgeState: bytes has " + std::to_string(bytes.size()) + " bytes, too few for a state";
+  });
+  ByteReader reader(bytes);
+  reader.read(&header, 1);
+  require(header.magic == RidgeHeader::magic_value, "RidgeState: bytes is not a saved state (its first 8 bytes are wrong)");
+  require(header.version == RidgeHeader::current_version, [&] {
+    return "RidgeState: bytes has format version " + std::to_string(header.version) + "; this build reads version " +
+           std::to_string(RidgeHeader::current_version);
+  });
+  // Before anything is allocated: sizes within limits, and the length that follows from them.
+  require(header.n_features > 0 && header.n_features <= most && header.n_targets > 0 && header.n_targets <= most &&
+              header.tile_edge == TriangleTiles(header.n_features).edge &&
+              header.block_capacity == RowBlock<float, B>::capacity &&
+              header.waiting < RowBlock<float, B>::capacity && header.waiting <= header.rows &&
+              (header.element_bytes == sizeof(float) || header.element_bytes == sizeof(double)),
+          "RidgeState: bytes is damaged (impossible sizes in its header)");
+  require(bytes.size() == header.size() + sizeof(std::uint64_t), [&] {
+    return "RidgeState: bytes has " + std::to_string(bytes.size()) + " bytes; its header tells of " +
+           std::to_string(header.size() + sizeof(std::uint64_t));
+  });
+  require(reader.checksum_agrees(), "RidgeState: bytes is damaged (the checksum does not agree)");
+
+  auto state = std::make_unique<State>(RidgeStateParams{header.n_features, header.n_targets}, backend);
+  State& s = *state;
+  s.rows = header.rows;
+  s.total_weight = header.total_weight;
+  reader.read(s.gram.data(), s.gram.size());
+  reader.read(s.cross.data(), s.cross.size());
+  reader.read(s.sum.data(), s.sum.size());
+  reader.read(s.square.data(), s.square.size());
+  reader.read(s.right.data(), header.waiting * s.right_cols);
+  if (header.element_bytes == sizeof(double)) s.template block_of<double>();
+  std::visit(
+      [&]<class T>(RowBlock<T, B>& rows_of) {
+        Tile<B> memory;
+        const View<T, B> row = memory.template scratch<T>(1, s.params.n_features);
+        const std::size_t first = 0;
+        const double one = 1;
+        for (; rows_of.rows < header.waiting; ++rows_of.rows) {
+          reader.read(row.data, row.cols);
+          fill_block<T, B>(s.backend, s.tiles, row, &first, &one, 1, rows_of);
+        }
+      },
+      s.block);
+  return RidgeState(std::move(state));
+}
+
+template class RidgeState<FASTNTK_BACKEND>;
+#define FASTNTK_INSTANTIATE(T)                                                                                         \
+  template void RidgeState<FASTNTK_BACKEND>::update(View<const T, FASTNTK_BACKEND>, View<const double, FASTNTK_BACKEND>, \
+                                                    const double*);
+FASTNTK_INSTANTIATE(float)
+FASTNTK_INSTANTIATE(double)
+#undef FASTNTK_INSTANTIATE
+
+}  // namespace fastntk

@@ -1,0 +1,88 @@
+// The byte format of RidgeState: header, payload, checksum.
+#pragma once
+
+#include <bit>
+#include <cstddef>
+#include <cstdint>
+#include <cstring>
+#include <string>
+#include <utility>
+
+#include "ridge_tiles.hpp"
+
+namespace fastntk {
+
+/// A 64-bit hash. Every step is a bijection of the running value, so that bytes that differ in one word never agree.
+inline std::uint64_t checksum(const char* bytes, std::size_t size) {
+  std::uint64_t hash = 0xcbf29ce484222325u ^ size;
+  for (std::size_t at = 0; at < size; at += 8) {
+    std::uint64_t word = 0;
+    std::memcpy(&word, bytes + at, size - at < 8 ? size - at : 8);
+    hash = std::rotl((hash ^ word) * 0x9e3779b97f4a7c15u, 29);
+  }
+  return hash;
+}
+
+/// What precedes the payload; little-endian, as every machine that this library is built for.
+struct RidgeHeader {
+  static constexpr std::uint64_t magic_value = 0x4547444952544e46;  // "FNTRIDGE"
+  static constexpr std::uint64_t current_version = 1;
+
+  std::uint64_t magic = magic_value;
+  std::uint64_t version = current_version;
+  std::uint64_t tile_edge = 0;
+  std::uint64_t block_capacity = 0;
+  std::uint64_t n_features = 0;
+  std::uint64_t n_targets = 0;
+  std::uint64_t rows = 0;
+  std::uint64_t waiting = 0;        // rows in the block
+  std::uint64_t element_bytes = 0;  // of the block
+  double total_weight = 0;
+
+  /// Of header and payload; for sizes that were checked.
+  std::size_t size() const {
+    const std::size_t doubles = TriangleTiles(n_features).elements() + (n_features + waiting) * (1 + n_targets) + 2 * n_targets;
+    return sizeof(RidgeHeader) + doubles * sizeof(double) + waiting * n_features * element_bytes;
+  }
+};
+static_assert(std::endian::native == std::endian::little && sizeof(RidgeHeader) == 80);
+
+class ByteWriter {
+ public:
+  explicit ByteWriter(std::size_t size) { bytes_.reserve(size + sizeof(std::uint64_t)); }
+  template <class T>
+  void write(const T* values, std::size_t count) {
+    bytes_.append(reinterpret_cast<const char*>(values), count * sizeof(T));
+  }
+  std::string finish() && {
+    const std::uint64_t hash = checksum(bytes_.data(), bytes_.size());
+    write(&hash, 1);
+    return std::move(bytes_);
+  }
+
+ private:
+  std::string bytes_;
+};
+
+/// Reads what ByteWriter wrote. The caller has compared the sizes.
+class ByteReader {
+ public:
+  explicit ByteReader(const std::string& bytes) : bytes_(bytes) {}
+  template <class T>
+  void read(T* values, std::size_t count) {
+    if (count > 0) std::memcpy(values, bytes_.data() + at_, count * sizeof(T));
+    at_ += count * sizeof(T);
+  }
+  bool checksum_agrees() const {
+    std::uint64_t stored;
+    const std::size_t size = bytes_.size() - sizeof stored;
+    std::memcpy(&stored, bytes_.data() + size, sizeof stored);
+    return checksum(bytes_.data(), size) == stored;
+  }
+
+ private:
+  const std::string& bytes_;
+  std::size_t at_ = 0;
+};
+
+}  // namespace fastntk

@@ -1,0 +1,86 @@
+"""Fast features and exact kernels of neural tangent kernels, and ridge models on top of them.
+
+Names are imported when they are first used, so that ``import fastntk`` costs little more than ``import numpy``.
+"""
+
+from typing import TYPE_CHECKING, Any
+
+from ._load import _core
+
+if TYPE_CHECKING:
+    from ._config import show_config as show_config
+    from ._persistence import load as load
+    from .estimators import NTKClassifier as NTKClassifier
+    from .estimators import NTKRegressor as NTKRegressor
+    from .features import NTKRandomFeatures as NTKRandomFeatures
+    from .functional import arc_cosine_kernel as arc_cosine_kernel
+    from .functional import fwht as fwht
+    from .functional import nngp_kernel as nngp_kernel
+    from .functional import ntk_kernel as ntk_kernel
+    from .functional import relu_ntk as relu_ntk
+    from .kernel_ridge import KernelRidge as KernelRidge
+    from .ridge import RidgeState as RidgeState
+    from .sketches import SRHT as SRHT
+    from .sketches import CountSketch as CountSketch
+    from .sketches import PolySketch as PolySketch
+    from .sketches import TensorSRHT as TensorSRHT
+
+BackendError = _core.BackendError
+__version__: str
+
+_MODULES = {
+    "SRHT": "sketches",
+    "CountSketch": "sketches",
+    "KernelRidge": "kernel_ridge",
+    "NTKClassifier": "estimators",
+    "NTKRandomFeatures": "features",
+    "NTKRegressor": "estimators",
+    "PolySketch": "sketches",
+    "RidgeState": "ridge",
+    "TensorSRHT": "sketches",
+    "arc_cosine_kernel": "functional",
+    "fwht": "functional",
+    "load": "_persistence",
+    "nngp_kernel": "functional",
+    "ntk_kernel": "functional",
+    "relu_ntk": "functional",
+    "show_config": "_config",
+}
+
+__all__ = [
+    "SRHT",
+    "BackendError",
+    "CountSketch",
+    "KernelRidge",
+    "NTKClassifier",
+    "NTKRandomFeatures",
+    "NTKRegressor",
+    "PolySketch",
+    "RidgeState",
+    "TensorSRHT",
+    "__version__",
+    "arc_cosine_kernel",
+    "fwht",
+    "load",
+    "nngp_kernel",
+    "ntk_kernel",
+    "relu_ntk",
+    "show_config",
+]
+
+
+def __getattr__(name: str) -> Any:
+    if name == "__version__":
+        version = globals()[name] = _core.config()["version"]
+        return version
+    if name not in _MODULES:
+        raise AttributeError(f"module 'fastntk' has no attribute {name!r}")
+    from importlib import import_module
+
+    value = getattr(import_module(f".{_MODULES[name]}", __name__), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

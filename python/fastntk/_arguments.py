@@ -1,0 +1,59 @@
+"""Checks of scalar arguments: each names the argument, what it was and what is allowed."""
+
+from __future__ import annotations
+
+import math
+import operator
+from collections.abc import Iterable
+from numbers import Real
+from typing import Any
+
+from ._load import _core
+
+
+def integer(value: Any, name: str, *, low: int = 1, high: int | None = None) -> int:
+    """`value` as an int in [low, high]; TypeError if it is not an integer, ValueError if it is out of range."""
+    allowed = f"an integer of at least {low}" if high is None else f"an integer in [{low}, {high}]"
+    try:
+        if isinstance(value, bool):
+            raise TypeError
+        number = operator.index(value)
+    except TypeError:
+        raise TypeError(f"{name} is {value!r}; {allowed} is allowed") from None
+    if number < low or (high is not None and number > high):
+        raise ValueError(f"{name} is {number}; {allowed} is allowed")
+    return number
+
+
+def real(value: Any, name: str, *, positive: bool = False) -> float:
+    """`value` as a finite (and positive) float; TypeError if it is not a number, ValueError if it is out of range."""
+    allowed = "a positive finite number" if positive else "a finite number"
+    if not isinstance(value, Real) or isinstance(value, bool):
+        raise TypeError(f"{name} is {value!r}; {allowed} is allowed")
+    number = float(value)
+    if not math.isfinite(number) or (positive and number <= 0):
+        raise ValueError(f"{name} is {number}; {allowed} is allowed")
+    return number
+
+
+def choice(value: Any, name: str, allowed: Iterable[str]) -> str:
+    """`value` if it is one of the `allowed` strings, else ValueError."""
+    options = list(allowed)
+    if not isinstance(value, str) or value not in options:
+        raise ValueError(f"{name} is {value!r}; one of {', '.join(map(repr, options))} is allowed")
+    return value
+
+
+def threads(n_threads: Any) -> int:
+    """The thread count for the C++ side, where 0 means all processors this process may use."""
+    return 0 if n_threads is None else integer(n_threads, "n_threads", low=1, high=65536)
+
+
+def device(value: Any) -> str:
+    """Check `device`; BackendError if it asks for a backend that this build does not have."""
+    name = choice(value, "device", ("auto", "cpu", "cuda"))
+    if name == "cuda":
+        raise _core.BackendError(
+            "device is 'cuda', but the Python package has no CUDA operators in this build; use device='auto' or 'cpu'"
+        )
+    return name

@@ -1,0 +1,56 @@
+"""Plans of memory: what a call will take, what it may take, and the refusal when the first exceeds the second."""
+
+from __future__ import annotations
+
+import os
+import re
+from typing import Any
+
+from ._arguments import integer
+
+_UNITS = {"": 1, "K": 10**3, "M": 10**6, "G": 10**9, "T": 10**12, "KI": 2**10, "MI": 2**20, "GI": 2**30, "TI": 2**40}
+
+
+def parse_bytes(value: Any, name: str = "max_memory") -> int:
+    """A number of bytes from an int or from a string such as "2GB" or "512MiB"."""
+    if isinstance(value, str):
+        match = re.fullmatch(r"\s*([0-9]*\.?[0-9]+)\s*([KMGT]I?)?B?\s*", value.upper())
+        if match is None:
+            raise ValueError(f"{name} is {value!r}; a number of bytes or a string such as '2GB' is allowed")
+        return int(float(match[1]) * _UNITS[match[2] or ""])
+    return integer(value, name)
+
+
+def available_bytes() -> int | None:
+    """Memory that this process can still take: the machine's, or less where a control group sets a limit."""
+    found = []
+    try:
+        with open("/proc/meminfo", encoding="ascii") as meminfo:
+            found += [int(line.split()[1]) * 1024 for line in meminfo if line.startswith("MemAvailable:")]
+        with open("/sys/fs/cgroup/memory.max", encoding="ascii") as limit, open("/sys/fs/cgroup/memory.current") as used:
+            found.append(max(0, int(limit.read()) - int(used.read())))
+    except (OSError, ValueError):  # no such file on this system, or "max"
+        pass
+    if not found and hasattr(os, "sysconf") and "SC_AVPHYS_PAGES" in os.sysconf_names:
+        found.append(os.sysconf("SC_AVPHYS_PAGES") * os.sysconf("SC_PAGE_SIZE"))
+    return min(found, default=None)
+
+
+def require_memory(needed: int, max_memory: Any, *, what: str, lower: str) -> None:
+    """MemoryError if `needed` bytes exceed `max_memory`, or what is available if that is None.
+
+    Parameters
+    ----------
+    needed : int
+        Bytes of the plan.
+    max_memory : None, int or str
+        The budget, see `parse_bytes`.
+    what : str
+        What needs the memory, as the message calls it.
+    lower : str
+        Which argument to lower.
+    """
+    budget = available_bytes() if max_memory is None else parse_bytes(max_memory)
+    if budget is not None and needed > budget:
+        where = "are available" if max_memory is None else "are allowed by max_memory"
+        raise MemoryError(f"{what} needs {needed} bytes, but {budget} bytes {where}; {lower}")

@@ -1,0 +1,137 @@
+"""Model files: `.npz` archives of plain arrays and one JSON text, without pickles."""
+
+from __future__ import annotations
+
+import json
+import os
+import zipfile
+from typing import Any
+
+import numpy as np
+
+from . import __version__
+from .estimators import NTKClassifier, NTKRegressor
+
+__all__ = ["load", "save"]
+
+FORMAT = "fastntk-model"
+FORMAT_VERSION = 1
+
+_CLASSES = {"NTKClassifier": NTKClassifier, "NTKRegressor": NTKRegressor}
+
+
+def save(model: Any, path: Any) -> None:
+    """Write a fitted model; see `NTKRegressor.save`."""
+    name = type(model).__name__
+    if _CLASSES.get(name) is not type(model) or not isinstance(model.features, str):
+        raise TypeError(f"{name} with features={model.features!r} cannot be saved; built-in features are needed")
+    params = model.get_params(deep=False)
+    if not (params["random_state"] is None or isinstance(params["random_state"], (int, np.integer))):
+        params["random_state"] = None  # the seed that it gave is saved beside it
+    if isinstance(params.get("class_weight"), dict):
+        params["class_weight"] = None  # its keys are labels of any type, and prediction does not need it
+    header = {
+        "format": FORMAT,
+        "format_version": FORMAT_VERSION,
+        "fastntk": __version__,
+        "class": name,
+        "params": _plain(params),
+        "seed": model.seed_,
+        "alpha": model.alpha_,
+        "n_features_in": model.n_features_in_,
+        "dtype": model._dtype.name,
+        "block_rows": model._block_rows,
+        "one_target": getattr(model, "_one_target", None),
+        "chosen": {key: getattr(model.features_, key) for key in ("directions_", "low_orders_", "diagonal_")},
+    }
+    arrays = {"header": np.array(json.dumps(header)), "coef": model.coef_, "intercept": model.intercept_}
+    if name == "NTKClassifier":
+        arrays["classes"] = _labels(model.classes_)
+    if hasattr(model, "feature_names_in_"):
+        arrays["feature_names_in"] = np.array(model.feature_names_in_.tolist(), dtype=np.str_)
+    temporary = f"{os.fspath(path)}.part"
+    with open(temporary, "wb") as file:
+        np.savez(file, allow_pickle=False, **arrays)  # type: ignore[arg-type]
+    os.replace(temporary, path)
+
+
+def load(path: Any) -> Any:
+    """Read a model that `save` wrote.
+
+    Parameters
+    ----------
+    path : str or path
+
+    Returns
+    -------
+    NTKClassifier or NTKRegressor
+        Fitted, for prediction; `partial_fit` needs the state, which the file does not hold.
+
+    Raises
+    ------
+    ValueError
+        If the file is no such model.
+    OSError
+        If it cannot be read.
+    """
+    try:
+        with np.load(path, allow_pickle=False) as archive:
+            arrays = {key: archive[key] for key in archive.files}
+        header = json.loads(str(arrays["header"]))
+        if header["format"] != FORMAT or header["format_version"] != FORMAT_VERSION:
+            raise ValueError(f"format {header['format']!r}, version {header['format_version']!r}")
+        model = _CLASSES[header["class"]](**header["params"])
+        _restore(model, header, arrays)
+    except (AttributeError, KeyError, TypeError, ValueError, EOFError, zipfile.BadZipFile) as error:
+        raise ValueError(f"{os.fspath(path)} is not a fastntk model of format version {FORMAT_VERSION}: {error}") from error
+    return model
+
+
+def _restore(model: Any, header: dict[str, Any], arrays: dict[str, Any]) -> None:
+    dtype = np.dtype(header["dtype"])
+    d = int(header["n_features_in"])
+    if dtype not in (np.float32, np.float64) or d < 1 or int(header["block_rows"]) < 1:
+        raise ValueError("bad dtype or sizes")
+    model.seed_ = int(header["seed"])
+    model.n_features_in_ = d
+    model.features_ = model._features(model.seed_, np.zeros((1, d), dtype))
+    chosen = {key: getattr(model.features_, key) for key in header["chosen"]}
+    if chosen != header["chosen"]:
+        raise ValueError(f"it was fitted with features {header['chosen']}, and this version would take {chosen}")
+    coef, intercept = arrays["coef"], arrays["intercept"]
+    if coef.dtype != np.float64 or coef.ndim != 2 or intercept.shape != coef.shape[1:] or intercept.dtype != np.float64:
+        raise ValueError("bad coefficients")
+    if len(coef) != model.features_._n_features_out:
+        raise ValueError(f"{len(coef)} coefficients for {model.features_._n_features_out} features")
+    if header["class"] == "NTKClassifier":
+        model.classes_ = arrays["classes"]
+        if coef.shape[1] != (1 if len(model.classes_) == 2 else len(model.classes_)):
+            raise ValueError("the classes do not fit the coefficients")
+    else:
+        model._one_target = bool(header["one_target"])
+    if "feature_names_in" in arrays:
+        model.feature_names_in_ = arrays["feature_names_in"].astype(object)
+    model._dtype = dtype
+    model._block_rows = int(header["block_rows"])
+    model._state = None
+    model._holdout = None
+    model._solution = (float(header["alpha"]), coef, intercept)
+
+
+def _labels(classes: Any) -> Any:
+    """Labels in an array that needs no pickle."""
+    if classes.dtype != object:
+        return classes
+    labels = classes.tolist()
+    if not all(isinstance(label, str) for label in labels):
+        raise TypeError("labels of mixed types cannot be saved; strings or numbers are needed")
+    return np.array(labels, dtype=np.str_)
+
+
+def _plain(value: Any) -> Any:
+    """`value` in JSON's types."""
+    if isinstance(value, dict):
+        return {str(key): _plain(item) for key, item in value.items()}
+    if isinstance(value, np.generic):
+        return value.item()
+    return value

@@ -1,0 +1,200 @@
+"""Feature maps of the neural tangent kernel as scikit-learn transformers."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin, TransformerMixin
+from sklearn.utils.validation import check_is_fitted, validate_data
+
+from . import _arguments as arguments
+from ._arrays import matrix
+from ._load import _core
+from ._random import RandomState, resolve_seed
+from .sketches import Operator, allocate
+
+__all__ = ["NTKRandomFeatures"]
+
+DIRECTIONS = ("auto", "structured", "gaussian", "sphere")
+LOW_ORDERS = ("auto", "exact", "constant", "sampled")
+DIAGONAL = ("auto", "exact", "sampled")
+
+
+class _NtkMap(Operator):
+    """The compiled map behind `NTKRandomFeatures`."""
+
+    _core_name = "NtkRandomFeatures"
+
+    def _core_params(self) -> dict[str, Any]:
+        return {
+            **self._params,
+            "directions": getattr(_core.Directions, self._params["directions"]),
+            "low_orders": getattr(_core.LowOrders, self._params["low_orders"]),
+            "diagonal": getattr(_core.Diagonal, self._params["diagonal"]),
+        }
+
+    def chosen(self, what: str) -> str:
+        """What "auto" became: `what` is "directions", "low_orders" or "diagonal"."""
+        return str(getattr(self._operator(np.dtype(np.float32)), what).name)
+
+    def __call__(self, array: Any, out: Any) -> None:
+        self._operator(array.dtype)(array, out)
+
+
+class NTKRandomFeatures(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):  # type: ignore[misc]
+    """Random features Z(x) of the neural tangent kernel: <Z(x), Z(y)> estimates Theta(x, y).
+
+    Nothing is learnt from the data but its number of columns; the map is a function of the parameters and the seed.
+
+    Parameters
+    ----------
+    n_components : int
+        Number of features D.
+    depth : int
+        Number of hidden layers L of the fully connected ReLU network, at least 1.
+    directions : {"auto", "structured", "gaussian", "sphere"}
+        Random directions: products of sign flips and Hadamard transforms (time D log d per row), independent normals
+        (time D d), or uniform on the sphere. "auto" takes structured ones where they measured as good as Gaussian ones.
+    low_orders : {"auto", "exact", "constant", "sampled"}
+        Which part of the kernel's power series is exact instead of sampled: the constant and linear term (1 + d columns),
+        the constant term (1 column), or none. "gaussian" directions with "sampled" are Algorithm 2 of the paper.
+    diagonal : {"auto", "exact", "sampled"}
+        "exact" scales every row of Z to the known norm sqrt(Theta(x, x)); "sampled" leaves it, and Z is unbiased.
+    bias : float
+        Value of a constant column appended to the input, a first-layer bias. Without it Z(c x) = c Z(x) for c > 0.
+    random_state : None, int, numpy.random.Generator or numpy.random.RandomState
+        Resolved once, in `fit`, to the 64-bit `seed_`; an int is the seed itself.
+    n_threads : int, optional
+        Threads; by default all processors that this process may use. The result does not depend on it.
+    device : {"auto", "cpu", "cuda"}
+        Where to compute; "auto" follows the input.
+    assume_finite : bool
+        Skip the scan of inputs for NaN and inf (so does scikit-learn's own `assume_finite`).
+
+    Attributes
+    ----------
+    seed_ : int
+        The seed of the map.
+    directions_, low_orders_, diagonal_ : str
+        What was chosen where the parameter was "auto".
+    n_features_in_ : int
+        Number of input columns d.
+    feature_names_in_ : ndarray of shape (d,)
+        Their names, if `X` had string names.
+
+    References
+    ----------
+    Zandieh et al., "Scaling Neural Tangent Kernels via Sketching and Random Features", NeurIPS 2021, Algorithm 2 and
+    equation 15; Yu et al., "Orthogonal Random Features", NeurIPS 2016 (structured directions).
+
+    Examples
+    --------
+    >>> import numpy as np, fastntk
+    >>> X = np.eye(3, 10)
+    >>> Z = fastntk.NTKRandomFeatures(512, random_state=0).fit_transform(X)
+    >>> bool(abs(Z @ Z.T - fastntk.ntk_kernel(X)).max() < 0.2)
+    True
+    """
+
+    def __init__(
+        self,
+        n_components: int = 4096,
+        *,
+        depth: int = 1,
+        directions: str = "auto",
+        low_orders: str = "auto",
+        diagonal: str = "auto",
+        bias: float = 0.0,
+        random_state: RandomState = None,
+        n_threads: int | None = None,
+        device: str = "auto",
+        assume_finite: bool = False,
+    ) -> None:
+        self.n_components = n_components
+        self.depth = depth
+        self.directions = directions
+        self.low_orders = low_orders
+        self.diagonal = diagonal
+        self.bias = bias
+        self.random_state = random_state
+        self.n_threads = n_threads
+        self.device = device
+        self.assume_finite = assume_finite
+
+    def fit(self, X: Any, y: Any = None) -> NTKRandomFeatures:
+        """Draw the map for inputs with as many columns as `X`.
+
+        Parameters
+        ----------
+        X : array of shape (n, d)
+        y : ignored
+
+        Returns
+        -------
+        NTKRandomFeatures
+            The object itself.
+
+        Raises
+        ------
+        ValueError
+            If a parameter is out of its range, `n_components` is too small for `low_orders="exact"`, or `X` has NaN, inf,
+            no row or no column.
+        TypeError
+            If `X` is sparse or of an unsupported dtype, or a parameter is of the wrong type.
+        """
+        array = matrix(X, min_rows=1, assume_finite=self.assume_finite).array
+        params = {
+            "in_features": array.shape[1],
+            "out_features": arguments.integer(self.n_components, "n_components"),
+            "depth": arguments.integer(self.depth, "depth"),
+            "directions": arguments.choice(self.directions, "directions", DIRECTIONS),
+            "low_orders": arguments.choice(self.low_orders, "low_orders", LOW_ORDERS),
+            "diagonal": arguments.choice(self.diagonal, "diagonal", DIAGONAL),
+            "bias": arguments.real(self.bias, "bias"),
+            "seed": resolve_seed(self.random_state),
+        }
+        feature_map = _NtkMap(params, n_threads=self.n_threads, device=self.device)
+        validate_data(self, X, skip_check_array=True)
+        self._map = feature_map
+        self.seed_ = feature_map.seed
+        self.directions_ = feature_map.chosen("directions")
+        self.low_orders_ = feature_map.chosen("low_orders")
+        self.diagonal_ = feature_map.chosen("diagonal")
+        self._n_features_out = feature_map.out_features
+        return self
+
+    def transform(self, X: Any) -> Any:
+        """Map rows to features.
+
+        Parameters
+        ----------
+        X : array of shape (n, n_features_in_)
+
+        Returns
+        -------
+        array of shape (n, n_components)
+            float32 or float64 like `X`, in the caller's kind of array.
+
+        Raises
+        ------
+        ValueError
+            If `X` has another number of columns, no row, NaN or inf.
+        TypeError
+            If `X` is sparse or of an unsupported dtype.
+        MemoryError
+            If the result does not fit into the memory that is available.
+        """
+        check_is_fitted(self)
+        array, give_back = matrix(X, min_rows=1, assume_finite=self.assume_finite)
+        validate_data(self, X, skip_check_array=True, reset=False)
+        lower = "lower n_components or pass fewer rows at a time"
+        out = allocate(len(array), self._n_features_out, array.dtype, lower=lower)
+        self._map(array, out)
+        return give_back(out)
+
+    def __sklearn_tags__(self) -> Any:
+        tags = super().__sklearn_tags__()
+        tags.transformer_tags.preserves_dtype = ["float64", "float32"]
+        tags.requires_fit = True
+        return tags

@@ -1,0 +1,321 @@
+"""Exact kernels of fully connected ReLU networks, and the fast Walsh-Hadamard transform."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from . import _arguments as arguments
+from ._load import _core
+from ._arrays import Source, as_real, as_source, common_dtype, dense_rows, has_dense_rows, matrix
+from ._memory import require_memory
+
+__all__ = ["arc_cosine_kernel", "fwht", "nngp_kernel", "ntk_kernel", "relu_ntk"]
+
+# Below this an allocation is left to the operating system; above, it is checked against what is available.
+_PLANNED_BYTES = 1 << 28
+
+
+def relu_ntk(cosine: Any, depth: int, *, n_threads: int | None = None, device: str = "auto") -> Any:
+    """K_L(cosine), the neural tangent kernel of a ReLU network of depth L on the cosine of two inputs.
+
+    Parameters
+    ----------
+    cosine : array of any shape
+        Cosines; values outside [-1, 1] are clipped.
+    depth : int
+        Number of hidden layers L, at least 1.
+    n_threads : int, optional
+        Threads; by default all processors that this process may use.
+    device : {"auto", "cpu", "cuda"}
+        Where to compute; "auto" follows the input.
+
+    Returns
+    -------
+    array of the shape of `cosine`
+        float32 or float64, in the caller's kind of array.
+
+    Raises
+    ------
+    ValueError
+        If `depth` is less than 1 or a cosine is NaN.
+
+    References
+    ----------
+    Zandieh et al., "Scaling Neural Tangent Kernels via Sketching and Random Features", NeurIPS 2021, Definition 1.
+
+    Examples
+    --------
+    >>> import fastntk
+    >>> fastntk.relu_ntk([-1.0, 0.0, 1.0], depth=1)
+    array([0.        , 0.31830989, 2.        ])
+    """
+    arguments.device(device)
+    depth = arguments.integer(depth, "depth")
+    source, give_back = as_source(cosine, "cosine")
+    values = as_real(source, "cosine")
+    rows = dense_rows(values.reshape(1, -1))
+    if np.isnan(rows).any():
+        raise ValueError("cosine contains NaN; numbers in [-1, 1] are allowed")
+    out = np.empty(rows.shape, rows.dtype)
+    _core.relu_ntk(rows, depth, out, arguments.threads(n_threads))
+    return give_back(out.reshape(values.shape))
+
+
+def arc_cosine_kernel(
+    X: Any,
+    Y: Any = None,
+    *,
+    order: int,
+    assume_finite: bool = False,
+    n_threads: int | None = None,
+    device: str = "auto",
+) -> Any:
+    """Arc-cosine kernel of order 0, kappa_0(cos), or 1, |x||y| kappa_1(cos).
+
+    Parameters
+    ----------
+    X : array of shape (n, d)
+    Y : array of shape (k, d), optional
+        By default `X`, at half the cost.
+    order : {0, 1}
+    assume_finite : bool
+        Skip the scan for NaN and inf.
+    n_threads : int, optional
+        Threads; by default all processors that this process may use.
+    device : {"auto", "cpu", "cuda"}
+        Where to compute; "auto" follows the input.
+
+    Returns
+    -------
+    array of shape (n, k)
+        A zero row of `X` or `Y` gives a zero row or column.
+
+    Raises
+    ------
+    ValueError
+        On another order, on shapes that do not fit, and on NaN or inf.
+    TypeError
+        On sparse input and unsupported dtypes.
+    MemoryError
+        If the result does not fit into the memory that is available.
+
+    References
+    ----------
+    Cho and Saul, "Kernel Methods for Deep Learning", NeurIPS 2009, equations 1 and 6.
+
+    Examples
+    --------
+    >>> import fastntk
+    >>> fastntk.arc_cosine_kernel([[1.0, 0.0]], [[0.0, 1.0]], order=0)
+    array([[0.5]])
+    """
+    if arguments.integer(order, "order", low=0) > 1:
+        raise ValueError(f"order is {order}; 0 or 1 is allowed")
+    arguments.device(device)
+    x, y, give_back = _pair(X, Y, assume_finite)
+    out = _gram(x, y)
+    _core.arc_cosine_kernel(x, y, order, out, arguments.threads(n_threads))
+    return give_back(out)
+
+
+def ntk_kernel(
+    X: Any,
+    Y: Any = None,
+    *,
+    depth: int = 1,
+    bias: float = 0.0,
+    assume_finite: bool = False,
+    n_threads: int | None = None,
+    device: str = "auto",
+) -> Any:
+    """Exact neural tangent kernel of a fully connected ReLU network, |x||y| K_L(cos).
+
+    Parameters
+    ----------
+    X : array of shape (n, d)
+    Y : array of shape (k, d), optional
+        By default `X`, at half the cost.
+    depth : int
+        Number of hidden layers L, at least 1.
+    bias : float
+        Value of a constant column appended to both inputs, a first-layer bias.
+    assume_finite : bool
+        Skip the scan for NaN and inf.
+    n_threads : int, optional
+        Threads; by default all processors that this process may use.
+    device : {"auto", "cpu", "cuda"}
+        Where to compute; "auto" follows the input.
+
+    Returns
+    -------
+    array of shape (n, k)
+        The error is below 2e-6 (float32) of (L + 1)|x||y|, for equal and nearly equal rows too.
+
+    Raises
+    ------
+    ValueError
+        If `depth` is less than 1, on shapes that do not fit, and on NaN or inf.
+    TypeError
+        On sparse input and unsupported dtypes.
+    MemoryError
+        If the result does not fit into the memory that is available.
+
+    References
+    ----------
+    Zandieh et al., "Scaling Neural Tangent Kernels via Sketching and Random Features", NeurIPS 2021, Definition 1.
+
+    Examples
+    --------
+    >>> import fastntk
+    >>> fastntk.ntk_kernel([[3.0, 4.0]], depth=2)
+    array([[75.]])
+    """
+    depth = arguments.integer(depth, "depth")
+    bias = arguments.real(bias, "bias")
+    arguments.device(device)
+    x, y, give_back = _pair(X, Y, assume_finite)
+    out = _gram(x, y)
+    _core.ntk_kernel(x, y, depth, bias, out, arguments.threads(n_threads))
+    return give_back(out)
+
+
+def nngp_kernel(
+    X: Any,
+    Y: Any = None,
+    *,
+    depth: int = 1,
+    bias: float = 0.0,
+    assume_finite: bool = False,
+    n_threads: int | None = None,
+    device: str = "auto",
+) -> Any:
+    """Kernel of the Gaussian process that an infinitely wide ReLU network is at initialisation, |x||y| S_L(cos).
+
+    Parameters
+    ----------
+    X : array of shape (n, d)
+    Y : array of shape (k, d), optional
+        By default `X`, at half the cost.
+    depth : int
+        Number of hidden layers L, at least 1.
+    bias : float
+        Value of a constant column appended to both inputs, a first-layer bias.
+    assume_finite : bool
+        Skip the scan for NaN and inf.
+    n_threads : int, optional
+        Threads; by default all processors that this process may use.
+    device : {"auto", "cpu", "cuda"}
+        Where to compute; "auto" follows the input.
+
+    Returns
+    -------
+    array of shape (n, k)
+
+    Raises
+    ------
+    ValueError
+        If `depth` is less than 1, on shapes that do not fit, and on NaN or inf.
+    TypeError
+        On sparse input and unsupported dtypes.
+    MemoryError
+        If the result does not fit into the memory that is available.
+
+    References
+    ----------
+    Zandieh et al., "Scaling Neural Tangent Kernels via Sketching and Random Features", NeurIPS 2021, Definition 1
+    (there Sigma, the covariance at initialisation).
+
+    Examples
+    --------
+    >>> import fastntk
+    >>> fastntk.nngp_kernel([[3.0, 4.0]], depth=2)
+    array([[25.]])
+    """
+    depth = arguments.integer(depth, "depth")
+    bias = arguments.real(bias, "bias")
+    arguments.device(device)
+    x, y, give_back = _pair(X, Y, assume_finite)
+    out = _gram(x, y)
+    _core.nngp_kernel(x, y, depth, bias, out, arguments.threads(n_threads))
+    return give_back(out)
+
+
+def fwht(
+    x: Any, *, normalize: bool = False, out: Any = None, n_threads: int | None = None, device: str = "auto"
+) -> Any:
+    """Fast Walsh-Hadamard transform along the last axis, in natural order.
+
+    Parameters
+    ----------
+    x : array of shape (..., 2**k)
+    normalize : bool
+        Scale by 2**(-k/2), which makes the transform its own inverse.
+    out : array of the shape and dtype of `x`, optional
+        Where to write; `x` itself transforms in place. The last axis must be contiguous and the rows equally spaced.
+    n_threads : int, optional
+        Threads; by default all processors that this process may use.
+    device : {"auto", "cpu", "cuda"}
+        Where to compute; "auto" follows the input.
+
+    Returns
+    -------
+    array of the shape of `x`
+        `out` if it was given. Entry i is the sum of (-1)**popcount(i & j) x_j over j.
+
+    Raises
+    ------
+    ValueError
+        If the last axis is no power of two, or `out` has another shape or layout, or is read-only.
+    TypeError
+        On unsupported dtypes, or if `out` has another dtype.
+
+    Examples
+    --------
+    >>> import fastntk
+    >>> fastntk.fwht([1.0, 2.0, 3.0, 4.0])
+    array([10., -2., -4.,  0.])
+    """
+    arguments.device(device)
+    source, give_back = as_source(x, "x")
+    values = as_real(source, "x")
+    if values.ndim == 0:
+        raise ValueError("x has 0 dimensions; at least 1 is needed")
+    length = values.shape[-1]
+    if length < 1 or length & (length - 1):
+        raise ValueError(f"x has shape {values.shape}; the length of the last axis must be a power of two")
+    if out is None:
+        target = np.empty(values.shape, values.dtype)
+    else:
+        target = as_source(out, "out").array
+        if target.shape != values.shape:
+            raise ValueError(f"out has shape {target.shape}; the shape of x, {values.shape}, is needed")
+        if target.dtype != values.dtype:
+            raise TypeError(f"out has dtype {target.dtype}; the dtype of the result, {values.dtype}, is needed")
+        if not target.flags.writeable:
+            raise ValueError("out is read-only; a writable array is needed")
+    target_rows = target.reshape(-1, length)
+    if not np.shares_memory(target_rows, target) and target.size or not has_dense_rows(target_rows):
+        raise ValueError("out does not have dense, equally spaced rows; a row-major array is needed")
+    rows = dense_rows(values.reshape(-1, length))
+    if rows.ctypes.data != target_rows.ctypes.data and np.may_share_memory(rows, target_rows):
+        rows = rows.copy()
+    _core.fwht(rows, length**-0.5 if normalize else 1.0, target_rows, arguments.threads(n_threads))
+    return give_back(target) if out is None else out
+
+
+def _pair(X: Any, Y: Any, assume_finite: bool) -> tuple[Any, Any, Any]:
+    x, give_back = matrix(X, "X", assume_finite=assume_finite)
+    if Y is None:
+        return x, x, give_back
+    y: Source = matrix(Y, "Y", columns=x.shape[1], assume_finite=assume_finite)
+    dtype = common_dtype(x, y.array)
+    return x.astype(dtype, copy=False), y.array.astype(dtype, copy=False), give_back
+
+
+def _gram(x: Any, y: Any) -> Any:
+    needed = len(x) * len(y) * x.itemsize
+    if needed >= _PLANNED_BYTES:
+        require_memory(needed, None, what=f"a kernel matrix of {len(x)} x {len(y)}", lower="pass fewer rows at a time")
+    return np.empty((len(x), len(y)), x.dtype)

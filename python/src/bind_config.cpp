@@ -1,0 +1,26 @@
+#include <fastntk/config.hpp>
+
+#include <pybind11/stl.h>
+
+#include "bindings.hpp"
+
+namespace fastntk::python {
+
+void bind_config(pybind11::module_& m) {
+  m.def("config", [] {
+    const Config c = config();
+    pybind11::dict out;
+    out["version"] = c.version;
+    out["compiler"] = c.compiler;
+    out["instruction_set"] = c.instruction_set;
+    out["available_instruction_sets"] = c.available_instruction_sets;
+    out["blas"] = c.blas;
+    out["threads"] = c.threads;
+    out["cuda"] = c.cuda;
+    out["cuda_status"] = c.cuda_status;
+    out["cuda_devices"] = c.cuda_devices;
+    return out;
+  });
+}
+
+}  // namespace fastntk::python

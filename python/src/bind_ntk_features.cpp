@@ -1,0 +1,55 @@
+#include <fastntk/ntk_features.hpp>
+
+#include "array_view.hpp"
+#include "bindings.hpp"
+
+namespace fastntk::python {
+namespace {
+
+template <Real T>
+void bind(py::module_& m) {
+  using Op = NtkRandomFeatures<T, Cpu>;
+  py::class_<Op>(m, typed_name<T>("NtkRandomFeatures").c_str())
+      .def(py::init([](std::size_t in_features, std::size_t out_features, std::size_t depth, Directions directions,
+                       LowOrders low_orders, Diagonal diagonal, double bias, std::uint64_t seed, int threads) {
+             const py::gil_scoped_release unlocked;
+             return Op({in_features, out_features, depth, directions, low_orders, diagonal, bias, seed}, Cpu{threads});
+           }),
+           py::kw_only(), py::arg("in_features"), py::arg("out_features"), py::arg("depth"), py::arg("directions"),
+           py::arg("low_orders"), py::arg("diagonal"), py::arg("bias"), py::arg("seed"), py::arg("threads"))
+      .def(
+          "__call__",
+          [](const Op& op, const Array<T>& x, Array<T> out) {
+            const auto vx = input<T>(x, "x");
+            const auto vout = output<T>(out, "out");
+            const py::gil_scoped_release unlocked;
+            op(vx, vout);
+          },
+          py::arg("x").noconvert(), py::arg("out").noconvert())
+      .def_property_readonly("directions", [](const Op& op) { return op.params().directions; })
+      .def_property_readonly("low_orders", [](const Op& op) { return op.params().low_orders; })
+      .def_property_readonly("diagonal", [](const Op& op) { return op.params().diagonal; });
+}
+
+}  // namespace
+
+void bind_ntk_features(py::module_& m) {
+  py::enum_<Directions>(m, "Directions")
+      .value("auto", Directions::automatic)
+      .value("gaussian", Directions::gaussian)
+      .value("structured", Directions::structured)
+      .value("sphere", Directions::sphere);
+  py::enum_<LowOrders>(m, "LowOrders")
+      .value("auto", LowOrders::automatic)
+      .value("exact", LowOrders::exact)
+      .value("constant", LowOrders::constant)
+      .value("sampled", LowOrders::sampled);
+  py::enum_<Diagonal>(m, "Diagonal")
+      .value("auto", Diagonal::automatic)
+      .value("exact", Diagonal::exact)
+      .value("sampled", Diagonal::sampled);
+  bind<float>(m);
+  bind<double>(m);
+}
+
+}  // namespace fastntk::python

@@ -1,0 +1,69 @@
+// Uses the library as a stranger would, and checks what it gives: returns 0 only if everything is right.
+#include <fastntk/fastntk.hpp>
+
+#include <algorithm>
+#include <bit>
+#include <cmath>
+#include <cstdio>
+#include <limits>
+#include <vector>
+
+namespace {
+
+int failures = 0;
+
+void check(bool condition, const char* what) {
+  std::printf("%s: %s\n", condition ? "ok" : "WRONG", what);
+  if (!condition) ++failures;
+}
+
+// Without replacement and with as many outputs as the transform is long, SRHT is sqrt(1/n) H D x in some order.
+void srht_is_a_permuted_transform() {
+  constexpr std::size_t d = 13, n = 16;
+  std::vector<float> x(d), z(n);
+  for (std::size_t j = 0; j < d; ++j) x[j] = std::cos(static_cast<float>(j));
+  const fastntk::Srht<float> srht({.in_features = d, .out_features = n, .seed = 7, .replacement = false}, fastntk::Cpu{1});
+  srht({x.data(), 1, d}, {z.data(), 1, n});
+
+  const fastntk::rng::Draws signs{7, fastntk::rng::Stream::sign};
+  std::vector<double> expected(n);
+  for (std::size_t i = 0; i < n; ++i)
+    for (std::size_t j = 0; j < d; ++j)
+      expected[i] += (std::popcount(i & j) % 2 ? -1 : 1) * signs.sign(j) * static_cast<double>(x[j]) / std::sqrt(double(n));
+  std::sort(z.begin(), z.end());
+  std::sort(expected.begin(), expected.end());
+  // log2(n) = 4 additions and one product per value, of numbers whose absolute values sum to at most sqrt(n) |x|_inf.
+  const double tolerance = 5 * std::numeric_limits<float>::epsilon() * std::sqrt(double(n));
+  bool equal = true;
+  for (std::size_t i = 0; i < n; ++i) equal = equal && std::abs(static_cast<double>(z[i]) - expected[i]) <= tolerance;
+  check(equal, "Srht equals the transform written out");
+}
+
+void bad_arguments_are_errors() {
+  std::vector<float> x(8), z(8);
+  bool thrown = false;
+  try {
+    const fastntk::Srht<float> srht({.in_features = 8, .out_features = 8, .seed = 1});
+    srht({x.data(), 1, 7}, {z.data(), 1, 8});
+  } catch (const fastntk::Error& error) {
+    thrown = true;
+    std::printf("    %s\n", error.what());
+  }
+  check(thrown, "a wrong shape throws fastntk::Error");
+}
+
+void config_describes_the_build() {
+  const fastntk::Config config = fastntk::config();
+  std::printf("    fastntk %s, %s, %s, %s, %d threads, CUDA: %s\n", config.version.c_str(), config.compiler.c_str(),
+              config.instruction_set.c_str(), config.blas.c_str(), config.threads, config.cuda_status.c_str());
+  check(!config.version.empty() && config.threads >= 1, "config() describes the build");
+}
+
+}  // namespace
+
+int main() {
+  srht_is_a_permuted_transform();
+  bad_arguments_are_errors();
+  config_describes_the_build();
+  return failures == 0 ? 0 : 1;
+}
