@@ -5,7 +5,7 @@
 # make clean  remove .venv and build
 #
 # Needs Python >= 3.11 with venv, a C++20 compiler and a package index; cmake and ninja come from there.
-# Variables: PYTHON (makes .venv), JOBS, CXX, FASTNTK_CUDA=AUTO|ON|OFF, TEST_ARGS (for pytest), BENCH (what to run).
+# Variables: PYTHON (makes .venv), JOBS, CXX, FASTNTK_CUDA=AUTO|ON|OFF, TEST_ARGS (for pytest), BENCH (native programs).
 SHELL := bash
 .SHELLFLAGS := -eo pipefail -c
 PYTHON ?= python3
@@ -21,7 +21,7 @@ pip := $(bin)/python -m pip --quiet --disable-pip-version-check
 build := build/make
 sources := CMakeLists.txt pyproject.toml $(wildcard README.md) \
   $(shell find cmake csrc python tests/cpp bench -type f ! -name '*.pyc')
-BENCH ?= $(patsubst bench/%.cpp,$(build)/bench/%,$(wildcard bench/bench_*.cpp)) $(wildcard bench/bench_*.py)
+BENCH ?= $(patsubst bench/%.cpp,$(build)/bench/%,$(wildcard bench/bench_*.cpp))
 cxx_files := $(filter %.hpp %.cpp %.cuh %.cu,$(sources)) $(wildcard tests/consume/*.cpp)
 
 .PHONY: demo test bench lint clean
@@ -35,8 +35,7 @@ test: $(build)/installed .venv/have-test
 	$(bin)/python -m pytest $(TEST_ARGS)
 
 bench: $(build)/installed
-	@for program in $(BENCH); do \
-	  case $$program in *.py) $(bin)/python $$program;; *) $$program;; esac; done | tee build/bench.jsonl
+	@{ for program in $(BENCH); do $$program; done; $(bin)/fastntk bench; } | tee build/bench.jsonl
 
 lint: $(build)/installed .venv/have-test .venv/have-dev
 	$(bin)/clang-format --dry-run -Werror $(cxx_files)

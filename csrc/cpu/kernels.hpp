@@ -14,6 +14,9 @@ namespace fastntk::cpu {
 /// Bytes of a panel's row in project(): the same on every instruction set, since the panels are packed before one is chosen.
 constexpr std::size_t projection_panel_bytes = 192;
 
+/// Elements of scratch for structured directions from transforms of length n: one long row, or a few short ones.
+constexpr std::size_t structured_work(std::size_t n) { return n < 4096 ? 4096 : n; }
+
 template <class T>
 struct Kernels {
   /// out[r] = scale * H * (signs o pad(in[r])) for rows r, H of size n = 2^log2_n, pad from d <= n entries with zeros.
@@ -22,7 +25,7 @@ struct Kernels {
                    T* out, std::size_t out_stride, int log2_n);
 
   /// Three times sign and transform, out[r][j] = radius[j] * (H S3 H S2 H S1 pad(in[r]))[j] for j < cols <= n.
-  /// `signs` holds the bits of S1, S2 and S3, `sign_words` words each; `work` is scratch of n elements.
+  /// `signs` holds the bits of S1, S2 and S3, `sign_words` words each; `work` is scratch of structured_work(n).
   void (*structured)(std::size_t rows, const T* in, std::size_t in_stride, std::size_t d, const std::uint32_t* signs,
                      std::size_t sign_words, const T* radius, T* out, std::size_t out_stride, std::size_t cols, int log2_n,
                      T* work);
@@ -66,7 +69,7 @@ struct Kernels {
   /// out += in.
   void (*add)(std::size_t rows, std::size_t cols, const T* in, std::size_t in_stride, T* out, std::size_t out_stride);
 
-  /// A block of structured directions: see src/primitives.hpp. `work` is scratch of 2^log2_n elements.
+  /// A block of structured directions: see src/primitives.hpp. `work` is scratch of 2^(log2_n + 1) elements.
   void (*rotated_hadamard)(std::size_t rows, const T* in, std::size_t in_stride, std::size_t d, const T* rotation,
                            const T* length, T* out, std::size_t out_stride, std::size_t cols, int log2_n, T* work);
 

@@ -4,7 +4,6 @@
 #include <algorithm>
 #include <bit>
 
-#include "blas.hpp"
 #include "kernels.hpp"
 
 namespace fastntk {
@@ -20,7 +19,7 @@ void structured(Tile<B>& tile, View<const T, B> in, std::size_t n, const std::ui
                 const T* radius, View<T, B> out) {
   const typename Tile<B>::Scope scope(tile);
   cpu::kernels<T>().structured(in.rows, in.data, in.stride, in.cols, signs, sign_words, radius, out.data, out.stride,
-                               out.cols, std::countr_zero(n), tile.template scratch<T>(1, n).data);
+                               out.cols, std::countr_zero(n), tile.template scratch<T>(1, cpu::structured_work(n)).data);
 }
 
 template <Real T, Backend B>
@@ -55,20 +54,6 @@ void count_sketch(Tile<B>&, CsrView<T, B> in, const std::uint32_t* bucket, const
 }
 
 template <Real T, Backend B>
-void gemm(Tile<B>&, Transpose trans_a, Transpose trans_b, T alpha, View<const T, B> a, View<const T, B> b, T beta,
-          View<T, B> c) {
-  using cpu::blas::Transpose;
-  const std::size_t k = static_cast<bool>(trans_a) ? a.rows : a.cols;
-  cpu::blas::gemm(Transpose(trans_a), Transpose(trans_b), c.rows, c.cols, k, alpha, a.data, a.stride, b.data, b.stride, beta,
-                  c.data, c.stride);
-}
-
-template <Real T, Backend B>
-void add(Tile<B>&, View<const T, B> in, View<T, B> out) {
-  cpu::kernels<T>().add(in.rows, in.cols, in.data, in.stride, out.data, out.stride);
-}
-
-template <Real T, Backend B>
 void transpose(Tile<B>&, View<const T, B> in, View<T, B> out, bool above_diagonal) {
   cpu::kernels<T>().transpose(in.rows, in.cols, in.data, in.stride, out.data, out.stride, above_diagonal);
 }
@@ -76,10 +61,6 @@ void transpose(Tile<B>&, View<const T, B> in, View<T, B> out, bool above_diagona
 template <Real T, Backend B>
 void unit_rows(Tile<B>&, View<const T, B> in, T bias, View<T, B> out, T* norm) {
   cpu::kernels<T>().unit_rows(in.rows, in.data, in.stride, in.cols, bias, out.data, out.stride, out.cols, norm);
-  for (std::size_t i = in.rows; i < out.rows; ++i) {
-    std::fill_n(out.row(i), out.cols, T(0));
-    norm[i] = 0;
-  }
 }
 
 template <Real T, Backend B>
@@ -116,7 +97,7 @@ template <Real T, Backend B>
 void rotated_hadamard(Tile<B>& tile, View<const T, B> in, const T* rotation, const T* length, std::size_t n, View<T, B> out) {
   const typename Tile<B>::Scope scope(tile);
   cpu::kernels<T>().rotated_hadamard(in.rows, in.data, in.stride, in.cols, rotation, length, out.data, out.stride, out.cols,
-                                     std::countr_zero(n), tile.template scratch<T>(1, n).data);
+                                     std::countr_zero(n), tile.template scratch<T>(1, 2 * n).data);
 }
 
 template <Real T, Backend B>
@@ -179,8 +160,6 @@ void fill(Tile<B>&, T value, View<T, B> out) {
   template void copy(Tile<Cpu>&, View<const T, Cpu>, View<T, Cpu>);                                                    \
   template void count_sketch(Tile<Cpu>&, View<const T, Cpu>, const BucketTable<T, Cpu>&, View<T, Cpu>);                \
   template void count_sketch(Tile<Cpu>&, CsrView<T, Cpu>, const std::uint32_t*, const T*, std::size_t, View<T, Cpu>);  \
-  template void gemm(Tile<Cpu>&, Transpose, Transpose, T, View<const T, Cpu>, View<const T, Cpu>, T, View<T, Cpu>);     \
-  template void add(Tile<Cpu>&, View<const T, Cpu>, View<T, Cpu>);                                                     \
   template void transpose(Tile<Cpu>&, View<const T, Cpu>, View<T, Cpu>, bool);                                         \
   template void unit_rows(Tile<Cpu>&, View<const T, Cpu>, T, View<T, Cpu>, T*);                                        \
   template void signed_gaps(Tile<Cpu>&, View<const T, Cpu>, View<const T, Cpu>, View<const T, Cpu>, const NearPairs&,  \

@@ -71,7 +71,8 @@ bool cholesky(const B& backend, const TriangleTiles& tiles, F* a) {
       if (i == j) {
         cpu::blas::syrk<F>(Transpose::no, n, tiles.edge, -1, left, tiles.edge, 1, tile, n);
       } else {
-        cpu::blas::gemm<F>(Transpose::no, Transpose::yes, m, n, tiles.edge, -1, left, tiles.edge, a + tiles.offset(j, k), tiles.edge, 1, tile, n);
+        cpu::blas::gemm<F>(Transpose::no, Transpose::yes, m, n, tiles.edge, -1, left, tiles.edge, a + tiles.offset(j, k),
+                           tiles.edge, 1, tile, n);
       }
     }
     if (i == j) {
@@ -102,8 +103,8 @@ void cholesky_solve(const B& backend, const TriangleTiles& tiles, const F* l, Vi
     const std::size_t n = tiles.size(j);
     cpu::blas::trsm<F>(Side::left, Transpose::yes, n, x.cols, l + tiles.offset(j, j), n, rows(j), x.stride);
     cpu::parallel_for(backend.threads, j, [&](std::size_t i, int) {
-      cpu::blas::gemm<F>(Transpose::yes, Transpose::no, tiles.edge, x.cols, n, -1, l + tiles.offset(j, i), tiles.edge, rows(j), x.stride,
-                         1, rows(i), x.stride);
+      cpu::blas::gemm<F>(Transpose::yes, Transpose::no, tiles.edge, x.cols, n, -1, l + tiles.offset(j, i), tiles.edge,
+                         rows(j), x.stride, 1, rows(i), x.stride);
     });
   }
 }
@@ -129,8 +130,8 @@ double inverse_norm(const B& backend, const TriangleTiles& tiles, F* l) {
     F* x = scratch.data() + static_cast<std::size_t>(worker) * tiles.edge * tiles.edge;
     for (std::size_t k = j; k < i; ++k) {
       finished.wait_for(k, j);
-      cpu::blas::gemm<F>(Transpose::no, Transpose::no, m, n, tiles.edge, -1, l + tiles.offset(i, k), tiles.edge, l + tiles.offset(k, j), n,
-                         k > j, x, n);
+      cpu::blas::gemm<F>(Transpose::no, Transpose::no, m, n, tiles.edge, -1, l + tiles.offset(i, k), tiles.edge,
+                         l + tiles.offset(k, j), n, k > j, x, n);
     }
     if (i > j) cpu::blas::trsm<F>(Side::left, Transpose::no, m, n, l + tiles.offset(i, i), m, x, n);
     if (j > 0) finished.wait_for(i, j - 1);
@@ -149,8 +150,8 @@ double inverse_norm(const B& backend, const TriangleTiles& tiles, F* l) {
   return total;
 }
 
-#define FASTNTK_INSTANTIATE(F)                                                     \
-  template bool cholesky(const Cpu&, const TriangleTiles&, F*);                    \
+#define FASTNTK_INSTANTIATE(F)                                                       \
+  template bool cholesky(const Cpu&, const TriangleTiles&, F*);                      \
   template void cholesky_solve(const Cpu&, const TriangleTiles&, const F*, View<F>); \
   template double inverse_norm(const Cpu&, const TriangleTiles&, F*);
 FASTNTK_INSTANTIATE(float)

@@ -21,7 +21,8 @@ template <class T>
 class WorkerScratch {
  public:
   WorkerScratch(const Cpu& cpu, std::size_t size)
-      : threads_(cpu.threads > 0 ? cpu.threads : cpu::available_threads()), size_(size),
+      : threads_(cpu.threads > 0 ? cpu.threads : cpu::available_threads()),
+        size_(size),
         memory_(static_cast<std::size_t>(threads_) * size) {}
   int threads() const { return threads_; }
   T* operator[](int worker) const { return memory_.data() + static_cast<std::size_t>(worker) * size_; }
@@ -53,8 +54,8 @@ void add_product(const TriangleTiles& tiles, const RowBlock<T, Cpu>& block, std:
   if (i == j) {
     cpu::blas::syrk<T>(Transpose::yes, n, block.rows, 1, block.panel(tiles, j), n, beta, target, n);
   } else {
-    cpu::blas::gemm<T>(Transpose::yes, Transpose::no, m, n, block.rows, 1, block.panel(tiles, i), m, block.panel(tiles, j), n,
-                       beta, target, n);
+    cpu::blas::gemm<T>(Transpose::yes, Transpose::no, m, n, block.rows, 1, block.panel(tiles, i), m, block.panel(tiles, j),
+                       n, beta, target, n);
   }
   if constexpr (!in_place) {
     for (std::size_t r = 0; r < m; ++r) {
@@ -143,8 +144,8 @@ void add_cross(const B& backend, const TriangleTiles& tiles, const RowBlock<T, B
     for (std::size_t r = 0; r < block.rows; r += rows_at_once) {
       const std::size_t count = std::min(rows_at_once, block.rows - r);
       const double* z = as_double(block.panel(tiles, j) + r * cols, count, cols, scratch[worker]);
-      cpu::blas::gemm<double>(Transpose::yes, Transpose::no, cols, right.cols, count, 1, z, cols, right.row(r), right.stride, 1,
-                              out.row(tiles.first(j)), out.stride);
+      cpu::blas::gemm<double>(Transpose::yes, Transpose::no, cols, right.cols, count, 1, z, cols, right.row(r), right.stride,
+                              1, out.row(tiles.first(j)), out.stride);
     }
   });
 }
@@ -200,7 +201,8 @@ double assemble(const B& backend, const TriangleTiles& tiles, const double* gram
 }
 
 template <Backend B>
-void multiply_gram(const B& backend, const TriangleTiles& tiles, const double* gram, View<const double> x, View<double> out) {
+void multiply_gram(const B& backend, const TriangleTiles& tiles, const double* gram, View<const double> x,
+                   View<double> out) {
   const cpu::blas::SingleThread single;
   cpu::parallel_for(backend.threads, tiles.side, [&](std::size_t i, int) {
     const std::size_t m = tiles.size(i);
@@ -229,18 +231,18 @@ void add_triangle(const B& backend, const TriangleTiles& tiles, const double* b,
   });
 }
 
-#define FASTNTK_INSTANTIATE(T)                                                                                          \
-  template void fill_block(const Cpu&, const TriangleTiles&, View<const T, Cpu>, const std::size_t*, const double*,     \
-                           std::size_t, RowBlock<T, Cpu>&);                                                             \
-  template void read_block(const Cpu&, const TriangleTiles&, const RowBlock<T, Cpu>&, std::size_t, View<T, Cpu>);       \
-  template void add_gram(const Cpu&, const TriangleTiles&, const RowBlock<T, Cpu>&, double*);                           \
-  template void add_cross(const Cpu&, const TriangleTiles&, const RowBlock<T, Cpu>&, View<const double>, View<double>); \
-  template void multiply_block(const Cpu&, const TriangleTiles&, const RowBlock<T, Cpu>&, View<const double>,           \
-                               View<double>);                                                                           \
-  template double assemble(const Cpu&, const TriangleTiles&, const double*, const RowBlock<T, Cpu>&, const double*,     \
-                           double, double, float*);                                                                     \
-  template double assemble(const Cpu&, const TriangleTiles&, const double*, const RowBlock<T, Cpu>&, const double*,     \
-                           double, double, double*);
+#define FASTNTK_INSTANTIATE(T)                                                                                              \
+  template void fill_block(const Cpu&, const TriangleTiles&, View<const T, Cpu>, const std::size_t*, const double*,         \
+                           std::size_t, RowBlock<T, Cpu>&);                                                                 \
+  template void read_block(const Cpu&, const TriangleTiles&, const RowBlock<T, Cpu>&, std::size_t, View<T, Cpu>);           \
+  template void add_gram(const Cpu&, const TriangleTiles&, const RowBlock<T, Cpu>&, double*);                               \
+  template void add_cross(const Cpu&, const TriangleTiles&, const RowBlock<T, Cpu>&, View<const double>, View<double>);     \
+  template void multiply_block(const Cpu&, const TriangleTiles&, const RowBlock<T, Cpu>&, View<const double>,               \
+                               View<double>);                                                                               \
+  template double assemble(const Cpu&, const TriangleTiles&, const double*, const RowBlock<T, Cpu>&, const double*, double, \
+                           double, float*);                                                                                 \
+  template double assemble(const Cpu&, const TriangleTiles&, const double*, const RowBlock<T, Cpu>&, const double*, double, \
+                           double, double*);
 FASTNTK_INSTANTIATE(float)
 FASTNTK_INSTANTIATE(double)
 #undef FASTNTK_INSTANTIATE

@@ -1,10 +1,11 @@
-// Exact kernels: cosines of unit rows by matrix products of tiles, then the recursion in the gap 1 - |cosine|.
+// Exact kernels: cosines of unit rows, tile by tile, then the recursion in the gap 1 - |cosine|.
 #include <fastntk/error.hpp>
 #include <fastntk/exact.hpp>
 
 #include <algorithm>
 #include <cmath>
 #include <string>
+#include <vector>
 
 #include "primitives.hpp"
 #include "relu_kernels.hpp"
@@ -13,14 +14,11 @@
 namespace fastntk {
 namespace {
 
-// Tiles of the output have this many rows and columns; short ones are padded, because BLAS may give other bits for other
-// shapes, and an entry's bits must not depend on what else is computed with it.
-constexpr std::size_t tile_size = 192;
+// Rows and columns of a tile of the output: whole vectors of row_products(), and small enough for a second-level cache.
+constexpr std::size_t tile_size = 144;
 
-// A product over d columns is the sum of products over panels of about 128, in groups of 32 panels: a float32 sum of d terms
-// in a row would have twice (d = 784) to ten times (d = 10^5) the rounding error.
-constexpr std::size_t panel_width = 128;
-constexpr std::size_t panels_per_group = 32;
+// The tiles below one another that one thread takes, so that the rows of their columns are packed once for all.
+constexpr std::size_t tiles_per_task = 8;
 
 // The rounding error of a cosine, up to about 5e-7 in float32, may grow this many times in the kernel; pairs where it would
 // grow more are recomputed from the difference of their rows.
@@ -28,15 +26,14 @@ constexpr double largest_amplification = 2;
 
 std::size_t tiles_of(std::size_t rows) { return (rows + tile_size - 1) / tile_size; }
 
-// The rows of x over their norms, padded to whole tiles and to whole vectors.
+// The rows of x over their norms, padded to whole vectors.
 template <Real T, Backend B>
 struct UnitRows {
   UnitRows(const B& backend, Tile<B>& workspace, View<const T, B> x, T bias)
-      : rows(workspace.template scratch<T>(tiles_of(x.rows) * tile_size, padded_columns(x.cols + (bias != 0)))),
-        norm(workspace.template scratch<T>(1, rows.rows).data) {
-    for_tiles<B>(backend, rows.rows, tile_size, [&](Tile<B>& tile, RowRange r) {
-      const std::size_t count = std::min(tile_size, x.rows - r.begin);
-      unit_rows<T, B>(tile, x.row_block(r.begin, count), bias, rows.row_block(r.begin, tile_size), norm + r.begin);
+      : rows(workspace.template scratch<T>(x.rows, padded_columns(x.cols + (bias != 0)))),
+        norm(workspace.template scratch<T>(1, x.rows).data) {
+    for_tiles<B>(backend, x.rows, tile_size, [&](Tile<B>& tile, RowRange r) {
+      unit_rows<T, B>(tile, x.row_block(r.begin, r.count), bias, rows.row_block(r.begin, r.count), norm + r.begin);
     });
   }
 
@@ -49,39 +46,21 @@ struct UnitRows {
   T* norm;
 };
 
-// out = u v^T.
-template <Real T, Backend B>
-void cosines(Tile<B>& tile, View<const T, B> u, View<const T, B> v, View<T, B> out) {
-  const typename Tile<B>::Scope scope(tile);
-  const std::size_t d = u.cols;
-  const std::size_t panels = std::max<std::size_t>(d / panel_width, 1);
-  const std::size_t width = (d + panels - 1) / panels;
-  const View<T, B> part = panels > panels_per_group ? tile.template scratch<T>(out.rows, out.cols) : out;
-  for (std::size_t panel = 0, begin = 0; begin < d; ++panel, begin += width) {
-    const std::size_t count = std::min(width, d - begin);
-    const bool first_group = panel < panels_per_group;
-    const View<T, B> sum = first_group ? out : part;
-    gemm<T, B>(tile, Transpose::no, Transpose::yes, T(1), u.col_block(begin, count), v.col_block(begin, count),
-               panel % panels_per_group == 0 ? T(0) : T(1), sum);
-    const bool group_ends = panel % panels_per_group == panels_per_group - 1 || begin + width >= d;
-    if (group_ends && !first_group) add<T, B>(tile, part, out);
-  }
-}
-
-// The tile of an n x n (upper triangle) or n x k matrix that has this number.
-struct TileIndex {
-  std::size_t row, col;
-
-  TileIndex(std::size_t number, std::size_t tile_cols, bool symmetric) : row(0), col(0) {
-    if (!symmetric) {
-      row = number / tile_cols;
-      col = number % tile_cols;
-      return;
-    }
-    for (; number >= tile_cols - row; ++row) number -= tile_cols - row;
-    col = row + number;
-  }
+// A column of tiles of the output: what one thread computes at a time.
+struct Task {
+  std::size_t col, first_row, end_row;
 };
+
+// All tiles, or those on and above the diagonal; the last columns, which have the most of these, come first.
+std::vector<Task> tasks_of(std::size_t tile_rows, std::size_t tile_cols, bool symmetric) {
+  std::vector<Task> tasks;
+  for (std::size_t col = tile_cols; col-- > 0;) {
+    const std::size_t end = symmetric ? col + 1 : tile_rows;
+    for (std::size_t row = 0; row < end; row += tiles_per_task)
+      tasks.push_back({col, row, std::min(row + tiles_per_task, end)});
+  }
+  return tasks;
+}
 
 template <Real T, Backend B>
 void kernel_matrix(const B& backend, ReluKernel kind, std::size_t depth, View<const T, B> x, View<const T, B> y, T bias,
@@ -93,25 +72,24 @@ void kernel_matrix(const B& backend, ReluKernel kind, std::size_t depth, View<co
   const UnitRows<T, B> v = symmetric ? u : UnitRows<T, B>(backend, workspace, y, bias);
   const NearPairs near(kind, depth, largest_amplification);
 
-  const std::size_t tile_rows = tiles_of(x.rows);
-  const std::size_t tile_cols = tiles_of(y.rows);
-  const std::size_t count = symmetric ? tile_rows * (tile_rows + 1) / 2 : tile_rows * tile_cols;
-  for_tiles<B>(backend, count, 1, [&](Tile<B>& tile, RowRange r) {
-    const TileIndex at(r.begin, tile_cols, symmetric);
-    const std::size_t row = at.row * tile_size;
-    const std::size_t col = at.col * tile_size;
-    const std::size_t rows = std::min(tile_size, x.rows - row);
+  const std::vector<Task> tasks = tasks_of(tiles_of(x.rows), tiles_of(y.rows), symmetric);
+  for_tiles<B>(backend, tasks.size(), 1, [&](Tile<B>& tile, RowRange r) {
+    const Task& task = tasks[r.begin];
+    const std::size_t col = task.col * tile_size;
     const std::size_t cols = std::min(tile_size, y.rows - col);
-    const View<const T, B> u_tile = u.rows.row_block(row, tile_size);
-    const View<const T, B> v_tile = v.rows.row_block(col, tile_size);
-    const View<T, B> product = tile.template scratch<T>(tile_size, tile_size);
-    cosines<T, B>(tile, u_tile, v_tile, product);
-
-    const View<T, B> gap = product.block(0, rows, 0, cols);
-    signed_gaps<T, B>(tile, gap, u_tile, v_tile, near, gap);
-    const View<T, B> block = out.block(row, rows, col, cols);
-    relu_kernel<T, B>(tile, kind, depth, gap, u.norm + row, v.norm + col, block);
-    if (symmetric) transpose<T, B>(tile, block, out.block(col, cols, row, rows), row == col);
+    const View<const T, B> v_tile = v.rows.row_block(col, cols);
+    const PackedRows<T, B> packed(tile, v_tile);
+    const View<T, B> scratch = tile.template scratch<T>(tile_size, cols);
+    for (std::size_t row = task.first_row * tile_size; row < std::min(task.end_row * tile_size, x.rows); row += tile_size) {
+      const std::size_t rows = std::min(tile_size, x.rows - row);
+      const View<const T, B> u_tile = u.rows.row_block(row, rows);
+      const View<T, B> gap = scratch.row_block(0, rows);
+      row_products<T, B>(tile, u_tile, packed, gap);
+      signed_gaps<T, B>(tile, gap, u_tile, v_tile, near, gap);
+      const View<T, B> block = out.block(row, rows, col, cols);
+      relu_kernel<T, B>(tile, kind, depth, gap, u.norm + row, v.norm + col, block);
+      if (symmetric) transpose<T, B>(tile, block, out.block(col, cols, row, rows), row == col);
+    }
   });
 }
 

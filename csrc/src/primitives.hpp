@@ -62,23 +62,25 @@ template <Real T, Backend B>
 void count_sketch(Tile<B>& tile, CsrView<T, B> in, const std::uint32_t* bucket, const T* weight, std::size_t s,
                   View<T, B> out);
 
-enum class Transpose : bool { no, yes };
-
-/// c = alpha * op(a) * op(b) + beta * c.
+/// Rows of one side of an inner product, stored for row_products() in scratch memory of the tile.
 template <Real T, Backend B>
-void gemm(Tile<B>& tile, Transpose trans_a, Transpose trans_b, T alpha, View<const T, B> a, View<const T, B> b, T beta,
-          View<T, B> c);
+struct PackedRows {
+  PackedRows(Tile<B>& tile, View<const T, B> v);
+  std::size_t rows, cols;
+  T* data;
+};
 
-/// out += in.
+/// out[i][j] = <u_i, v_j>, summed in short sums, so that the float32 error is 1e-7 |u_i||v_j| (rms) up to d = 10^5 and beyond. A
+/// product depends on its two rows only, not on their place, their company or which of them is u.
 template <Real T, Backend B>
-void add(Tile<B>& tile, View<const T, B> in, View<T, B> out);
+void row_products(Tile<B>& tile, View<const T, B> u, const PackedRows<T, B>& v, View<T, B> out);
 
 /// out[j][i] = in[i][j], for all entries or, `above_diagonal`, only those with i < j (then `out` may be `in`).
 template <Real T, Backend B>
 void transpose(Tile<B>& tile, View<const T, B> in, View<T, B> out, bool above_diagonal);
 
-/// out[i] = (in[i], bias)/norm[i], padded with zero columns and rows to out's shape; no bias column where bias is 0. A zero
-/// row stays zero, with norm 0. `norm` has out.rows elements.
+/// out[i] = (in[i], bias)/norm[i], padded with zeros to out's columns; no bias column where bias is 0. A zero row stays zero,
+/// with norm 0.
 template <Real T, Backend B>
 void unit_rows(Tile<B>& tile, View<const T, B> in, T bias, View<T, B> out, T* norm);
 

@@ -14,7 +14,8 @@
 namespace fastntk {
 namespace {
 
-constexpr std::size_t most = std::size_t{1} << 24;  // keeps every size of a state within 64 bits, and those of BLAS within 32
+constexpr std::size_t most = std::size_t{1}
+                             << 24;  // keeps every size of a state within 64 bits, and those of BLAS within 32
 
 void require_size(std::size_t value, const char* name) {
   require_positive(value, name);
@@ -33,9 +34,16 @@ const RidgeStateParams& checked(const RidgeStateParams& params) {
 
 template <Backend B>
 RidgeState<B>::State::State(const RidgeStateParams& p, B b)
-    : params(checked(p)), backend(b), tiles(p.n_features), right_cols(1 + p.n_targets), gram(tiles.elements()),
-      cross(p.n_features * right_cols), sum(p.n_targets), square(p.n_targets),
-      block(std::in_place_type<RowBlock<float, B>>, tiles), right(RowBlock<float, B>::capacity * right_cols) {
+    : params(checked(p)),
+      backend(b),
+      tiles(p.n_features),
+      right_cols(1 + p.n_targets),
+      gram(tiles.elements()),
+      cross(p.n_features * right_cols),
+      sum(p.n_targets),
+      square(p.n_targets),
+      block(std::in_place_type<RowBlock<float, B>>, tiles),
+      right(RowBlock<float, B>::capacity * right_cols) {
   set_zero(backend, gram);
 }
 
@@ -64,8 +72,8 @@ RowBlock<T, B>& RidgeState<B>::State::block_of() {
 
 template <Backend B>
 template <Real T>
-void RidgeState<B>::State::append(View<const T, B> z, const std::size_t* source, const double* root_weight, std::size_t count,
-                                  View<const double> sides) {
+void RidgeState<B>::State::append(View<const T, B> z, const std::size_t* source, const double* root_weight,
+                                  std::size_t count, View<const double> sides) {
   RowBlock<T, B>& rows_of = block_of<T>();
   for (std::size_t done = 0; done < count;) {
     const std::size_t part = std::min(count - done, rows_of.capacity - rows_of.rows);
@@ -82,8 +90,7 @@ void RidgeState<B>::State::append(View<const T, B> z, const std::size_t* source,
 }
 
 template <Backend B>
-RidgeState<B>::RidgeState(const RidgeStateParams& params, B backend)
-    : state_(std::make_unique<State>(params, backend)) {}
+RidgeState<B>::RidgeState(const RidgeStateParams& params, B backend) : state_(std::make_unique<State>(params, backend)) {}
 template <Backend B>
 RidgeState<B>::RidgeState(std::unique_ptr<State> state) : state_(std::move(state)) {}
 template <Backend B>
@@ -184,8 +191,9 @@ struct NormalEquations {
       : s(state), n(state.params.n_features), t(state.params.n_targets), rhs(n * t), variation(state.square) {
     std::vector<double> cross = s.cross;
     std::visit(
-        [&](const auto& rows_of) { add_cross(s.backend, s.tiles, rows_of, {s.right.data(), rows_of.rows, t + 1},
-                                             {cross.data(), n, t + 1}); },
+        [&](const auto& rows_of) {
+          add_cross(s.backend, s.tiles, rows_of, {s.right.data(), rows_of.rows, t + 1}, {cross.data(), n, t + 1});
+        },
         s.block);
     for (std::size_t i = 0; i < n; ++i) std::copy_n(&cross[i * (t + 1) + 1], t, &rhs[i * t]);
     if (!fit_intercept) return;
@@ -263,9 +271,11 @@ Coefficients solve_float64(const Equations& equations, double alpha, bool with_t
   for (;;) {
     const double trace = equations.matrix(alpha + out.jitter, factor.data());
     if (cholesky(s.backend, s.tiles, factor.data())) break;
-    // The rounding of G_c is of the order of eps times its largest eigenvalue, which lies between the mean one and the trace.
+    // The rounding of G_c is of the order of eps times its largest eigenvalue, which lies between the mean one and the
+    // trace.
     require(out.jitter <= trace, "RidgeState: the matrix of the normal equations is not finite");
-    const double smallest = std::numeric_limits<double>::epsilon() * std::max(trace / static_cast<double>(equations.n), alpha);
+    const double smallest =
+        std::numeric_limits<double>::epsilon() * std::max(trace / static_cast<double>(equations.n), alpha);
     out.jitter = out.jitter == 0 ? smallest : 32 * out.jitter;
   }
   out.values = equations.rhs;
@@ -396,7 +406,8 @@ std::string RidgeState<B>::to_bytes() const {
   header.n_targets = s.params.n_targets;
   header.rows = s.rows;
   header.waiting = waiting;
-  header.element_bytes = waiting > 0 && std::holds_alternative<RowBlock<double, B>>(s.block) ? sizeof(double) : sizeof(float);
+  header.element_bytes =
+      waiting > 0 && std::holds_alternative<RowBlock<double, B>>(s.block) ? sizeof(double) : sizeof(float);
   header.total_weight = s.total_weight;
 
   ByteWriter writer(header.size());
@@ -422,9 +433,8 @@ std::string RidgeState<B>::to_bytes() const {
 template <Backend B>
 RidgeState<B> RidgeState<B>::from_bytes(const std::string& bytes, B backend) {
   RidgeHeader header;
-  require(bytes.size() >= sizeof header + sizeof(std::uint64_t), [&] {
-    return "RidgeState: bytes has " + std::to_string(bytes.size()) + " bytes, too few for a state";
-  });
+  require(bytes.size() >= sizeof header + sizeof(std::uint64_t),
+          [&] { return "RidgeState: bytes has " + std::to_string(bytes.size()) + " bytes, too few for a state"; });
   ByteReader reader(bytes);
   reader.read(&header, 1);
   require(header.magic == RidgeHeader::magic_value, "RidgeState: bytes is not a saved state (its first 8 bytes are wrong)");
@@ -435,8 +445,8 @@ RidgeState<B> RidgeState<B>::from_bytes(const std::string& bytes, B backend) {
   // Before anything is allocated: sizes within limits, and the length that follows from them.
   require(header.n_features > 0 && header.n_features <= most && header.n_targets > 0 && header.n_targets <= most &&
               header.tile_edge == TriangleTiles(header.n_features).edge &&
-              header.block_capacity == RowBlock<float, B>::capacity &&
-              header.waiting < RowBlock<float, B>::capacity && header.waiting <= header.rows &&
+              header.block_capacity == RowBlock<float, B>::capacity && header.waiting < RowBlock<float, B>::capacity &&
+              header.waiting <= header.rows &&
               (header.element_bytes == sizeof(float) || header.element_bytes == sizeof(double)),
           "RidgeState: bytes is damaged (impossible sizes in its header)");
   require(bytes.size() == header.size() + sizeof(std::uint64_t), [&] {
@@ -471,7 +481,7 @@ RidgeState<B> RidgeState<B>::from_bytes(const std::string& bytes, B backend) {
 }
 
 template class RidgeState<FASTNTK_BACKEND>;
-#define FASTNTK_INSTANTIATE(T)                                                                                         \
+#define FASTNTK_INSTANTIATE(T)                                                                                           \
   template void RidgeState<FASTNTK_BACKEND>::update(View<const T, FASTNTK_BACKEND>, View<const double, FASTNTK_BACKEND>, \
                                                     const double*);
 FASTNTK_INSTANTIATE(float)

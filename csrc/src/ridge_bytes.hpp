@@ -41,7 +41,8 @@ struct RidgeHeader {
 
   /// Of header and payload; for sizes that were checked.
   std::size_t size() const {
-    const std::size_t doubles = TriangleTiles(n_features).elements() + (n_features + waiting) * (1 + n_targets) + 2 * n_targets;
+    const std::size_t doubles =
+        TriangleTiles(n_features).elements() + (n_features + waiting) * (1 + n_targets) + 2 * n_targets;
     return sizeof(RidgeHeader) + doubles * sizeof(double) + waiting * n_features * element_bytes;
   }
 };

@@ -57,7 +57,8 @@ void fill_block(const B& backend, const TriangleTiles& tiles, View<const T, B> z
 
 /// out = rows first, first + 1, ... of the block.
 template <Real T, Backend B>
-void read_block(const B& backend, const TriangleTiles& tiles, const RowBlock<T, B>& block, std::size_t first, View<T, B> out);
+void read_block(const B& backend, const TriangleTiles& tiles, const RowBlock<T, B>& block, std::size_t first,
+                View<T, B> out);
 
 /// gram += Z^T Z for the rows Z of the block; the product is computed in T.
 template <Real T, Backend B>

@@ -1,4 +1,5 @@
-// How a symmetric or lower triangular matrix is stored: the square tiles of its lower triangle, each contiguous and row-major.
+// How a symmetric or lower triangular matrix is stored: the square tiles of its lower triangle, each contiguous and
+// row-major.
 #pragma once
 
 #include <algorithm>
@@ -11,7 +12,11 @@ namespace fastntk {
 struct TriangleTiles {
   /// Large tiles cost BLAS the least (512 is enough), small ones leave enough of them for the threads.
   explicit TriangleTiles(std::size_t n_rows)
-      : n(n_rows), edge(n_rows >= 4096 ? 512 : n_rows >= 1024 ? 256 : 128), side((n_rows + edge - 1) / edge) {}
+      : n(n_rows),
+        edge(n_rows >= 4096   ? 512
+             : n_rows >= 1024 ? 256
+                              : 128),
+        side((n_rows + edge - 1) / edge) {}
 
   std::size_t first(std::size_t i) const { return i * edge; }
   std::size_t size(std::size_t i) const { return std::min(edge, n - first(i)); }

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator
-from typing import NamedTuple
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,7 +16,8 @@ from ._load import _core
 STEPS_PER_DECADE = 2
 
 
-class Rows(NamedTuple):
+@dataclass(frozen=True)
+class Rows:
     """Inputs, float64 targets and weights (or None) of some rows."""
 
     X: FloatArray

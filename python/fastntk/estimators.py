@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -735,7 +735,7 @@ def _continued(model: Any, rows: Rows) -> Rows:
         raise ValueError(f"X has shape {rows.X.shape}; {model.n_features_in_} columns are needed")
     if rows.Y.shape[1] != model._state.n_targets:
         raise ValueError(f"y has {rows.Y.shape[1]} columns; {model._state.n_targets}, as in the first call, are needed")
-    return rows._replace(X=rows.X.astype(model._dtype, copy=False))
+    return replace(rows, X=rows.X.astype(model._dtype, copy=False))
 
 
 def _width(features: Any, X: FloatArray) -> int:

@@ -6,6 +6,7 @@
 #include <cmath>
 #include <cstdio>
 #include <limits>
+#include <numbers>
 #include <vector>
 
 namespace {
@@ -39,6 +40,34 @@ void srht_is_a_permuted_transform() {
   check(equal, "Srht equals the transform written out");
 }
 
+// Theta(x, y) = |x||y| (kappa_1(c) + c kappa_0(c)) for depth 1, c the cosine.
+double ntk(double c) {
+  const double angle = std::acos(c);
+  const double pi = std::numbers::pi;
+  return (std::sqrt(1 - c * c) + c * (pi - angle)) / pi + c * (pi - angle) / pi;
+}
+
+void features_approximate_the_kernel() {
+  constexpr std::size_t d = 2, m = 16384;
+  const float c = 0.6f;
+  const std::vector<float> x = {1, 0, c, std::sqrt(1 - c * c)};
+  std::vector<float> z(2 * m);
+  const fastntk::NtkRandomFeatures<float> map({.in_features = d,
+                                               .out_features = m,
+                                               .depth = 1,
+                                               .directions = fastntk::Directions::gaussian,
+                                               .low_orders = fastntk::LowOrders::sampled,
+                                               .diagonal = fastntk::Diagonal::sampled,
+                                               .seed = 7});
+  map({x.data(), 2, d}, {z.data(), 2, m});
+  double product = 0;
+  for (std::size_t j = 0; j < m; ++j) product += static_cast<double>(z[j]) * static_cast<double>(z[m + j]);
+  // One direction contributes 2 relu(g)relu(h) + 2 c step(g)step(h), g and h standard normals: a standard deviation of at
+  // most sqrt(6) + sqrt(2) < 4. At least m / 4 independent directions, five standard errors.
+  check(std::abs(product - ntk(static_cast<double>(c))) <= 5 * 4 / std::sqrt(m / 4.0),
+        "NtkRandomFeatures approximates the kernel written out");
+}
+
 void bad_arguments_are_errors() {
   std::vector<float> x(8), z(8);
   bool thrown = false;
@@ -63,6 +92,7 @@ void config_describes_the_build() {
 
 int main() {
   srht_is_a_permuted_transform();
+  features_approximate_the_kernel();
   bad_arguments_are_errors();
   config_describes_the_build();
   return failures == 0 ? 0 : 1;

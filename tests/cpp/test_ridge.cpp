@@ -31,8 +31,13 @@ std::vector<T> values(std::uint64_t seed, std::size_t count, double shift = 0) {
 
 struct Data {
   Data(std::size_t rows, std::size_t features, std::size_t targets, std::uint64_t seed = 1)
-      : n(rows), d(features), t(targets), z32(values<float>(seed, n * d, 0.5)), z64(z32.begin(), z32.end()),
-        y(values<double>(seed + 1, n * t, 3)), w(values<double>(seed + 2, n, 1.5)) {}
+      : n(rows),
+        d(features),
+        t(targets),
+        z32(values<float>(seed, n * d, 0.5)),
+        z64(z32.begin(), z32.end()),
+        y(values<double>(seed + 1, n * t, 3)),
+        w(values<double>(seed + 2, n, 1.5)) {}
   template <class T>
   View<const T> z() const {
     if constexpr (std::is_same_v<T, float>) {
@@ -128,7 +133,8 @@ Reference reference(const Data& data, const double* weight, double alpha, bool f
       squares += w * residual * residual;
     }
   }
-  Reference out{beta, std::vector<double>(t), samples * squares / ((samples - freedom) * (samples - freedom)), trace / alpha};
+  Reference out{beta, std::vector<double>(t), samples * squares / ((samples - freedom) * (samples - freedom)),
+                trace / alpha};
   if (fit_intercept) std::copy(beta.end() - static_cast<std::ptrdiff_t>(t), beta.end(), out.intercept.begin());
   out.coef.resize(d * t);
   return out;
@@ -166,6 +172,7 @@ void compare(const Data& data, const double* weight, const RidgeSolveParams& par
   check_close(fit.coef, expected.coef, tolerance);
   check_close(fit.intercept, expected.intercept, 1.5 * static_cast<double>(data.d) * tolerance + 16 * eps64);
   CHECK(fit.solution.jitter == 0);
+  CHECK(fit.solution.factor == params.factor);
   if (params.with_gcv) {
     // The residual and the trace each have the solution's relative error; the float factor of `mixed` enters the trace.
     const double trace_error = params.factor == RidgeFactor::mixed ? 4 * eps32 * expected.condition : relative;
@@ -191,6 +198,17 @@ TEST(solution_is_that_of_the_normal_equations) {
           }
         }
       }
+    }
+  }
+}
+
+TEST(several_blocks_and_a_part) {
+  // Two full blocks of 2048 rows and 404 that wait; two tiles a side.
+  const Data data(4500, 150, 2);
+  for (const double* weight : {static_cast<const double*>(nullptr), data.w.data()}) {
+    for (const RidgeFactor factor : {RidgeFactor::float64, RidgeFactor::mixed}) {
+      compare<float>(data, weight, {300, true, true, factor});
+      compare<double>(data, weight, {300, true, true, factor});
     }
   }
 }
@@ -293,9 +311,11 @@ TEST(merge_is_the_same_as_adding_the_rows) {
   const RidgeState<> sequential = state_of<double>(data, data.w.data());
   const RidgeSolveParams params{100, true, true, RidgeFactor::float64};
   const Fit expected = solve(sequential, params);
-  // Sums of 5000 products in another order: eps * sqrt(rows) at the usual growth, times the condition, at most trace / alpha.
+  // Sums of 5000 products in another order: eps * sqrt(rows) at the usual growth, times the condition, at most trace /
+  // alpha.
   const double tolerance = 4 * eps64 * 71 * (5000.0 * 150 * 3 / 100) * largest(expected.coef);
-  for (const auto cuts : {std::initializer_list<std::size_t>{5000}, {1, 2, 5000}, {2048, 4096, 5000}, {100, 3000, 3001, 5000}}) {
+  for (const auto cuts :
+       {std::initializer_list<std::size_t>{5000}, {1, 2, 5000}, {2048, 4096, 5000}, {100, 3000, 3001, 5000}}) {
     const RidgeState<> state = merged(cuts);
     CHECK(state.rows() == sequential.rows());
     CHECK_CLOSE(state.total_weight(), sequential.total_weight(), 5000 * eps64 * sequential.total_weight());
@@ -338,7 +358,8 @@ TEST(weights_are_repetitions) {
   CHECK(repeated.rows() == 300);
   const Fit expected = solve(repeated, {.alpha = 5});
   // Rounding of sqrt(w) and of the sums: eps times the condition, at most trace / alpha.
-  check_close(solve(weighted, {.alpha = 5}).coef, expected.coef, 8 * eps64 * (300.0 * 30 * 2.25 / 5) * largest(expected.coef));
+  check_close(solve(weighted, {.alpha = 5}).coef, expected.coef,
+              8 * eps64 * (300.0 * 30 * 2.25 / 5) * largest(expected.coef));
 }
 
 TEST(rows_of_weight_zero_are_not_there) {
@@ -510,8 +531,10 @@ TEST(bad_arguments) {
 
   state.update<double>(data.z<double>(), data.targets());
   const std::string before = state.to_bytes();
-  CHECK(check::throws<Error>([&] { state.update<double>({data.z64.data(), 20, 3}, data.targets()); }, "z has shape (20, 3)"));
-  CHECK(check::throws<Error>([&] { state.update<double>(data.z<double>(), {data.y.data(), 19, 2}); }, "y has shape (19, 2)"));
+  CHECK(
+      check::throws<Error>([&] { state.update<double>({data.z64.data(), 20, 3}, data.targets()); }, "z has shape (20, 3)"));
+  CHECK(
+      check::throws<Error>([&] { state.update<double>(data.z<double>(), {data.y.data(), 19, 2}); }, "y has shape (19, 2)"));
   const double inf = std::numeric_limits<double>::infinity(), nan = std::numeric_limits<double>::quiet_NaN();
   for (const double bad : {-1.0, inf, nan}) {
     std::vector<double> weight(20, 1.0);

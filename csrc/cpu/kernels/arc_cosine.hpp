@@ -4,7 +4,7 @@
 // of a. With w = sqrt(e) and two functions that are analytic in e,
 //   acos(1 - e) = pi w Q(e),    t(e) = (sin acos(1 - e) - (1 - e) acos(1 - e))/pi = e w P(e),
 // kappa_0(|a|) = 1 - w Q, kappa_0(-|a|) = w Q, kappa_1(|a|) = |a| + t and kappa_1(-|a|) = t: nothing cancels.
-// The loops are plain so that the compiler makes vectors of them, with one square root and two polynomials a layer.
+// A layer takes one square root and two polynomials.
 
 // Minimax fits of Q and P on [0, 1], relative error 1.5e-8 (float) and 1e-16 (double).
 template <class T>
@@ -35,114 +35,162 @@ constexpr float arc_coefficients<float>[7] = {0.300105443f,    0.0150048682f,   
                                               0.000242983529f, -6.21056411e-5f, 7.66552648e-5f};
 
 template <class T, int terms>
-[[gnu::always_inline]] inline T polynomial(const T (&c)[terms], T x) {
-  T sum = c[terms - 1];
+[[gnu::always_inline]] inline Vec<T> polynomial(const T (&c)[terms], Vec<T> x) {
+  Vec<T> sum = splat(c[terms - 1]);
 #pragma GCC unroll 32
   for (int i = terms - 2; i >= 0; --i) sum = sum * x + c[i];
   return sum;
 }
 
-[[gnu::always_inline]] inline float square_root(float x) { return __builtin_sqrtf(x); }
-[[gnu::always_inline]] inline double square_root(double x) { return __builtin_sqrt(x); }
-[[gnu::always_inline]] inline float with_sign(float x, float sign) { return __builtin_copysignf(x, sign); }
-[[gnu::always_inline]] inline double with_sign(double x, double sign) { return __builtin_copysign(x, sign); }
+template <class T>
+[[gnu::always_inline]] inline Vec<T> square_root(Vec<T> x) {
+#if defined(__AVX512F__)
+  if constexpr (sizeof(T) == 4) return (Vec<T>)_mm512_sqrt_ps((__m512)x);
+  else return (Vec<T>)_mm512_sqrt_pd((__m512d)x);
+#elif defined(__AVX2__)
+  if constexpr (sizeof(T) == 4) return (Vec<T>)_mm256_sqrt_ps((__m256)x);
+  else return (Vec<T>)_mm256_sqrt_pd((__m256d)x);
+#elif defined(__SSE2__)
+  if constexpr (sizeof(T) == 4) return (Vec<T>)_mm_sqrt_ps((__m128)x);
+  else return (Vec<T>)_mm_sqrt_pd((__m128d)x);
+#else
+  for (std::size_t i = 0; i < lanes<T>; ++i) x[i] = sizeof(T) == 4 ? __builtin_sqrtf(x[i]) : __builtin_sqrt(x[i]);
+  return x;
+#endif
+}
+
+template <class T>
+constexpr BitVec<T> sign_bit = BitVec<T>{} + (typename VectorOf<T>::Word{1} << (8 * sizeof(T) - 1));
+
+template <class T>
+[[gnu::always_inline]] inline Vec<T> magnitude(Vec<T> x) {
+  return (Vec<T>)((BitVec<T>)x & ~sign_bit<T>);
+}
+
+/// The size of x with the sign of `sign`, which zeros have too.
+template <class T>
+[[gnu::always_inline]] inline Vec<T> with_sign(Vec<T> x, Vec<T> sign) {
+  return (Vec<T>)((BitVec<T>)x | ((BitVec<T>)sign & sign_bit<T>));
+}
+
+template <class T>
+[[gnu::always_inline]] inline auto is_negative(Vec<T> x) {
+  return ((BitVec<T>)x & sign_bit<T>) != 0;
+}
+
+[[gnu::always_inline]] inline bool is_negative(float x) { return __builtin_signbit(x) != 0; }
+[[gnu::always_inline]] inline bool is_negative(double x) { return __builtin_signbit(x) != 0; }
 
 /// w Q(e) = acos(1 - e)/pi.
 template <class T>
-[[gnu::always_inline]] inline T angle(T w, T e) {
-  return w * polynomial(angle_coefficients<T>, e);
+[[gnu::always_inline]] inline Vec<T> angle(Vec<T> w, Vec<T> e) {
+  return w * polynomial<T>(angle_coefficients<T>, e);
 }
 
 /// e w P(e).
 template <class T>
-[[gnu::always_inline]] inline T arc(T w, T e) {
-  return e * (w * polynomial(arc_coefficients<T>, e));
+[[gnu::always_inline]] inline Vec<T> arc(Vec<T> w, Vec<T> e) {
+  return e * (w * polynomial<T>(arc_coefficients<T>, e));
 }
 
-// What the recursion carries from layer to layer, for a block of pairs: both are what is missing from the value at a = 1.
-constexpr std::size_t pair_block = 256;
+// Pairs that go through the layers together: enough vectors to hide the latency of the polynomials.
+constexpr std::size_t group = 4;
 template <class T>
-struct PairBlock {
-  alignas(64) T gap[pair_block];      // 1 - S_l
-  alignas(64) T deficit[pair_block];  // l + 1 - K_l
+constexpr std::size_t pair_block = group * lanes<T>;
+
+// What the recursion carries from layer to layer: what is missing from the values at a = 1, and so keeps its digits there.
+template <class T>
+struct Pairs {
+  Vec<T> gap[group];      // 1 - S_l
+  Vec<T> deficit[group];  // l + 1 - K_l
 };
-
-// kappa_0 of signed gaps.
-template <class T>
-void arc_cosine_0(std::size_t n, const T* s, T* value) {
-  for (std::size_t j = 0; j < n; ++j) {
-    const T e = s[j] < 0 ? -s[j] : s[j];
-    const T turn = angle(square_root(e), e);
-    value[j] = with_sign(T(1), s[j]) < 0 ? turn : 1 - turn;
-  }
-}
 
 // Layer 1, where the cosine may be negative.
 template <class T>
-void first_layer(std::size_t n, const T* s, PairBlock<T>& block) {
-  for (std::size_t j = 0; j < n; ++j) {
-    const bool negative = with_sign(T(1), s[j]) < 0;
-    const T e = negative ? -s[j] : s[j];
-    const T w = square_root(e);
-    const T turn = angle(w, e);
-    const T t = arc(w, e);
-    const T closed = negative ? 1 - turn : turn;  // 1 - kappa_0
-    const T open = negative ? turn : 1 - turn;
-    const T gap = negative ? 1 - t : e - t;
-    block.gap[j] = gap;
-    block.deficit[j] = (negative ? 2 - e : e) * open + closed + gap;
+[[gnu::always_inline]] inline void first_layer(const T* s, Pairs<T>& pairs) {
+#pragma GCC unroll 4
+  for (std::size_t i = 0; i < group; ++i) {
+    const Vec<T> signed_gap = load(s + i * lanes<T>);
+    const auto negative = is_negative<T>(signed_gap);
+    const Vec<T> e = magnitude<T>(signed_gap);
+    const Vec<T> w = square_root<T>(e);
+    const Vec<T> turn = angle<T>(w, e);
+    const Vec<T> t = arc<T>(w, e);
+    const Vec<T> closed = negative ? 1 - turn : turn;  // 1 - kappa_0
+    const Vec<T> open = negative ? turn : 1 - turn;
+    pairs.gap[i] = negative ? 1 - t : e - t;
+    pairs.deficit[i] = (negative ? 2 - e : e) * open + closed + pairs.gap[i];
   }
 }
 
 // Layer l > 1: K_l = K_{l-1} kappa_0(S_{l-1}) + S_l becomes a sum of positive terms.
 template <class T, bool with_deficit>
-void next_layer(std::size_t n, T l, PairBlock<T>& block) {
-  for (std::size_t j = 0; j < n; ++j) {
-    const T e = block.gap[j];
-    const T w = square_root(e);
-    const T gap = e - arc(w, e);
-    block.gap[j] = gap;
+[[gnu::always_inline]] inline void next_layer(T l, Pairs<T>& pairs) {
+#pragma GCC unroll 4
+  for (std::size_t i = 0; i < group; ++i) {
+    const Vec<T> e = pairs.gap[i];
+    const Vec<T> w = square_root<T>(e);
+    const Vec<T> gap = e - arc<T>(w, e);
+    pairs.gap[i] = gap;
     if constexpr (with_deficit) {
-      const T turn = angle(w, e);
-      block.deficit[j] = block.deficit[j] * (1 - turn) + l * turn + gap;
+      const Vec<T> turn = angle<T>(w, e);
+      pairs.deficit[i] = pairs.deficit[i] * (1 - turn) + l * turn + gap;
     }
   }
 }
 
-template <class T>
-void relu_kernel_block(ReluKernel kind, std::size_t depth, std::size_t n, const T* s, T* value) {
-  if (kind == ReluKernel::arc_cosine_0) return arc_cosine_0(n, s, value);
-  PairBlock<T> block;
-  first_layer(n, s, block);
-  for (std::size_t l = 2; l <= depth; ++l) {
-    if (kind == ReluKernel::ntk) {
-      next_layer<T, true>(n, static_cast<T>(l), block);
+// The kernel of pair_block signed gaps.
+template <class T, ReluKernel kind>
+void relu_kernel_block(std::size_t depth, const T* s, T* value) {
+  if constexpr (kind == ReluKernel::arc_cosine_0) {
+    for (std::size_t i = 0; i < group; ++i) {
+      const Vec<T> signed_gap = load(s + i * lanes<T>);
+      const Vec<T> e = magnitude<T>(signed_gap);
+      const Vec<T> turn = angle<T>(square_root<T>(e), e);
+      store<T>(value + i * lanes<T>, is_negative<T>(signed_gap) ? turn : 1 - turn);
+    }
+  } else {
+    constexpr bool ntk = kind == ReluKernel::ntk;
+    Pairs<T> pairs;
+    first_layer(s, pairs);
+    for (std::size_t l = 2; l <= depth; ++l) next_layer<T, ntk>(static_cast<T>(l), pairs);
+    const T top = ntk ? static_cast<T>(depth) + 1 : T(1);
+    for (std::size_t i = 0; i < group; ++i) store<T>(value + i * lanes<T>, top - (ntk ? pairs.deficit : pairs.gap)[i]);
+  }
+}
+
+template <class T, ReluKernel kind>
+void relu_kernel_rows(std::size_t depth, std::size_t rows, std::size_t cols, const T* gap, std::size_t gap_stride,
+                      const T* row_norm, const T* col_norm, T* out, std::size_t out_stride) {
+  for (std::size_t r = 0; r < rows; ++r) {
+    const T* const s = gap + r * gap_stride;
+    T* const value = out + r * out_stride;
+    std::size_t j = 0;
+    for (; j + pair_block<T> <= cols; j += pair_block<T>) relu_kernel_block<T, kind>(depth, s + j, value + j);
+    if (j < cols) {
+      T block[pair_block<T>] = {};
+      for (std::size_t i = j; i < cols; ++i) block[i - j] = s[i];
+      relu_kernel_block<T, kind>(depth, block, block);
+      for (std::size_t i = j; i < cols; ++i) value[i] = block[i - j];
+    }
+    if (!row_norm) continue;
+    const T norm = row_norm[r];
+    if constexpr (kind == ReluKernel::arc_cosine_0) {
+      for (std::size_t i = 0; i < cols; ++i)
+        if (norm == 0 || col_norm[i] == 0) value[i] = 0;
     } else {
-      next_layer<T, false>(n, static_cast<T>(l), block);
+      for (std::size_t i = 0; i < cols; ++i) value[i] *= norm * col_norm[i];
     }
   }
-  const T top = kind == ReluKernel::ntk ? static_cast<T>(depth) + 1 : T(1);
-  const T* const missing = kind == ReluKernel::ntk ? block.deficit : block.gap;
-  for (std::size_t j = 0; j < n; ++j) value[j] = top - missing[j];
 }
 
 template <class T>
 void relu_kernel(ReluKernel kind, std::size_t depth, std::size_t rows, std::size_t cols, const T* gap,
                  std::size_t gap_stride, const T* row_norm, const T* col_norm, T* out, std::size_t out_stride) {
-  for (std::size_t r = 0; r < rows; ++r) {
-    for (std::size_t j = 0; j < cols; j += pair_block) {
-      const std::size_t n = cols - j < pair_block ? cols - j : pair_block;
-      T* const value = out + r * out_stride + j;
-      relu_kernel_block(kind, depth, n, gap + r * gap_stride + j, value);
-      if (!row_norm) continue;
-      const T norm = row_norm[r];
-      if (kind == ReluKernel::arc_cosine_0) {
-        for (std::size_t i = 0; i < n; ++i) value[i] = norm == 0 || col_norm[j + i] == 0 ? 0 : value[i];
-      } else {
-        for (std::size_t i = 0; i < n; ++i) value[i] *= norm * col_norm[j + i];
-      }
-    }
-  }
+  const auto run = kind == ReluKernel::ntk    ? relu_kernel_rows<T, ReluKernel::ntk>
+                   : kind == ReluKernel::nngp ? relu_kernel_rows<T, ReluKernel::nngp>
+                                              : relu_kernel_rows<T, ReluKernel::arc_cosine_0>;
+  run(depth, rows, cols, gap, gap_stride, row_norm, col_norm, out, out_stride);
 }
 
 // The norm is taken of the row scaled by a power of two, so that it neither overflows nor vanishes.
@@ -207,6 +255,15 @@ void squared_distances(const T* u, const T* const (&v)[4], const T (&sign)[4], s
   }
 }
 
+// The signed gap of each cosine; whether any of them is near.
+template <class T>
+[[gnu::always_inline]] inline auto gap_of_cosine(Vec<T> cosine, T near_positive, T near_negative, Vec<T>& gap) {
+  const Vec<T> difference = 1 - magnitude<T>(cosine);
+  const Vec<T> e = difference < 0 ? Vec<T>{} : difference;
+  gap = with_sign<T>(e, cosine);
+  return e < (is_negative<T>(cosine) ? splat(near_negative) : splat(near_positive));
+}
+
 template <class T>
 void signed_gaps(std::size_t rows, std::size_t cols, const T* cosine, std::size_t cosine_stride, const T* u,
                  std::size_t u_stride, const T* v, std::size_t v_stride, std::size_t d, T near_positive, T near_negative,
@@ -217,32 +274,39 @@ void signed_gaps(std::size_t rows, std::size_t cols, const T* cosine, std::size_
       const std::size_t n = cols - begin < segment ? cols - begin : segment;
       const T* const a = cosine + r * cosine_stride + begin;
       T* const s = out + r * out_stride + begin;
-      int any = 0;
-      for (std::size_t j = 0; j < n; ++j) {
-        const T c = a[j];
-        const T difference = 1 - (c < 0 ? -c : c);
-        const T e = difference < 0 ? T(0) : difference;
-        any |= e < (c < 0 ? near_negative : near_positive);
-        s[j] = with_sign(e, c);
+      Vec<T> gap;
+      auto near_lanes = Vec<T>{} != Vec<T>{};
+      std::size_t j = 0;
+      for (; j + lanes<T> <= n; j += lanes<T>) {
+        near_lanes |= gap_of_cosine<T>(load(a + j), near_positive, near_negative, gap);
+        store(s + j, gap);
       }
+      if (j < n) {
+        T rest[lanes<T>] = {};
+        for (std::size_t i = j; i < n; ++i) rest[i - j] = a[i];
+        near_lanes |= gap_of_cosine<T>(load(rest), near_positive, near_negative, gap);
+        store(rest, gap);
+        for (std::size_t i = j; i < n; ++i) s[i] = rest[i - j];
+      }
+      bool any = false;
+      for (std::size_t i = 0; i < lanes<T>; ++i) any |= near_lanes[i] != 0;
       if (!any) continue;
 
       std::size_t index[segment + 3];
       std::size_t count = 0;
-      for (std::size_t j = 0; j < n; ++j) {
+      for (j = 0; j < n; ++j) {
         index[count] = j;
-        const bool negative = with_sign(T(1), s[j]) < 0;
-        count += negative ? -s[j] < near_negative : s[j] < near_positive;
+        count += is_negative(s[j]) ? -s[j] < near_negative : s[j] < near_positive;
       }
       if (count == 0) continue;
-      for (std::size_t j = 0; j < 3; ++j) index[count + j] = index[count - 1];
-      for (std::size_t j = 0; j < count; j += 4) {
+      for (j = 0; j < 3; ++j) index[count + j] = index[count - 1];
+      for (j = 0; j < count; j += 4) {
         const T* near[4];
         T sign[4];
         T distance[4];
         for (std::size_t k = 0; k < 4; ++k) {
           near[k] = v + (begin + index[j + k]) * v_stride;
-          sign[k] = with_sign(T(1), s[index[j + k]]);
+          sign[k] = is_negative(s[index[j + k]]) ? T(-1) : T(1);
         }
         squared_distances(u + r * u_stride, near, sign, d, distance);
         for (std::size_t k = 0; k < 4; ++k) s[index[j + k]] = sign[k] * (distance[k] / 2);

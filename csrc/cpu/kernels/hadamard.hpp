@@ -8,14 +8,14 @@
 // What a pass reads and writes is a parameter: signs, scale and zero padding cost no pass of their own (RowLoad), nor does
 // the factor of a structured projection (structured.hpp).
 
-/// Levels of a radix pass, such that the vectors of one butterfly and its constants stay in registers.
-constexpr int max_log2_radix = vector_registers >= 32 ? 4 : 3;
+/// Levels between vectors that one pass takes, such that the vectors and the constants stay in registers.
+constexpr int most_levels = vector_registers >= 32 ? 4 : 3;
 
-/// Levels done while a block of the row stays in the first-level cache (16 KiB), and in the second (512 KiB).
+/// Blocks of 2^inner_levels elements (16 KiB) stay in the first-level cache, of 2^outer_levels (256 KiB) in the second.
 template <class T>
-constexpr int log2_inner_block = sizeof(T) == 4 ? 12 : 11;
+constexpr int inner_levels = sizeof(T) == 4 ? 12 : 11;
 template <class T>
-constexpr int log2_outer_block = log2_inner_block<T> + 5;
+constexpr int outer_levels = inner_levels<T> + 4;
 
 /// Element j of a row: scale * in[j], with the sign bit of j applied if `is_signed`, or 0 from `count` on.
 template <class T, bool is_signed>
@@ -24,6 +24,8 @@ struct RowLoad {
   std::size_t count;
   const std::uint32_t* signs;
   T scale;
+
+  const T* begin() const { return in; }
 
   /// The rest of the row from element `first` on, a multiple of 32.
   RowLoad from(std::size_t first) const {
@@ -37,7 +39,7 @@ struct RowLoad {
     return v * scale;
   }
 
-  T element(std::size_t j) const {
+  [[gnu::always_inline]] T element(std::size_t j) const {
     if (j >= count) return 0;
     const bool minus = is_signed && (signs[j / 32] >> (j % 32) & 1u);
     return (minus ? -in[j] : in[j]) * scale;
@@ -56,38 +58,52 @@ struct PlainStore {
   T* out;
 
   [[gnu::always_inline]] void operator()(std::size_t j, Vec<T> v) const { store(out + j, v); }
+  [[gnu::always_inline]] void element(std::size_t j, T x) const { out[j] = x; }
 };
 
-/// The levels between the elements of each of `count` vectors. Level by level, so that neighbouring instructions do not wait for
-/// one another: the processor's own reordering is not far-sighted enough.
-template <class T, std::size_t count, int levels = log2_lanes<T>, int level = 0>
+/// A store that also fetches the same part of `ahead`, which will be read next.
+template <class T, class Store>
+struct FetchingStore {
+  Store out;
+  const T* ahead;
+
+  [[gnu::always_inline]] void operator()(std::size_t j, Vec<T> v) const {
+    __builtin_prefetch(ahead + j, 0, 2);
+    out(j, v);
+  }
+};
+
+/// The first levels, those between the elements of each of `count` vectors. Level by level, so that neighbouring
+/// instructions do not wait for one another.
+template <class T, int levels, std::size_t count, int level = 0>
 [[gnu::always_inline]] inline void transform_lanes(Vec<T> (&v)[count]) {
   if constexpr (level < levels) {
 #pragma GCC unroll 16
     for (std::size_t i = 0; i < count; ++i) v[i] = butterfly_lanes<T, std::size_t{1} << level>(v[i]);
-    transform_lanes<T, count, levels, level + 1>(v);
+    transform_lanes<T, levels, count, level + 1>(v);
   }
 }
 
-/// The levels between `radix` vectors.
-template <class T, std::size_t radix>
-[[gnu::always_inline]] inline void transform_vectors(Vec<T> (&v)[radix]) {
+/// The levels between `count` values, which are vectors or elements.
+template <class V, std::size_t count>
+[[gnu::always_inline]] inline void transform_values(V (&v)[count]) {
 #pragma GCC unroll 4
-  for (std::size_t h = 1; h < radix; h *= 2) {
+  for (std::size_t h = 1; h < count; h *= 2) {
 #pragma GCC unroll 16
-    for (std::size_t i = 0; i < radix; ++i) {
+    for (std::size_t i = 0; i < count; ++i) {
       if (i & h) continue;
-      const Vec<T> a = v[i];
-      const Vec<T> b = v[i + h];
+      const V a = v[i];
+      const V b = v[i + h];
       v[i] = a + b;
       v[i + h] = a - b;
     }
   }
 }
 
-/// The levels inside vectors and between `radix` neighbours, for n elements.
-template <class T, std::size_t radix, class Load, class Store>
-[[gnu::always_inline]] inline void first_pass(const Load& in, const Store& out, std::size_t n) {
+/// The levels inside vectors and `levels` between neighbours, for n elements.
+template <class T, int levels, class Load, class Store>
+[[gnu::always_inline]] inline void first_pass(Load in, Store out, std::size_t n) {
+  constexpr std::size_t radix = std::size_t{1} << levels;
   constexpr std::size_t step = radix * lanes<T>;
   for (std::size_t j = 0; j < n; j += step) {
     Vec<T> v[radix];
@@ -97,140 +113,205 @@ template <class T, std::size_t radix, class Load, class Store>
     } else {
       for (std::size_t i = 0; i < radix; ++i) v[i] = in.any(j + i * lanes<T>);
     }
-    transform_lanes<T>(v);
-    transform_vectors<T>(v);
+    transform_lanes<T, log2_lanes<T>>(v);
+    transform_values(v);
 #pragma GCC unroll 16
     for (std::size_t i = 0; i < radix; ++i) out(j + i * lanes<T>, v[i]);
   }
 }
 
-/// Columns [begin, begin + width) of a matrix with `period` columns.
-struct Strip {
-  std::size_t period;
-  std::size_t begin;
-  std::size_t width;
-};
-
-/// The levels between `radix` elements `stride` apart, for the n elements x, as far as they lie in the strip.
-template <class T, std::size_t radix, class Store>
-[[gnu::always_inline]] inline void radix_pass(const T* x, const Store& out, std::size_t n, std::size_t stride, Strip strip) {
+/// `levels` levels from that between elements `stride` apart on, for n elements x.
+template <class T, int levels, class Store>
+[[gnu::always_inline]] inline void later_pass(const T* x, Store out, std::size_t n, std::size_t stride) {
+  constexpr std::size_t radix = std::size_t{1} << levels;
   for (std::size_t group = 0; group < n; group += radix * stride)
-    for (std::size_t row = group; row < group + stride; row += strip.period) {
-      const std::size_t begin = row + strip.begin;
-      for (std::size_t j = begin; j < begin + strip.width; j += lanes<T>) {
-        Vec<T> v[radix];
+    for (std::size_t j = group; j < group + stride; j += lanes<T>) {
+      Vec<T> v[radix];
 #pragma GCC unroll 16
-        for (std::size_t i = 0; i < radix; ++i) v[i] = load(x + j + i * stride);
-        transform_vectors<T>(v);
+      for (std::size_t i = 0; i < radix; ++i) v[i] = load(x + j + i * stride);
+      transform_values(v);
 #pragma GCC unroll 16
-        for (std::size_t i = 0; i < radix; ++i) out(j + i * stride, v[i]);
-      }
+      for (std::size_t i = 0; i < radix; ++i) out(j + i * stride, v[i]);
     }
 }
 
-/// Calls body with the constant 2^log2_radix.
+/// Calls body with a constant equal to `levels`, at most 4.
 template <class Body>
-[[gnu::always_inline]] inline void with_radix(int log2_radix, const Body& body) {
-  switch (log2_radix) {
-    case 0: return body(std::integral_constant<std::size_t, 1>{});
-    case 1: return body(std::integral_constant<std::size_t, 2>{});
-    case 2: return body(std::integral_constant<std::size_t, 4>{});
-    case 3: return body(std::integral_constant<std::size_t, 8>{});
+[[gnu::always_inline]] inline void with_constant(int levels, const Body& body) {
+  switch (levels) {
+    case 0: return body(std::integral_constant<int, 0>{});
+    case 1: return body(std::integral_constant<int, 1>{});
+    case 2: return body(std::integral_constant<int, 2>{});
+    case 3: return body(std::integral_constant<int, 3>{});
     default:
-      if constexpr (max_log2_radix > 3) return body(std::integral_constant<std::size_t, 16>{});
+      if constexpr (most_levels > 3) return body(std::integral_constant<int, 4>{});
   }
 }
 
-/// The levels from elements 2^from apart on, in x, for the elements of a strip; the result leaves through `out`, the values
-/// between passes stay in x.
-template <class T, class Store>
-void later_passes(T* x, const Store& out, int from, int log2_n, Strip strip) {
+/// How many of `rest` levels the next pass takes, for few passes of about the same size.
+constexpr int levels_of_pass(int rest, int most) {
+  const int passes = (rest + most - 1) / most;
+  return passes == 0 ? 0 : (rest + passes - 1) / passes;
+}
+
+/// The levels [from, log2_n) of a few rows. `work_of(r)` points to row r, `store_of(r)` is where the last pass puts it, and
+/// `ahead_of(r)` points to what will be read next.
+template <class T, class WorkOf, class StoreOf, class AheadOf>
+[[gnu::always_inline]] inline void later_passes(std::size_t rows, const WorkOf& work_of, const StoreOf& store_of,
+                                                const AheadOf& ahead_of, int from, int log2_n) {
   const std::size_t n = std::size_t{1} << log2_n;
-  while (from < log2_n) {
-    const int passes = (log2_n - from + max_log2_radix - 1) / max_log2_radix;
-    const int levels = (log2_n - from + passes - 1) / passes;
-    const std::size_t stride = std::size_t{1} << from;
-    with_radix(levels, [&](auto radix) __attribute__((always_inline)) {
-      if (passes > 1) {
-        radix_pass<T, radix>(x, PlainStore<T>{x}, n, stride, strip);
-      } else {
-        radix_pass<T, radix>(x, out, n, stride, strip);
+  // Elements a multiple of 4 KiB apart share a set of the first-level cache, which has room for 8 lines or a few more.
+  const int most = (sizeof(T) << from) >= 4096 ? 3 : most_levels;
+  for (int done = from; done < log2_n;) {
+    const int levels = levels_of_pass(log2_n - done, most);
+    const std::size_t stride = std::size_t{1} << done;
+    done += levels;
+    with_constant(levels, [&](auto constant) __attribute__((always_inline)) {
+      for (std::size_t r = 0; r < rows; ++r) {
+        if (done < log2_n) {
+          later_pass<T, constant>(work_of(r), PlainStore<T>{work_of(r)}, n, stride);
+        } else {
+          using Store = decltype(store_of(r));
+          later_pass<T, constant>(work_of(r), FetchingStore<T, Store>{store_of(r), ahead_of(r)}, n, stride);
+        }
       }
     });
-    from += levels;
   }
 }
 
-/// Transforms one row of at least one vector, from `in` to `out`. `work` holds n elements: what `in` reads, what `out` writes or
-/// memory apart.
-template <class T, class Load, class Store>
-void transform_row(const Load& in, T* work, const Store& out, int log2_n) {
+/// Rows of at least one vector that fit the first-level cache. `load_of(r)`, `work_of(r)` and `store_of(r)` say where row r
+/// comes from, where it lies between passes (n elements: what is loaded, what is stored to, or memory apart), and where it goes.
+/// A pass takes as many rows as the cache holds: a short row alone would wait for its own last results at every pass.
+template <class T, class LoadOf, class WorkOf, class StoreOf>
+void transform_inner(std::size_t rows, const LoadOf& load_of, const WorkOf& work_of, const StoreOf& store_of, int log2_n) {
   const std::size_t n = std::size_t{1} << log2_n;
-  if (log2_n <= log2_inner_block<T>) {
-    const int between = log2_n - log2_lanes<T>;
-    const int passes = between <= max_log2_radix ? 1 : 1 + (between - 1) / max_log2_radix;
-    const int levels = (between + passes - 1) / passes;
-    with_radix(levels, [&](auto radix) __attribute__((always_inline)) {
-      if (passes > 1) {
-        first_pass<T, radix>(in, PlainStore<T>{work}, n);
-      } else {
-        first_pass<T, radix>(in, out, n);
-      }
+  const int between = log2_n - log2_lanes<T>;
+  const int levels = levels_of_pass(between, most_levels);
+  if (levels == between) {
+    with_constant(levels, [&](auto constant) __attribute__((always_inline)) {
+      for (std::size_t r = 0; r < rows; ++r) first_pass<T, constant>(load_of(r), store_of(r), n);
     });
-    const int done = log2_lanes<T> + levels;
-    if (passes > 1) later_passes<T>(work, out, done, log2_n, {std::size_t{1} << done, 0, std::size_t{1} << done});
     return;
   }
-  const int block_levels = log2_n <= log2_outer_block<T> ? log2_inner_block<T> : log2_outer_block<T>;
-  const std::size_t block = std::size_t{1} << block_levels;
-  for (std::size_t b = 0; b < n; b += block)
-    transform_row<T>(in.from(b), work + b, PlainStore<T>{work + b}, block_levels);
-  // Strips of what one pass can do are as wide as the block; those that need several stay in the first-level cache.
-  const std::size_t width =
-      log2_n - block_levels <= max_log2_radix ? block : (std::size_t{1} << log2_inner_block<T>) >> (log2_n - block_levels);
-  for (std::size_t begin = 0; begin < block; begin += width)
-    later_passes<T>(work, out, block_levels, log2_n, {block, begin, width});
-}
-
-/// Transforms a row shorter than a vector.
-template <class T, bool is_signed>
-[[gnu::always_inline]] inline void transform_short_row(const RowLoad<T, is_signed>& in, T* out, int log2_n) {
-  Vec<T> v[1] = {};
-  for (std::size_t j = 0; j < std::size_t{1} << log2_n; ++j) v[0][j] = in.element(j);
-  switch (log2_n) {
-    case 0: break;
-    case 1: transform_lanes<T, 1, 1>(v); break;
-    case 2: transform_lanes<T, 1, 2>(v); break;
-    default: transform_lanes<T, 1, log2_lanes<T> < 3 ? log2_lanes<T> : 3>(v);
-  }
-  for (std::size_t j = 0; j < std::size_t{1} << log2_n; ++j) out[j] = v[0][j];
-}
-
-template <class T, bool is_signed>
-void transform_rows(std::size_t rows, const T* in, std::size_t in_stride, std::size_t d, const std::uint32_t* signs, T scale,
-                    T* out, std::size_t out_stride, int log2_n) {
-  const auto row = [&](std::size_t r) { return RowLoad<T, is_signed>{in + r * in_stride, d, signs, scale}; };
-  const int between = log2_n - log2_lanes<T>;
-  if (between < 0) {
-    for (std::size_t r = 0; r < rows; ++r) transform_short_row(row(r), out + r * out_stride, log2_n);
-  } else if (between <= max_log2_radix) {
-    // Short rows: the choice of the radix would cost as much as the row.
-    with_radix(between, [&](auto radix) __attribute__((always_inline)) {
-      for (std::size_t r = 0; r < rows; ++r)
-        first_pass<T, radix>(row(r), PlainStore<T>{out + r * out_stride}, radix * lanes<T>);
+  const std::size_t group = std::size_t{1} << (inner_levels<T> - log2_n);
+  for (std::size_t begin = 0; begin < rows; begin += group) {
+    const std::size_t count = rows - begin < group ? rows - begin : group;
+    with_constant(levels, [&](auto constant) __attribute__((always_inline)) {
+      for (std::size_t r = begin; r < begin + count; ++r)
+        first_pass<T, constant>(load_of(r), PlainStore<T>{work_of(r)}, n);
     });
-  } else {
-    for (std::size_t r = 0; r < rows; ++r)
-      transform_row<T>(row(r), out + r * out_stride, PlainStore<T>{out + r * out_stride}, log2_n);
+    later_passes<T>(
+        count, [&](std::size_t r) { return work_of(begin + r); }, [&](std::size_t r) { return store_of(begin + r); },
+        [&](std::size_t r) { return load_of(begin + group + r).begin(); }, log2_lanes<T> + levels, log2_n);
   }
+}
+
+/// A row that fits the second-level cache: blocks that fit the first, then the levels between them.
+template <class T, class Load, class Store>
+void transform_outer(Load in, T* work, Store out, const T* ahead, int log2_n) {
+  constexpr int inner = inner_levels<T>;
+  transform_inner<T>(
+      std::size_t{1} << (log2_n - inner), [&](std::size_t b) { return in.from(b << inner); },
+      [&](std::size_t b) { return work + (b << inner); },
+      [&](std::size_t b) { return PlainStore<T>{work + (b << inner)}; }, inner);
+  later_passes<T>(
+      1, [&](std::size_t) { return work; }, [&](std::size_t) { return out; }, [&](std::size_t) { return ahead; }, inner,
+      log2_n);
+}
+
+/// A row that fits no cache: blocks that fit the second level, then the levels between them.
+template <class T, class Load, class Store>
+void transform_long(Load in, T* work, Store out, int log2_n) {
+  constexpr int outer = outer_levels<T>;
+  for (std::size_t b = 0; b < std::size_t{1} << (log2_n - outer); ++b) {
+    T* const block = work + (b << outer);
+    transform_outer<T>(in.from(b << outer), block, PlainStore<T>{block}, in.begin() + ((b + 1) << outer), outer);
+  }
+  later_passes<T>(
+      1, [&](std::size_t) { return work; }, [&](std::size_t) { return out; }, [&](std::size_t) { return work; }, outer,
+      log2_n);
+}
+
+/// A row shorter than a vector.
+template <class T, int log2_n, class Load, class Store>
+[[gnu::always_inline]] inline void transform_short(Load in, Store out) {
+  constexpr std::size_t n = std::size_t{1} << log2_n;
+  T v[n];
+#pragma GCC unroll 8
+  for (std::size_t j = 0; j < n; ++j) v[j] = in.element(j);
+  transform_values(v);
+#pragma GCC unroll 8
+  for (std::size_t j = 0; j < n; ++j) out.element(j, v[j]);
+}
+
+/// Rows of at least one vector; see transform_inner.
+template <class T, class LoadOf, class WorkOf, class StoreOf>
+[[gnu::always_inline]] inline void transform_vector_rows(std::size_t rows, const LoadOf& load_of, const WorkOf& work_of,
+                                                         const StoreOf& store_of, int log2_n) {
+  if (log2_n <= inner_levels<T>) {
+    transform_inner<T>(rows, load_of, work_of, store_of, log2_n);
+  } else if (log2_n <= outer_levels<T>) {
+    for (std::size_t r = 0; r < rows; ++r)
+      transform_outer<T>(load_of(r), work_of(r), store_of(r), load_of(r + 1).begin(), log2_n);
+  } else {
+    for (std::size_t r = 0; r < rows; ++r) transform_long<T>(load_of(r), work_of(r), store_of(r), log2_n);
+  }
+}
+
+/// One such row.
+template <class T, class Load, class Store>
+void transform_row(Load in, T* work, Store out, int log2_n) {
+  transform_vector_rows<T>(
+      1, [&](std::size_t) { return in; }, [&](std::size_t) { return work; }, [&](std::size_t) { return out; }, log2_n);
+}
+
+/// Rows of any length; see transform_inner.
+template <class T, class LoadOf, class WorkOf, class StoreOf>
+[[gnu::always_inline]] inline void transform_rows(std::size_t rows, const LoadOf& load_of, const WorkOf& work_of,
+                                                  const StoreOf& store_of, int log2_n) {
+  if (log2_n >= log2_lanes<T>) return transform_vector_rows<T>(rows, load_of, work_of, store_of, log2_n);
+  with_constant(log2_n, [&](auto constant) {
+    if constexpr (constant < log2_lanes<T>)
+      for (std::size_t r = 0; r < rows; ++r) transform_short<T, constant>(load_of(r), store_of(r));
+  });
+}
+
+/// Short rows that lie end to end, as one long row: `count` elements, of which whole vectors are transformed. Returns how many.
+template <class T, class Load, class Store>
+[[gnu::always_inline]] inline std::size_t transform_packed(std::size_t count, Load in, Store out, int log2_n) {
+  constexpr std::size_t batch = 8;
+  std::size_t j = 0;
+  with_constant(log2_n, [&](auto constant) {
+    if constexpr (constant <= log2_lanes<T>)
+      for (; j + batch * lanes<T> <= count; j += batch * lanes<T>) {
+        Vec<T> v[batch];
+#pragma GCC unroll 8
+        for (std::size_t i = 0; i < batch; ++i) v[i] = in.full(j + i * lanes<T>);
+        transform_lanes<T, constant>(v);
+#pragma GCC unroll 8
+        for (std::size_t i = 0; i < batch; ++i) out(j + i * lanes<T>, v[i]);
+      }
+  });
+  return j;
 }
 
 template <class T>
 void hadamard(std::size_t rows, const T* in, std::size_t in_stride, std::size_t d, const std::uint32_t* signs, T scale,
               T* out, std::size_t out_stride, int log2_n) {
+  const std::size_t n = std::size_t{1} << log2_n;
+  std::size_t done = 0;
+  if (!signs && d == n && in_stride == n && out_stride == n && log2_n <= log2_lanes<T>)
+    done = transform_packed<T>(rows * n, RowLoad<T, false>{in, rows * n, nullptr, scale}, PlainStore<T>{out}, log2_n) / n;
+  const auto transform = [&]<bool is_signed>(std::bool_constant<is_signed>) {
+    transform_rows<T>(
+        rows - done,
+        [=](std::size_t r) { return RowLoad<T, is_signed>{in + (done + r) * in_stride, d, signs, scale}; },
+        [=](std::size_t r) { return out + (done + r) * out_stride; },
+        [=](std::size_t r) { return PlainStore<T>{out + (done + r) * out_stride}; }, log2_n);
+  };
   if (signs) {
-    transform_rows<T, true>(rows, in, in_stride, d, signs, scale, out, out_stride, log2_n);
+    transform(std::true_type{});
   } else {
-    transform_rows<T, false>(rows, in, in_stride, d, signs, scale, out, out_stride, log2_n);
+    transform(std::false_type{});
   }
 }

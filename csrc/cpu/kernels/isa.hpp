@@ -7,7 +7,14 @@
 #include <utility>
 
 #if defined(__x86_64__)
+// GCC 12 warns of the deliberately undefined operands inside its own header.
+#pragma GCC diagnostic push
+#pragma GCC diagnostic ignored "-Wuninitialized"
+#if !defined(__clang__)
+#pragma GCC diagnostic ignored "-Wmaybe-uninitialized"
+#endif
 #include <immintrin.h>
+#pragma GCC diagnostic pop
 #endif
 
 namespace fastntk::cpu {

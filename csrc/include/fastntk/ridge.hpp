@@ -31,9 +31,9 @@ struct RidgeSolveParams {
 };
 
 struct RidgeSolution {
-  /// Generalised cross-validation score n |W^(1/2) (Y - Yhat)|^2 / (n - tr(hat))^2 (Golub, Heath and Wahba 1979), summed over
-  /// the targets, the intercept counted as one degree of freedom; infinite where n - tr(hat) is not positive, and NaN if it
-  /// was not asked for. Its last digits are those of the rows' precision.
+  /// Generalised cross-validation score n |W^(1/2) (Y - Yhat)|^2 / (n - tr(hat))^2 (Golub, Heath and Wahba 1979), summed
+  /// over the targets, the intercept counted as one degree of freedom; infinite where n - tr(hat) is not positive, and NaN
+  /// if it was not asked for. Its last digits are those of the rows' precision.
   double gcv = 0;
   /// What was added to the diagonal beyond alpha, to make the factorisation succeed (0 as a rule).
   double jitter = 0;
@@ -60,9 +60,9 @@ class RidgeState {
   RidgeState(RidgeState&&) noexcept;
   RidgeState& operator=(RidgeState&&) noexcept;
 
-  /// Adds rows z (n, n_features) with targets y (n, n_targets) and, unless null, n non-negative weights; a row of weight 0 is
-  /// as if it were not there. Float and double rows may follow each other; each change ends the waiting block.
-  /// Throws Error, before anything is added, if a shape does not fit or a weight is negative or not finite.
+  /// Adds rows z (n, n_features) with targets y (n, n_targets) and, unless null, n non-negative weights; a row of weight 0
+  /// is as if it were not there. Float and double rows may follow each other; each change ends the waiting block. Throws
+  /// Error, before anything is added, if a shape does not fit or a weight is negative or not finite.
   template <Real T>
   void update(View<const T, B> z, View<const double, B> y, const double* sample_weight = nullptr);
 

@@ -1,0 +1,210 @@
+"""The command `fastntk`."""
+
+from __future__ import annotations
+
+import json
+import sys
+import time
+from pathlib import Path
+from typing import Annotated, Any, Optional
+
+import numpy as np
+import typer
+
+app = typer.Typer(
+    add_completion=False,
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+    help="Neural tangent kernels: features, exact kernels and ridge models.",
+)
+
+Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+Threads = Annotated[Optional[int], typer.Option("--threads", help="Threads; by default all that may be used.")]  # noqa: UP045
+Target = Annotated[
+    Optional[str],  # noqa: UP045
+    typer.Option(help="Targets: an array of the .npz (default y), or a column by name or index (default: the last)."),
+]
+
+
+@app.command()
+def demo(
+    plot: Annotated[Path, typer.Option(help="Where the plot goes.")] = Path("fastntk-demo.png"),
+    no_plot: Annotated[bool, typer.Option("--no-plot", help="Write no plot.")] = False,
+    threads: Threads = None,
+    as_json: Json = False,
+) -> None:
+    """Classify scikit-learn's digits with features, the exact kernel and an RBF kernel."""
+    from ._demo import SIZES, run
+
+    result = run(None if no_plot else plot, threads)
+    if as_json:
+        print(json.dumps(result))
+        return
+    rows = result["rows"]
+    title = f"digits, {rows['train']} training and {rows['test']} test rows"
+    print(f"{title:<44}{'test accuracy':>14}{'time':>10}")
+    for model in result["models"]:
+        print(f"{model['model']:<44}{model['test_accuracy']:>14.4f}{model['seconds']:>8.2f} s")
+    errors = result["relative_frobenius_error"]
+    print(f"error of the kernel: {', '.join(f'{errors[str(size)]:.4f} with {size} features' for size in SIZES)}")
+    if result["plot"]:
+        _say(f"plot written to {result['plot']}")
+
+
+@app.command()
+def fit(
+    data: Annotated[Path, typer.Argument(help=".npz with X and y, .npy or .csv.")],
+    output: Annotated[Path, typer.Option("--output", "-o", help="Where the model goes (.npz).")],
+    target: Target = None,
+    task: Annotated[str, typer.Option(help="auto, classification or regression.")] = "auto",
+    n_components: Annotated[int, typer.Option(help="Number of features.")] = 4096,
+    depth: Annotated[int, typer.Option(help="Number of hidden layers.")] = 1,
+    bias: Annotated[float, typer.Option(help="First-layer bias.")] = 0.0,
+    alpha: Annotated[str, typer.Option(help="Ridge parameter, or auto.")] = "auto",
+    seed: Annotated[int, typer.Option(help="Seed of the random features.")] = 0,
+    max_memory: Annotated[Optional[str], typer.Option(help="Budget such as 2GB.")] = None,  # noqa: UP045
+    threads: Threads = None,
+    as_json: Json = False,
+) -> None:
+    """Fit a model to DATA and write it to a file."""
+    from ._arguments import choice
+    from ._data import read_table
+
+    choice(task, "task", ("auto", "classification", "regression"))
+    ridge = _alpha(alpha)
+    X, y = read_table(data, target, with_target=True)
+    assert y is not None
+    from .estimators import NTKClassifier, NTKRegressor
+
+    # Labels are strings, booleans or integers; measured numbers are floats.
+    classify = y.dtype.kind in "biuSU" if task == "auto" else task == "classification"
+    model = (NTKClassifier if classify else NTKRegressor)(
+        n_components,
+        depth=depth,
+        bias=bias,
+        alpha=ridge,
+        random_state=seed,
+        max_memory=max_memory,
+        n_threads=threads,
+        verbose=sys.stderr.isatty(),
+    )
+    start = time.perf_counter()
+    model.fit(X, y)
+    seconds = time.perf_counter() - start
+    model.save(output)
+    result: dict[str, Any] = {
+        "model": type(model).__name__,
+        "rows": len(X),
+        "columns": int(X.shape[1]),
+        "n_components": n_components,
+        "alpha": model.alpha_,
+        "seconds": seconds,
+        "output": str(output),
+    }
+    if classify:
+        result["classes"] = len(model.classes_)
+    _report(result, as_json)
+
+
+@app.command()
+def predict(
+    model: Annotated[Path, typer.Argument(help="A model that `fastntk fit` wrote.")],
+    data: Annotated[Path, typer.Argument(help=".npz with X, .npy or .csv.")],
+    output: Annotated[Path, typer.Option("--output", "-o", help="Where predictions go (.npy, .npz or .csv).")],
+    target: Target = None,
+    as_json: Json = False,
+) -> None:
+    """Predict the targets of DATA with a fitted MODEL; also score them if DATA has its own."""
+    from ._data import read_table, write_array
+    from ._persistence import load
+
+    fitted = load(model)
+    X, y = read_table(data, target, with_target=target is not None)
+    predicted = np.asarray(fitted.predict(X))
+    write_array(output, predicted)
+    result: dict[str, Any] = {"rows": len(X), "output": str(output)}
+    if y is not None:
+        result["accuracy" if hasattr(fitted, "classes_") else "r2"] = float(fitted.score(X, y))
+    _report(result, as_json)
+
+
+@app.command()
+def info(
+    model: Annotated[Optional[Path], typer.Argument(help="A model that `fastntk fit` wrote.")] = None,  # noqa: UP045
+    as_json: Json = False,
+) -> None:
+    """Describe this build and machine, or a MODEL."""
+    if model is None:
+        from ._config import show_config
+
+        _report(show_config(mode="dicts") or {}, as_json)
+        return
+    from ._persistence import load
+
+    fitted = load(model)
+    result = {
+        "model": type(fitted).__name__,
+        **fitted.get_params(deep=False),
+        "seed": fitted.seed_,
+        "alpha": fitted.alpha_,
+        "columns": fitted.n_features_in_,
+        "directions": fitted.features_.directions_,
+        "low_orders": fitted.features_.low_orders_,
+        "diagonal": fitted.features_.diagonal_,
+    }
+    if hasattr(fitted, "classes_"):
+        result["classes"] = fitted.classes_.tolist()
+    _report(result, as_json)
+
+
+@app.command()
+def bench(
+    what: Annotated[
+        Optional[list[str]],  # noqa: UP045
+        typer.Argument(help="Any of errors, exact, features, import, mnist, threads; all of them by default."),
+    ] = None,
+) -> None:
+    """Run benchmarks, which check their own results; prints JSON lines.
+
+    Data sets are looked for in the directory that the environment variable FASTNTK_DATA names.
+    """
+    from .bench import run
+
+    for line in run(what or None):
+        print(json.dumps(line), flush=True)
+
+
+def _alpha(text: str) -> float | str:
+    if text == "auto":
+        return text
+    try:
+        return float(text)
+    except ValueError:
+        raise ValueError(f"alpha is {text!r}; a positive number or auto is allowed") from None
+
+
+def _report(result: dict[str, Any], as_json: bool) -> None:
+    if as_json:
+        print(json.dumps(result))
+        return
+    for key, value in result.items():
+        shown = ", ".join(map(str, value)) if isinstance(value, list) else value
+        print(f"{key:<28}{shown:.4g}" if isinstance(shown, float) else f"{key:<28}{shown}")
+
+
+def _say(text: str) -> None:
+    print(text, file=sys.stderr)
+
+
+def main() -> None:
+    """Run the command; bad input ends it with exit code 2 and one line on stderr."""
+    try:
+        app()
+    except (ValueError, TypeError, OSError, MemoryError, RuntimeError) as error:
+        _say(f"fastntk: {' '.join(str(error).split())}")
+        raise SystemExit(2) from None
+
+
+if __name__ == "__main__":
+    main()
