@@ -31,7 +31,7 @@ demo: $(build)/installed
 	$(bin)/fastntk demo
 
 test: $(build)/installed .venv/have-test
-	$(bin)/ctest --test-dir $(build) --output-on-failure --no-tests=error
+	$(bin)/ctest --test-dir $(build) -j $(JOBS) --output-on-failure --no-tests=error
 	$(bin)/python -m pytest $(TEST_ARGS)
 
 bench: $(build)/installed

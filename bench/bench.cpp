@@ -128,10 +128,11 @@ void print(const Result& result) {
     ratios.push_back(is_time ? result.times[i] / result.floor_times[i]
                              : result.work / result.times[i] / (result.floor_work / result.floor_times[i]));
   const auto rate = [&](double work, double time) { return is_time ? time : work / time * 1e-9; };
-  std::printf("{\"op\": \"%s\", \"backend\": \"%s\", \"dtype\": \"%s\", \"shape\": \"%s\", \"median_s\": %.4g, \"rate\": %.4g, "
-              "\"unit\": \"%s\"",
-              result.op.c_str(), result.backend.c_str(), result.dtype.c_str(), result.shape.c_str(), seconds,
-              rate(result.work, seconds), result.unit.c_str());
+  std::printf(
+      "{\"op\": \"%s\", \"backend\": \"%s\", \"dtype\": \"%s\", \"shape\": \"%s\", \"median_s\": %.4g, \"rate\": %.4g, "
+      "\"unit\": \"%s\"",
+      result.op.c_str(), result.backend.c_str(), result.dtype.c_str(), result.shape.c_str(), seconds,
+      rate(result.work, seconds), result.unit.c_str());
   if (!ratios.empty())
     std::printf(", \"floor\": \"%s\", \"floor_rate\": %.4g, \"ratio\": %.3f", result.floor.c_str(),
                 rate(result.floor_work, floor_seconds), median(ratios));

@@ -59,16 +59,16 @@ struct Result {
   std::string dtype;
   std::string shape;
   Times times;
-  double work;  ///< bytes or operations of one call
-  std::string unit;  ///< "GB/s" or "GFLOP/s" (of work), or "s"
+  double work;        ///< bytes or operations of one call
+  std::string unit;   ///< "GB/s" or "GFLOP/s" (of work), or "s"
   std::string floor;  ///< what the bound is
   Times floor_times;
   double floor_work;
   std::string note = "";
 };
 
-/// Prints one JSON line: median_s, rate, floor_rate, and ratio = rate / floor_rate, the median over the rounds. With unit "s",
-/// ratio is time / floor time.
+/// Prints one JSON line: median_s, rate, floor_rate, and ratio = rate / floor_rate, the median over the rounds. With unit
+/// "s", ratio is time / floor time.
 void print(const Result& result);
 
 /// Ends the program with exit code 1 and this message on stderr unless the condition holds.

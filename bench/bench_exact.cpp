@@ -106,19 +106,18 @@ template <class T>
 void measure_elementwise(std::size_t depth, bool is_float) {
   constexpr std::size_t count = std::size_t{1} << 20;
   bench::Array<T> cosine(count), out(count);
-  const auto times = bench::alternate({[&] {
-                                         fastntk::relu_ntk<T>(Cpu{1}, View<const T>(cosine.data(), 1, count), depth,
-                                                              View<T>(out.data(), 1, count));
-                                       },
-                                       [&] { bench::scale(cosine.data(), count, T(1)); }});
+  const auto times = bench::alternate(
+      {[&] { fastntk::relu_ntk<T>(Cpu{1}, View<const T>(cosine.data(), 1, count), depth, View<T>(out.data(), 1, count)); },
+       [&] { bench::scale(cosine.data(), count, T(1)); }});
   for (std::size_t i = 0; i < count; i += 1001) {
     T row[2 * d] = {};
     row[0] = 1;
     row[d] = cosine[i];
     row[d + 1] = std::sqrt((1 - cosine[i]) * (1 + cosine[i]));
     const double expected = static_cast<double>(reference(row, row + d, depth));
-    bench::require(std::abs(static_cast<double>(out[i]) - expected) <= (is_float ? 1e-6 : 1e-13) * (static_cast<double>(depth) + 1),
-                   "relu_ntk: wrong value");
+    bench::require(
+        std::abs(static_cast<double>(out[i]) - expected) <= (is_float ? 1e-6 : 1e-13) * (static_cast<double>(depth) + 1),
+        "relu_ntk: wrong value");
   }
   bench::print({.op = "relu_ntk depth " + std::to_string(depth),
                 .dtype = is_float ? "float32" : "float64",

@@ -50,8 +50,8 @@ void measure(const std::string& where, std::size_t elements, int log2_n) {
   // The orthonormal transform keeps the values where they are, however often it is applied.
   const T scale = static_cast<T>(1 / std::sqrt(static_cast<double>(n)));
   const double bytes = 2.0 * static_cast<double>(elements * sizeof(T));
-  const auto times = bench::alternate({[&] { fastntk::fwht<T>(Cpu{1}, x, scale); },
-                                       [&] { bench::scale(memory.data(), elements, T(1)); }});
+  const auto times =
+      bench::alternate({[&] { fastntk::fwht<T>(Cpu{1}, x, scale); }, [&] { bench::scale(memory.data(), elements, T(1)); }});
   bench::print({.op = "fwht " + where,
                 .dtype = dtype<T>,
                 .shape = std::to_string(x.rows) + "x2^" + std::to_string(log2_n),

@@ -1,15 +1,8 @@
 """scikit-learn's own checks, and use inside a pipeline and a grid search."""
 
-import numpy as np
-import pytest
-from sklearn.base import clone
-from sklearn.datasets import load_digits
-from sklearn.model_selection import GridSearchCV, cross_val_score
-from sklearn.pipeline import make_pipeline
-from sklearn.preprocessing import StandardScaler
-from sklearn.utils.estimator_checks import parametrize_with_checks
-
 import fastntk
+import pytest
+from sklearn.utils.estimator_checks import parametrize_with_checks
 
 
 @pytest.mark.filterwarnings("ignore:.*:UserWarning")

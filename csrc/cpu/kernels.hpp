@@ -14,8 +14,8 @@ namespace fastntk::cpu {
 /// Bytes of a panel's row in project(): the same on every instruction set, since the panels are packed before one is chosen.
 constexpr std::size_t projection_panel_bytes = 192;
 
-/// Elements of scratch for structured directions from transforms of length n: one long row, or a few short ones.
-constexpr std::size_t structured_work(std::size_t n) { return n < 4096 ? 4096 : n; }
+/// Elements of scratch for structured directions from transforms of length n: two long rows, or twice a few short ones.
+constexpr std::size_t rotated_work(std::size_t n) { return 2 * (n < 4096 ? 4096 : n); }
 
 template <class T>
 struct Kernels {
@@ -23,12 +23,6 @@ struct Kernels {
   /// `signs` holds one bit per element (1: minus), or is null. `in` may be `out` where the strides agree.
   void (*hadamard)(std::size_t rows, const T* in, std::size_t in_stride, std::size_t d, const std::uint32_t* signs, T scale,
                    T* out, std::size_t out_stride, int log2_n);
-
-  /// Three times sign and transform, out[r][j] = radius[j] * (H S3 H S2 H S1 pad(in[r]))[j] for j < cols <= n.
-  /// `signs` holds the bits of S1, S2 and S3, `sign_words` words each; `work` is scratch of structured_work(n).
-  void (*structured)(std::size_t rows, const T* in, std::size_t in_stride, std::size_t d, const std::uint32_t* signs,
-                     std::size_t sign_words, const T* radius, T* out, std::size_t out_stride, std::size_t cols, int log2_n,
-                     T* work);
 
   /// out[r][j] = scale * in[r][index[j]], j < m.
   void (*gather)(std::size_t rows, const T* in, std::size_t in_stride, const std::uint32_t* index, T scale, T* out,
@@ -69,7 +63,7 @@ struct Kernels {
   /// out += in.
   void (*add)(std::size_t rows, std::size_t cols, const T* in, std::size_t in_stride, T* out, std::size_t out_stride);
 
-  /// A block of structured directions: see src/primitives.hpp. `work` is scratch of 2^(log2_n + 1) elements.
+  /// A block of structured directions: see src/primitives.hpp. `work` is scratch of rotated_work(n).
   void (*rotated_hadamard)(std::size_t rows, const T* in, std::size_t in_stride, std::size_t d, const T* rotation,
                            const T* length, T* out, std::size_t out_stride, std::size_t cols, int log2_n, T* work);
 

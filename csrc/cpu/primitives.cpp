@@ -15,14 +15,6 @@ void hadamard(Tile<B>&, View<const T, B> in, const std::uint32_t* signs, T scale
 }
 
 template <Real T, Backend B>
-void structured(Tile<B>& tile, View<const T, B> in, std::size_t n, const std::uint32_t* signs, std::size_t sign_words,
-                const T* radius, View<T, B> out) {
-  const typename Tile<B>::Scope scope(tile);
-  cpu::kernels<T>().structured(in.rows, in.data, in.stride, in.cols, signs, sign_words, radius, out.data, out.stride,
-                               out.cols, std::countr_zero(n), tile.template scratch<T>(1, cpu::structured_work(n)).data);
-}
-
-template <Real T, Backend B>
 void gather(Tile<B>&, View<const T, B> in, const std::uint32_t* index, T scale, View<T, B> out) {
   cpu::kernels<T>().gather(in.rows, in.data, in.stride, index, scale, out.data, out.stride, out.cols);
 }
@@ -97,7 +89,7 @@ template <Real T, Backend B>
 void rotated_hadamard(Tile<B>& tile, View<const T, B> in, const T* rotation, const T* length, std::size_t n, View<T, B> out) {
   const typename Tile<B>::Scope scope(tile);
   cpu::kernels<T>().rotated_hadamard(in.rows, in.data, in.stride, in.cols, rotation, length, out.data, out.stride, out.cols,
-                                     std::countr_zero(n), tile.template scratch<T>(1, 2 * n).data);
+                                     std::countr_zero(n), tile.template scratch<T>(1, cpu::rotated_work(n)).data);
 }
 
 template <Real T, Backend B>
@@ -142,8 +134,6 @@ void fill(Tile<B>&, T value, View<T, B> out) {
 
 #define FASTNTK_INSTANTIATE(T)                                                                                         \
   template void hadamard(Tile<Cpu>&, View<const T, Cpu>, const std::uint32_t*, T, View<T, Cpu>);                       \
-  template void structured(Tile<Cpu>&, View<const T, Cpu>, std::size_t, const std::uint32_t*, std::size_t, const T*,  \
-                           View<T, Cpu>);                                                                              \
   template void gather(Tile<Cpu>&, View<const T, Cpu>, const std::uint32_t*, T, View<T, Cpu>);                         \
   template void gather_product(Tile<Cpu>&, View<const T, Cpu>, const std::uint32_t*, View<const T, Cpu>,               \
                                const std::uint32_t*, T, View<T, Cpu>);                                                 \

@@ -8,8 +8,8 @@
 namespace fastntk {
 namespace {
 
-// An inner product over d columns is the sum of products over panels of about 128 columns, in groups of 32 panels: one float32
-// sum of d terms in a row would have three times (d = 784) to ten times (d = 10^5) the rounding error.
+// An inner product over d columns is the sum of products over panels of about 128 columns, in groups of 32 panels: one
+// float32 sum of d terms in a row would have three times (d = 784) to ten times (d = 10^5) the rounding error.
 constexpr std::size_t panel_width = 128;
 constexpr std::size_t panels_per_group = 32;
 
@@ -58,16 +58,16 @@ void row_products(Tile<B>& tile, View<const T, B> u, const PackedRows<T, B>& v, 
     const View<T, B> sum = panel < panels_per_group ? out : group;
     const bool group_starts = panel % panels_per_group == 0;
     const View<T, B> target = group_starts ? sum : product;
-    kernels.project(u.rows, u.data + begin, u.stride, panels.size(begin), v.data + begin * whole_steps<T>(v.rows), target.data,
-                    target.stride, out.cols);
+    kernels.project(u.rows, u.data + begin, u.stride, panels.size(begin), v.data + begin * whole_steps<T>(v.rows),
+                    target.data, target.stride, out.cols);
     if (!group_starts) kernels.add(out.rows, out.cols, product.data, product.stride, sum.data, sum.stride);
     const bool group_ends = panel % panels_per_group == panels_per_group - 1 || begin + panels.width >= v.cols;
     if (group_ends && sum.data != out.data) kernels.add(out.rows, out.cols, group.data, group.stride, out.data, out.stride);
   }
 }
 
-#define FASTNTK_INSTANTIATE(T)            \
-  template struct PackedRows<T, Cpu>;     \
+#define FASTNTK_INSTANTIATE(T)        \
+  template struct PackedRows<T, Cpu>; \
   template void row_products(Tile<Cpu>&, View<const T, Cpu>, const PackedRows<T, Cpu>&, View<T, Cpu>);
 FASTNTK_INSTANTIATE(float)
 FASTNTK_INSTANTIATE(double)

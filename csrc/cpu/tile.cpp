@@ -6,7 +6,6 @@
 #include <new>
 #include <vector>
 
-#include "blas.hpp"
 #include "thread_pool.hpp"
 
 namespace fastntk {
@@ -66,7 +65,6 @@ void for_tiles(const Cpu& cpu, std::size_t rows, std::size_t tile_rows, TileBody
   const std::size_t count = (rows + tile_rows - 1) / tile_rows;
   const int threads = cpu.threads > 0 ? cpu.threads : cpu::available_threads();
   std::vector<Tile<Cpu>> tiles(std::min<std::size_t>(static_cast<std::size_t>(threads), std::max<std::size_t>(count, 1)));
-  const cpu::blas::SingleThread single;
   cpu::parallel_for(threads, count, [&](std::size_t i, int worker) {
     const std::size_t begin = i * tile_rows;
     const Tile<Cpu>::Scope scope(tiles[static_cast<std::size_t>(worker)]);

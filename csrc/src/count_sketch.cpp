@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <limits>
 #include <numeric>
 
 #include "tiling.hpp"
@@ -43,14 +44,19 @@ BucketTable<T, B> group_by_bucket(const std::vector<std::uint32_t>& bucket, cons
 
 template <Real T, Backend B>
 CountSketch<T, B>::State::State(const CountSketchParams& p, B b) : params(p), backend(b) {
-  require_positive(p.in_features, "CountSketch: in_features");
-  require_positive(p.out_features, "CountSketch: out_features");
+  require_size(p.in_features, "CountSketch: in_features");
+  require_size(p.out_features, "CountSketch: out_features");
   require_positive(p.nnz_per_column, "CountSketch: nnz_per_column");
   require(p.nnz_per_column <= p.out_features, [&] {
     return "CountSketch: nnz_per_column is " + std::to_string(p.nnz_per_column) + "; at most out_features = " +
            std::to_string(p.out_features) + " is possible";
   });
   const std::size_t s = p.nnz_per_column;
+  constexpr std::size_t max_entries = std::numeric_limits<std::uint32_t>::max();
+  require(s <= max_entries / p.in_features, [&] {
+    return "CountSketch: nnz_per_column is " + std::to_string(s) + "; with in_features = " + std::to_string(p.in_features) +
+           " at most " + std::to_string(max_entries / p.in_features) + " is possible";
+  });
   const rng::Draws buckets{p.seed, rng::Stream::bucket};
   const rng::Draws signs{p.seed, rng::Stream::bucket_sign};
   const T scale = static_cast<T>(1 / std::sqrt(static_cast<double>(s)));

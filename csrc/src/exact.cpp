@@ -104,7 +104,8 @@ template <Real T, Backend B>
 void relu_kernel_matrix(const B& backend, ReluKernel kind, const ReluKernelParams& params, View<const T, B> x,
                         View<const T, B> y, View<T, B> out, const std::string& name) {
   require_positive(params.depth, (name + ": depth").c_str());
-  require(std::isfinite(params.bias), [&] { return name + ": bias is " + std::to_string(params.bias) + "; a finite number is needed"; });
+  require(std::isfinite(params.bias),
+          [&] { return name + ": bias is " + std::to_string(params.bias) + "; a finite number is needed"; });
   require_rows(x, y, out, name);
   kernel_matrix<T, B>(backend, kind, params.depth, x, y, static_cast<T>(params.bias), out);
 }
@@ -150,13 +151,13 @@ void nngp_kernel(const B& backend, View<const T, B> x, View<const T, B> y, const
   relu_kernel_matrix<T, B>(backend, ReluKernel::nngp, params, x, y, out, "nngp_kernel");
 }
 
-#define FASTNTK_INSTANTIATE(T)                                                                                          \
-  template void relu_ntk(const FASTNTK_BACKEND&, View<const T, FASTNTK_BACKEND>, std::size_t, View<T, FASTNTK_BACKEND>); \
-  template void arc_cosine_kernel(const FASTNTK_BACKEND&, View<const T, FASTNTK_BACKEND>,                               \
-                                  View<const T, FASTNTK_BACKEND>, int, View<T, FASTNTK_BACKEND>);                       \
-  template void ntk_kernel(const FASTNTK_BACKEND&, View<const T, FASTNTK_BACKEND>, View<const T, FASTNTK_BACKEND>,      \
-                           const ReluKernelParams&, View<T, FASTNTK_BACKEND>);                                          \
-  template void nngp_kernel(const FASTNTK_BACKEND&, View<const T, FASTNTK_BACKEND>, View<const T, FASTNTK_BACKEND>,     \
+#define FASTNTK_INSTANTIATE(T)                                                                                            \
+  template void relu_ntk(const FASTNTK_BACKEND&, View<const T, FASTNTK_BACKEND>, std::size_t, View<T, FASTNTK_BACKEND>);  \
+  template void arc_cosine_kernel(const FASTNTK_BACKEND&, View<const T, FASTNTK_BACKEND>, View<const T, FASTNTK_BACKEND>, \
+                                  int, View<T, FASTNTK_BACKEND>);                                                         \
+  template void ntk_kernel(const FASTNTK_BACKEND&, View<const T, FASTNTK_BACKEND>, View<const T, FASTNTK_BACKEND>,        \
+                           const ReluKernelParams&, View<T, FASTNTK_BACKEND>);                                            \
+  template void nngp_kernel(const FASTNTK_BACKEND&, View<const T, FASTNTK_BACKEND>, View<const T, FASTNTK_BACKEND>,       \
                             const ReluKernelParams&, View<T, FASTNTK_BACKEND>);
 FASTNTK_INSTANTIATE(float)
 FASTNTK_INSTANTIATE(double)

@@ -12,7 +12,8 @@ namespace fastntk {
 
 template <Real T, Backend B>
 void fwht(const B& backend, View<const T, B> x, View<T, B> out, T scale) {
-  require(std::has_single_bit(x.cols), [&] { return "fwht: x has " + std::to_string(x.cols) + " columns; a power of two is needed"; });
+  require(std::has_single_bit(x.cols),
+          [&] { return "fwht: x has " + std::to_string(x.cols) + " columns; a power of two is needed"; });
   require_shape(out, x.rows, x.cols, "fwht: out");
   // Short rows make large tiles: there is nothing between the passes that would have to stay in cache.
   const std::size_t tile_rows = std::max<std::size_t>((std::size_t{1} << 18) / (sizeof(T) * x.cols), 1);

@@ -7,15 +7,24 @@
 
 namespace fastntk {
 
+namespace {
+
+const PolySketchParams& checked(const PolySketchParams& p) {
+  require_size(p.in_features, "PolySketch: in_features");
+  require_size(p.degree, "PolySketch: degree");
+  require_size(p.out_features, "PolySketch: out_features");
+  return p;
+}
+
+std::size_t depth_of(std::size_t v) { return static_cast<std::size_t>(std::bit_width(v)) - 1; }
+
+}  // namespace
+
 template <Real T, Backend B>
 PolySketch<T, B>::State::State(const PolySketchParams& p, B b)
-    : params(p), backend(b), leaves(std::bit_ceil(std::max<std::size_t>(p.degree, 1))) {
-  require_positive(p.in_features, "PolySketch: in_features");
-  require_positive(p.degree, "PolySketch: degree");
-  require_positive(p.out_features, "PolySketch: out_features");
+    : params(checked(p)), backend(b), leaves(std::bit_ceil(p.degree)) {
   const std::size_t m = p.out_features;
-  for (std::size_t v = 1; v < leaves; ++v)
-    nodes_.emplace_back(TensorSrhtParams{m, m, m, rng::child_seed(p.seed, v)}, b);
+  for (std::size_t v = 1; v < leaves; ++v) nodes_.emplace_back(TensorSrhtParams{m, m, m, rng::child_seed(p.seed, v)}, b);
   for (std::size_t k = 0; k < leaves; ++k) {
     const std::uint64_t seed = rng::child_seed(p.seed, leaves + k);
     if (p.base == PolySketchBase::srht) {
@@ -51,92 +60,81 @@ void PolySketch<T, B>::State::sketch_leaf(Tile<B>& tile, std::size_t k, View<con
   std::visit([&](const auto& base) { base.apply(tile, x, out); }, base_[k]);
 }
 
-// The tree over one tile. In x^(j) (x) e1^(p-j) the first j leaves hold x, so that every node is all x, all e1, or on the path
-// from leaf j - 1 to the root. All-x values are computed once, with the transforms of those that are left children; an all-e1
-// sibling is a constant row; and a power costs one climb along its path.
+// The tree over one tile, filled leaf by leaf from the left, the way a binary counter counts: a node is complete with its
+// right child, and of the complete nodes only those are needed further that wait, as left children, for their siblings. So
+// there is one transformed value a level, however many leaves.
 template <Real T, Backend B>
 struct PolySketch<T, B>::State::Tree {
-  Tree(const State& s, Tile<B>& t, const std::vector<View<const T, B>>& factors)
-      : state(s), tile(t), rows(factors[0].rows), m(s.params.out_features), length(padded(m)) {
-    full.resize(2 * state.leaves);
-    left_transform.resize(state.leaves);
-    for (std::size_t v = 2 * state.leaves - 1; v > 1; --v) {
-      if (last_leaf(v) > factors.size()) continue;
-      full[v] = tile.template scratch<T>(rows, m);
-      if (v >= state.leaves) {
-        state.sketch_leaf(tile, v - state.leaves, factors[v - state.leaves], full[v]);
-      } else {
-        const typename Tile<B>::Scope scope(tile);
-        const View<T, B> right = tile.template scratch<T>(rows, length);
-        state.node(v).transform_second(tile, full[2 * v + 1], right);
-        state.node(v).combine(tile, left_transform[v], right, full[v]);
+  Tree(const State& s, Tile<B>& t, std::size_t rows)
+      : state(s), tile(t), length(padded(s.params.out_features)), transformed(t.template scratch<T>(rows, length)) {
+    for (std::size_t depth = 0; depth < depth_of(s.leaves); ++depth) left.push_back(t.template scratch<T>(rows, length));
+  }
+
+  // Puts x into the next leaf. `out` gets the value of the highest node that this completes.
+  void add(View<const T, B> x, View<T, B> out) {
+    state.sketch_leaf(tile, filled, x, out);
+    for (v = state.leaves + filled++; v > 1 && v % 2 == 1; v /= 2) join_left(v / 2, out);
+    if (v > 1) state.node(v / 2).transform_first(tile, out, left[depth_of(v / 2)]);
+  }
+
+  // `out`, as add() left it, becomes the sketch with e1 in all leaves that are not filled: on the way from the completed
+  // node to the root every right sibling is a constant.
+  void close(View<T, B> out) const {
+    for (std::size_t u = v; u > 1; u /= 2) {
+      if (u % 2 == 1) {
+        join_left(u / 2, out);
+        continue;
       }
-      if (v % 2 == 0) {
-        left_transform[v / 2] = tile.template scratch<T>(rows, length);
-        state.node(v / 2).transform_first(tile, full[v], left_transform[v / 2]);
-      }
+      if (u != v) state.node(u / 2).transform_first(tile, out, transformed);
+      const View<const T, B> unit(state.transformed_units_.data() + u / 2 * length, out.rows, length, 0);
+      state.node(u / 2).combine(tile, u == v ? left[depth_of(u / 2)] : transformed, unit, out);
     }
   }
 
-  // The sketch of the first j factors and e1 in place of the others, j >= 1, for a tree of at least two leaves.
-  void power(std::size_t j, View<T, B> out) const {
-    const typename Tile<B>::Scope scope(tile);
-    const View<T, B> mixed = tile.template scratch<T>(rows, m);
-    const View<T, B> transformed = tile.template scratch<T>(rows, length);
-    std::size_t v = state.leaves + j - 1;
-    while (v / 2 > 1 && last_leaf(v / 2) == j) v /= 2;  // climb while all leaves below hold x
-    for (View<T, B> value = full[v]; v > 1; v /= 2) {
-      const auto& parent = state.node(v / 2);
-      const View<T, B> target = v / 2 == 1 ? out : mixed;
-      if (v % 2 == 1) {
-        parent.transform_second(tile, value, transformed);
-        parent.combine(tile, left_transform[v / 2], transformed, target);
-      } else {
-        const View<const T, B> unit(state.transformed_units_.data() + v / 2 * length, rows, length, 0);
-        if (value.data != full[v].data) parent.transform_first(tile, value, transformed);
-        parent.combine(tile, value.data == full[v].data ? left_transform[v / 2] : transformed, unit, target);
-      }
-      value = target;
-    }
-  }
-
-  // One past the last leaf below node v.
-  std::size_t last_leaf(std::size_t v) const {
-    const std::size_t level = std::bit_floor(v);
-    return (v - level + 1) * (state.leaves / level);
+  // The value of node `parent`, from its left child's transform and from its right child's value in `out`, to `out`.
+  void join_left(std::size_t parent, View<T, B> out) const {
+    state.node(parent).transform_second(tile, out, transformed);
+    state.node(parent).combine(tile, left[depth_of(parent)], transformed, out);
   }
 
   const State& state;
   Tile<B>& tile;
-  std::size_t rows, m, length;
-  std::vector<View<T, B>> full;            // values of the nodes below the root whose leaves all hold x
-  std::vector<View<T, B>> left_transform;  // of each inner node whose left child is such a node
+  std::size_t length;            // of the nodes' transforms
+  View<T, B> transformed;        // of the right child, or of a node above the completed one
+  std::vector<View<T, B>> left;  // by the parent's depth: the transform of the complete left child that waits there
+  std::size_t filled = 0;        // leaves
+  std::size_t v = 0;             // the highest node that the last leaf completed
 };
 
 template <Real T, Backend B>
 void PolySketch<T, B>::State::apply(Tile<B>& tile, View<const T, B> x, View<T, B> out) const {
-  tensor(tile, std::vector<View<const T, B>>(params.degree, x), out);
+  const typename Tile<B>::Scope scope(tile);
+  Tree tree(*this, tile, x.rows);
+  for (std::size_t k = 0; k < params.degree; ++k) tree.add(x, out);
+  tree.close(out);
 }
 
 template <Real T, Backend B>
 void PolySketch<T, B>::State::tensor(Tile<B>& tile, const std::vector<View<const T, B>>& factors, View<T, B> out) const {
-  if (leaves == 1) return sketch_leaf(tile, 0, factors[0], out);
   const typename Tile<B>::Scope scope(tile);
-  Tree(*this, tile, factors).power(params.degree, out);
+  Tree tree(*this, tile, out.rows);
+  for (const View<const T, B>& x : factors) tree.add(x, out);
+  tree.close(out);
 }
 
 template <Real T, Backend B>
 void PolySketch<T, B>::State::powers(Tile<B>& tile, View<const T, B> x, const std::vector<View<T, B>>& out) const {
   const typename Tile<B>::Scope scope(tile);
   copy<T, B>(tile, View<const T, B>(unit_root_.data(), x.rows, params.out_features, 0), out[0]);
-  if (leaves == 1) return sketch_leaf(tile, 0, x, out[1]);
-  const Tree tree(*this, tile, std::vector<View<const T, B>>(params.degree, x));
-  for (std::size_t j = 1; j <= params.degree; ++j) tree.power(j, out[j]);
+  Tree tree(*this, tile, x.rows);
+  for (std::size_t j = 1; j <= params.degree; ++j) {
+    tree.add(x, out[j]);
+    tree.close(out[j]);
+  }
 }
 
 template <Real T, Backend B>
-PolySketch<T, B>::PolySketch(const PolySketchParams& params, B backend)
-    : state_(std::make_shared<State>(params, backend)) {}
+PolySketch<T, B>::PolySketch(const PolySketchParams& params, B backend) : state_(std::make_shared<State>(params, backend)) {}
 
 template <Real T, Backend B>
 const PolySketchParams& PolySketch<T, B>::params() const {
@@ -145,17 +143,24 @@ const PolySketchParams& PolySketch<T, B>::params() const {
 
 namespace {
 
-// A tree keeps about three matrices a node; below 8 rows a tile, calls would cost more than the cache saves.
+// A row takes its transform at a leaf, one transform a level and its output; but below 8 rows a tile, reading the operator's
+// tables for them would cost more than the cache saves.
 template <Real T>
 std::size_t tree_tile_rows(const PolySketchParams& p) {
-  return std::max<std::size_t>(rows_per_tile<T>(padded(p.in_features) + 3 * p.degree * padded(p.out_features)), 8);
+  const std::size_t levels = depth_of(std::bit_ceil(p.degree));
+  return std::max<std::size_t>(rows_per_tile<T>(padded(p.in_features) + (levels + 2) * padded(p.out_features)), 8);
 }
 
 }  // namespace
 
 template <Real T, Backend B>
 void PolySketch<T, B>::operator()(View<const T, B> x, View<T, B> out) const {
-  tensor(std::vector<View<const T, B>>(state_->params.degree, x), out);
+  const PolySketchParams& p = state_->params;
+  require_shape(x, x.rows, p.in_features, "PolySketch: x");
+  require_shape(out, x.rows, p.out_features, "PolySketch: out");
+  for_tiles<B>(state_->backend, x.rows, tree_tile_rows<T>(p), [&](Tile<B>& tile, RowRange r) {
+    state_->apply(tile, x.row_block(r.begin, r.count), out.row_block(r.begin, r.count));
+  });
 }
 
 template <Real T, Backend B>

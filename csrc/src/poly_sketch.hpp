@@ -18,7 +18,8 @@ template <Real T, Backend B>
 struct PolySketch<T, B>::State {
   State(const PolySketchParams& params, B backend);
 
-  /// One tile: x (rows, in_features) -> out (rows, out_features), the sketch of x^(degree).
+  /// One tile: x (rows, in_features) -> out (rows, out_features), the sketch of x^(degree). Here and below, `out` is written
+  /// before x is read to its end, so they may not overlap.
   void apply(Tile<B>& tile, View<const T, B> x, View<T, B> out) const;
 
   /// One tile: the sketch of factors[0] (x) ... (x) factors[degree - 1].

@@ -24,12 +24,6 @@ using SignBits = Buffer<std::uint32_t, B>;
 template <Real T, Backend B>
 void hadamard(Tile<B>& tile, View<const T, B> in, const std::uint32_t* signs, T scale, View<T, B> out);
 
-/// out[r][j] = radius[j] * (H S3 H S2 H S1 pad(in[r]))[j]: in has d <= n columns, out at most n, n = 2^k the length of the
-/// transforms. `signs` holds the bits of S1, S2 and S3, `sign_words` >= n/32 words each.
-template <Real T, Backend B>
-void structured(Tile<B>& tile, View<const T, B> in, std::size_t n, const std::uint32_t* signs, std::size_t sign_words,
-                const T* radius, View<T, B> out);
-
 /// out[r][j] = scale * in[r][index[j]].
 template <Real T, Backend B>
 void gather(Tile<B>& tile, View<const T, B> in, const std::uint32_t* index, T scale, View<T, B> out);

@@ -6,10 +6,18 @@
 
 namespace fastntk {
 
+namespace {
+
+const SrhtParams& checked(const SrhtParams& p) {
+  require_size(p.in_features, "Srht: in_features");
+  require_size(p.out_features, "Srht: out_features");
+  return p;
+}
+
+}  // namespace
+
 template <Real T, Backend B>
-Srht<T, B>::State::State(const SrhtParams& p, B b) : params(p), backend(b), length(padded(p.in_features)) {
-  require_positive(p.in_features, "Srht: in_features");
-  require_positive(p.out_features, "Srht: out_features");
+Srht<T, B>::State::State(const SrhtParams& p, B b) : params(checked(p)), backend(b), length(padded(p.in_features)) {
   require(p.replacement || p.out_features <= length, [&] {
     return "Srht: out_features is " + std::to_string(p.out_features) + "; without replacement at most the padded length " +
            std::to_string(length) + " is possible";

@@ -6,12 +6,20 @@
 
 namespace fastntk {
 
+namespace {
+
+const TensorSrhtParams& checked(const TensorSrhtParams& p) {
+  require_size(p.in_features_1, "TensorSrht: in_features_1");
+  require_size(p.in_features_2, "TensorSrht: in_features_2");
+  require_size(p.out_features, "TensorSrht: out_features");
+  return p;
+}
+
+}  // namespace
+
 template <Real T, Backend B>
 TensorSrht<T, B>::State::State(const TensorSrhtParams& p, B b)
-    : params(p), backend(b), length_1(padded(p.in_features_1)), length_2(padded(p.in_features_2)) {
-  require_positive(p.in_features_1, "TensorSrht: in_features_1");
-  require_positive(p.in_features_2, "TensorSrht: in_features_2");
-  require_positive(p.out_features, "TensorSrht: out_features");
+    : params(checked(p)), backend(b), length_1(padded(p.in_features_1)), length_2(padded(p.in_features_2)) {
   const auto seed = [&](std::uint64_t factor) { return rng::child_seed(p.seed, factor); };
   signs_1 = SignBits<B>(draw_signs(seed(1), length_1));
   signs_2 = SignBits<B>(draw_signs(seed(2), length_2));

@@ -9,6 +9,7 @@
 #include <bit>
 #include <cstddef>
 #include <cstdint>
+#include <limits>
 #include <string>
 #include <vector>
 
@@ -30,6 +31,15 @@ void require_shape(View<T, B> view, std::size_t rows, std::size_t cols, const ch
 
 inline void require_positive(std::size_t value, const char* name) {
   require(value > 0, [&] { return std::string(name) + " is 0; at least 1 is needed"; });
+}
+
+/// Sizes are positive and, because positions are stored in 32 bits and gathered as signed ones, at most 2^31 - 1.
+inline void require_size(std::size_t value, const char* name) {
+  constexpr std::size_t largest = std::numeric_limits<std::int32_t>::max();
+  require_positive(value, name);
+  require(value <= largest, [&] {
+    return std::string(name) + " is " + std::to_string(value) + "; at most " + std::to_string(largest) + " is possible";
+  });
 }
 
 /// The length of a transform that holds `d` entries.

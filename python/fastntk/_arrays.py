@@ -54,7 +54,9 @@ def as_source(X: Any, name: str) -> Source:
     try:
         array = np.from_dlpack(X)
     except (BufferError, RuntimeError, TypeError) as error:
-        raise TypeError(f"{name} ({type(X).__name__} of dtype {getattr(X, 'dtype', None)}) cannot be read: {error}") from error
+        raise TypeError(
+            f"{name} ({type(X).__name__} of dtype {getattr(X, 'dtype', None)}) cannot be read: {error}"
+        ) from error
     return Source(array, _give_back(X))
 
 
@@ -63,8 +65,8 @@ def _give_back(X: Any) -> Callable[[NDArray[Any]], Any]:
         from_numpy: Callable[[NDArray[Any]], Any] = sys.modules["torch"].from_numpy
         return from_numpy
     if hasattr(X, "__array_namespace__"):
-        namespace = X.__array_namespace__()
-        return lambda out: namespace.from_dlpack(out)
+        from_dlpack: Callable[[NDArray[Any]], Any] = X.__array_namespace__().from_dlpack
+        return from_dlpack
     return _unchanged
 
 
@@ -77,9 +79,9 @@ def _no_cuda(X: Any, name: str) -> _core.BackendError:
 
 def as_real(array: NDArray[Any], name: str) -> FloatArray:
     """float32 and float64 as they are, integers and float16 as float32, objects as float64; else TypeError."""
-    dtype = array.dtype
+    dtype = array.dtype.newbyteorder("=")
     if dtype in (np.float32, np.float64):
-        return array.astype(dtype.newbyteorder("="), copy=False)
+        return array.astype(dtype, copy=False)
     if dtype.kind in "biu" or dtype == np.float16:
         return array.astype(np.float32)
     if dtype.kind == "c":
@@ -92,6 +94,8 @@ def as_real(array: NDArray[Any], name: str) -> FloatArray:
 def has_dense_rows(array: NDArray[Any]) -> bool:
     """Whether a two-dimensional array can be read in place: dense, aligned rows in ascending order."""
     rows, cols = array.shape
+    if rows == 0:
+        return True
     item = array.itemsize
     if not array.flags.aligned or (cols > 1 and array.strides[1] != item):
         return False

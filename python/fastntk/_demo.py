@@ -1,4 +1,4 @@
-"""`fastntk demo`: scikit-learn's digits by features of the neural tangent kernel, by the exact kernel and by an RBF kernel."""
+"""`fastntk demo`: scikit-learn's digits by NTK features, by the exact NTK and by an RBF kernel."""
 
 from __future__ import annotations
 

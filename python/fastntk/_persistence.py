@@ -51,7 +51,7 @@ def save(model: Any, path: Any) -> None:
         arrays["feature_names_in"] = np.array(model.feature_names_in_.tolist(), dtype=np.str_)
     temporary = f"{os.fspath(path)}.part"
     with open(temporary, "wb") as file:
-        np.savez(file, allow_pickle=False, **arrays)  # type: ignore[arg-type]
+        np.savez(file, allow_pickle=False, **arrays)
     os.replace(temporary, path)
 
 

@@ -95,6 +95,8 @@ class _RidgeOnFeatures(BaseEstimator):  # type: ignore[misc]
             return NTKRandomFeatures(
                 self.n_components,
                 depth=self.depth,
+                # As inputs of a linear model these predict better than the map closest to the kernel.
+                low_orders="sampled",
                 bias=self.bias,
                 random_state=seed,
                 n_threads=self.n_threads,
@@ -693,14 +695,14 @@ class NTKClassifier(ClassifierMixin, _RidgeOnFeatures):  # type: ignore[misc]
         check_classification_targets(labels)
         return array, labels, weights(sample_weight, len(array))
 
-    def _rows(
-        self, X: FloatArray, labels: NDArray[Any], weight: NDArray[np.float64] | None, classes: NDArray[Any]
-    ) -> Rows:
+    def _rows(self, X: FloatArray, labels: NDArray[Any], weight: NDArray[np.float64] | None, classes: NDArray[Any]) -> Rows:
         """One-hot targets less 1 / classes; with two classes their second column alone, which says it all."""
         index = np.minimum(np.searchsorted(classes, labels), len(classes) - 1)
         unknown = classes[index] != labels
         if unknown.any():
-            raise ValueError(f"y is {labels[np.argmax(unknown)]!r} in row {int(np.argmax(unknown))}; one of classes is needed")
+            raise ValueError(
+                f"y is {labels[np.argmax(unknown)]!r} in row {int(np.argmax(unknown))}; one of classes is needed"
+            )
         Y = np.zeros((len(labels), len(classes)))
         Y[np.arange(len(labels)), index] = 1
         Y -= 1 / len(classes)
@@ -749,7 +751,7 @@ def _width(features: Any, X: FloatArray) -> int:
 
 
 def _holdout_capacity(X: FloatArray) -> int:
-    return max(256, min(_HOLDOUT_ROWS, _HOLDOUT_BYTES // (X.shape[1] * X.itemsize)))
+    return int(max(256, min(_HOLDOUT_ROWS, _HOLDOUT_BYTES // (X.shape[1] * X.itemsize))))
 
 
 def _plan(n_features: int, d: int, n_targets: int, dtype: np.dtype[Any], threads: int, *, hold_out: bool) -> Plan:

@@ -122,7 +122,7 @@ class NTKRandomFeatures(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseE
         self.device = device
         self.assume_finite = assume_finite
 
-    def fit(self, X: Any, y: Any = None) -> NTKRandomFeatures:
+    def fit(self, X: Any, y: Any = None) -> NTKRandomFeatures:  # noqa: ARG002 - part of the contract
         """Draw the map for inputs with as many columns as `X`.
 
         Parameters

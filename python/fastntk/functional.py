@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 
 from . import _arguments as arguments
-from ._load import _core
 from ._arrays import Source, as_real, as_source, common_dtype, dense_rows, has_dense_rows, matrix
+from ._load import _core
 from ._memory import require_memory
 
 __all__ = ["arc_cosine_kernel", "fwht", "nngp_kernel", "ntk_kernel", "relu_ntk"]
@@ -242,9 +242,7 @@ def nngp_kernel(
     return give_back(out)
 
 
-def fwht(
-    x: Any, *, normalize: bool = False, out: Any = None, n_threads: int | None = None, device: str = "auto"
-) -> Any:
+def fwht(x: Any, *, normalize: bool = False, out: Any = None, n_threads: int | None = None, device: str = "auto") -> Any:
     """Fast Walsh-Hadamard transform along the last axis, in natural order.
 
     Parameters
@@ -296,7 +294,7 @@ def fwht(
         if not target.flags.writeable:
             raise ValueError("out is read-only; a writable array is needed")
     target_rows = target.reshape(-1, length)
-    if not np.shares_memory(target_rows, target) and target.size or not has_dense_rows(target_rows):
+    if (not np.shares_memory(target_rows, target) and target.size) or not has_dense_rows(target_rows):
         raise ValueError("out does not have dense, equally spaced rows; a row-major array is needed")
     rows = dense_rows(values.reshape(-1, length))
     if rows.ctypes.data != target_rows.ctypes.data and np.may_share_memory(rows, target_rows):

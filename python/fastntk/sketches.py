@@ -8,8 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from . import _arguments as arguments
-from ._load import _core
 from ._arrays import FloatArray, as_real, common_dtype, is_sparse, matrix, scan_wanted
+from ._load import _core
 from ._memory import require_memory
 from ._random import SEED_LIMIT
 
@@ -234,7 +234,9 @@ class CountSketch(Operator):
         )
         if not well_formed:
             raise ValueError("x is not a well-formed CSR matrix: its indices or indptr are out of range")
-        out = allocate(csr.shape[0], self.out_features, values.dtype, lower="pass fewer rows at a time or lower out_features")
+        out = allocate(
+            csr.shape[0], self.out_features, values.dtype, lower="pass fewer rows at a time or lower out_features"
+        )
         self._operator(values.dtype).csr(values, columns.astype(np.int32, copy=False), row_starts, self.in_features, out)
         return out
 

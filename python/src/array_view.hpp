@@ -29,7 +29,7 @@ View<T> matrix_view(T* data, const py::array& a, const char* name) {
   // The strides of an axis with at most one element carry no meaning.
   const auto item = static_cast<py::ssize_t>(sizeof(T));
   const py::ssize_t row_stride = rows > 1 ? a.strides(0) : a.shape(1) * item;
-  const bool rows_are_dense = cols <= 1 || a.strides(1) == item;
+  const bool rows_are_dense = rows == 0 || cols <= 1 || a.strides(1) == item;
   if (!rows_are_dense || row_stride % item != 0 || row_stride < a.shape(1) * item) {
     throw py::type_error(std::string(name) + " is not row-major with dense rows");
   }

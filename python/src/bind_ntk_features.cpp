@@ -1,5 +1,7 @@
 #include <fastntk/ntk_features.hpp>
 
+#include <pybind11/native_enum.h>
+
 #include "array_view.hpp"
 #include "bindings.hpp"
 
@@ -34,20 +36,23 @@ void bind(py::module_& m) {
 }  // namespace
 
 void bind_ntk_features(py::module_& m) {
-  py::enum_<Directions>(m, "Directions")
+  py::native_enum<Directions>(m, "Directions", "enum.Enum")
       .value("auto", Directions::automatic)
       .value("gaussian", Directions::gaussian)
       .value("structured", Directions::structured)
-      .value("sphere", Directions::sphere);
-  py::enum_<LowOrders>(m, "LowOrders")
+      .value("sphere", Directions::sphere)
+      .finalize();
+  py::native_enum<LowOrders>(m, "LowOrders", "enum.Enum")
       .value("auto", LowOrders::automatic)
       .value("exact", LowOrders::exact)
       .value("constant", LowOrders::constant)
-      .value("sampled", LowOrders::sampled);
-  py::enum_<Diagonal>(m, "Diagonal")
+      .value("sampled", LowOrders::sampled)
+      .finalize();
+  py::native_enum<Diagonal>(m, "Diagonal", "enum.Enum")
       .value("auto", Diagonal::automatic)
       .value("exact", Diagonal::exact)
-      .value("sampled", Diagonal::sampled);
+      .value("sampled", Diagonal::sampled)
+      .finalize();
   bind<float>(m);
   bind<double>(m);
 }

@@ -1,5 +1,6 @@
 #include <fastntk/poly_sketch.hpp>
 
+#include <pybind11/native_enum.h>
 #include <pybind11/stl.h>
 
 #include <vector>
@@ -55,9 +56,10 @@ void bind(py::module_& m) {
 }  // namespace
 
 void bind_poly_sketch(py::module_& m) {
-  py::enum_<PolySketchBase>(m, "PolySketchBase")
+  py::native_enum<PolySketchBase>(m, "PolySketchBase", "enum.Enum")
       .value("srht", PolySketchBase::srht)
-      .value("countsketch", PolySketchBase::count_sketch);
+      .value("countsketch", PolySketchBase::count_sketch)
+      .finalize();
   bind<float>(m);
   bind<double>(m);
 }

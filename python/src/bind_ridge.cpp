@@ -35,8 +35,8 @@ void bind_ridge(py::module_& m) {
       .def("merge", &State::merge, py::arg("other"), py::call_guard<py::gil_scoped_release>())
       .def(
           "solve",
-          [](const State& state, double alpha, bool fit_intercept, Array<double> coef, Array<double> intercept, bool with_gcv,
-             bool mixed) {
+          [](const State& state, double alpha, bool fit_intercept, Array<double> coef, Array<double> intercept,
+             bool with_gcv, bool mixed) {
             const auto vcoef = output<double>(coef, "coef");
             const auto vintercept = output<double>(intercept, "intercept");
             RidgeSolution solution;
@@ -64,11 +64,11 @@ void bind_ridge(py::module_& m) {
            })
       .def_static(
           "from_bytes",
-          [](const std::string& bytes, int threads) {
+          [](const std::string& data, int threads) {
             const py::gil_scoped_release unlocked;
-            return State::from_bytes(bytes, Cpu{threads});
+            return State::from_bytes(data, Cpu{threads});
           },
-          py::arg("bytes"), py::arg("threads"));
+          py::arg("data"), py::arg("threads"));
 }
 
 }  // namespace fastntk::python

@@ -97,12 +97,13 @@ inline int run_tests(int argc = 0, char** argv = nullptr) {
 
 }  // namespace check
 
-#define TEST(test_name)                                                                                          \
-  static void test_name();                                                                                       \
+#define TEST(test_name)                                                                                                  \
+  static void test_name();                                                                                               \
   [[maybe_unused]] static const bool test_name##_registered = (check::tests().push_back({#test_name, test_name}), true); \
   static void test_name()
 
 /// Records a failure unless the condition holds; its value is the condition, so that a loop can stop at the first failure.
 #define CHECK(...) check::holds(static_cast<bool>(__VA_ARGS__), #__VA_ARGS__, __FILE__, __LINE__)
-#define CHECK_CLOSE(a, b, tolerance) \
-  check::close(static_cast<double>(a), static_cast<double>(b), static_cast<double>(tolerance), #a ", " #b, __FILE__, __LINE__)
+#define CHECK_CLOSE(a, b, tolerance)                                                                                 \
+  check::close(static_cast<double>(a), static_cast<double>(b), static_cast<double>(tolerance), #a ", " #b, __FILE__, \
+               __LINE__)

@@ -91,8 +91,8 @@ Matrix<T> hard_rows(std::size_t d, double mean, unsigned seed) {
   return x;  // the last row is zero
 }
 
-// The errors promised in exact.hpp, relative to (L + 1)|y||z|. In double the cosine is off by at most d eps and that error at
-// most doubled; d <= 784 here, and 1e-12 leaves room for 32 layers of a few eps each.
+// The errors promised in exact.hpp, relative to (L + 1)|y||z|. In double the cosine is off by at most d eps and that error
+// at most doubled; d <= 784 here, and 1e-12 leaves room for 32 layers of a few eps each.
 template <class T>
 constexpr double promised = sizeof(T) == 4 ? 2e-6 : 1e-12;
 
@@ -172,8 +172,8 @@ TEST(relu_ntk_is_the_definition) {
       for (std::size_t j = 0; j < a.cols; ++j) {
         const long double c = std::clamp(static_cast<long double>(a(0, j)), -1.0L, 1.0L);
         const Value expected = reference(2 * std::atan2(std::sqrt(1 - c), std::sqrt(1 + c)), depth).back();
-        // A layer rounds the angle by a few eps, relative; that moves K_L/(L + 1) by L/(2 pi) times the angle's error, and the
-        // angle is below 3 pi/L: 8 eps in all.
+        // The slope of K_L/(L + 1) in the angle is at most L/(2 pi), the angle in layer l is below 3 pi/l and rounded by 2
+        // eps of itself: 3 eps, and one for the value.
         CHECK_CLOSE(out(0, j) / (static_cast<double>(depth) + 1), expected.k / (static_cast<double>(depth) + 1),
                     4 * std::numeric_limits<T>::epsilon());
       }
@@ -296,8 +296,7 @@ TEST(any_stride_and_nothing_outside_is_written) {
   std::fill(out.data.begin(), out.data.end(), -7.0f);
   fastntk::ntk_kernel<float, Cpu>(Cpu{1}, strided, strided, {}, out.view().col_block(4, 140));
   for (std::size_t i = 0; i < out.rows; ++i)
-    for (std::size_t j = 0; j < out.cols; ++j)
-      CHECK(out(i, j) == (j < 4 || j >= 144 ? -7.0f : expected(i, j - 4)));
+    for (std::size_t j = 0; j < out.cols; ++j) CHECK(out(i, j) == (j < 4 || j >= 144 ? -7.0f : expected(i, j - 4)));
 }
 
 TEST(rows_of_extreme_size_keep_their_angle) {
@@ -339,7 +338,8 @@ TEST(bad_arguments_are_named) {
               "ntk_kernel: y has shape (2, 2)"));
   CHECK(fails([&] { fastntk::ntk_kernel<float, Cpu>(cpu, x.view(), y.view(), {}, square.view()); },
               "ntk_kernel: out has shape (4, 4)"));
-  CHECK(fails([&] { fastntk::ntk_kernel<float, Cpu>(cpu, none.view(), none.view(), {}, square.view()); }, "columns of x is 0"));
+  CHECK(fails([&] { fastntk::ntk_kernel<float, Cpu>(cpu, none.view(), none.view(), {}, square.view()); },
+              "columns of x is 0"));
   CHECK(fails([&] { fastntk::ntk_kernel<float, Cpu>(cpu, x.view(), y.view(), {.bias = std::nan("")}, out.view()); },
               "bias is nan"));
 }

@@ -65,7 +65,8 @@ void compare(std::size_t rows, std::size_t n, std::size_t offset, std::size_t ga
   const View<const T> in(in_place ? out.data : input.data() + offset, rows, n, stride);
   fastntk::fwht<T>(Cpu{1}, in, out, scale);
   if (!CHECK(same_bits(output.data(), expected.data(), output.size())))
-    std::cout << "  rows " << rows << ", n " << n << ", offset " << offset << ", gap " << gap << ", in place " << in_place << "\n";
+    std::cout << "  rows " << rows << ", n " << n << ", offset " << offset << ", gap " << gap << ", in place " << in_place
+              << "\n";
 }
 
 template <class T>
@@ -134,13 +135,14 @@ void compare_srht(std::size_t d, std::size_t m) {
     butterflies(row.data(), n);
     std::vector<T> expected(m);
     for (std::size_t j = 0; j < m; ++j) expected[j] = scale * row[sample.integer(j, static_cast<std::uint32_t>(n))];
-    if (!CHECK(same_bits(out.data() + r * m, expected.data(), m))) std::cout << "  d " << d << ", m " << m << ", row " << r << "\n";
+    if (!CHECK(same_bits(out.data() + r * m, expected.data(), m)))
+      std::cout << "  d " << d << ", m " << m << ", row " << r << "\n";
   }
 }
 
 TEST(signs_and_padding) {
-  for (const std::size_t d : {1u, 2u, 3u, 5u, 7u, 8u, 9u, 15u, 16u, 17u, 31u, 33u, 63u, 64u, 100u, 129u, 255u, 300u, 511u, 784u, 1024u,
-                              3000u, 4095u, 5000u, 20000u, 70000u}) {
+  for (const std::size_t d : {1u,  2u,   3u,   5u,   7u,   8u,   9u,   15u,   16u,   17u,   31u,   33u,    63u,
+                              64u, 100u, 129u, 255u, 300u, 511u, 784u, 1024u, 3000u, 4095u, 5000u, 20000u, 70000u}) {
     compare_srht<float>(d, 37);
     compare_srht<double>(d, 64);
   }

@@ -25,7 +25,6 @@ namespace {
 #include "count_sketch.hpp"
 #include "gather.hpp"
 #include "hadamard.hpp"
-#include "structured.hpp"
 
 #include "arc_cosine.hpp"
 
@@ -36,7 +35,6 @@ namespace {
 template <class T>
 constexpr Kernels<T> table = {
     .hadamard = hadamard<T>,
-    .structured = structured<T>,
     .gather = gather<T>,
     .gather_product = gather_product<T>,
     .count_sketch_dense = count_sketch_dense<T>,

@@ -4,7 +4,7 @@
 // The transform's own butterfly between the halves turns each pair by 45 degrees; here it turns by a random angle instead, on
 // the load of the transforms of the two halves.
 
-/// Elements of the first half (cosine * low + sine * high) or of the second (sine * low - cosine * high).
+/// Elements of the first half, cosine * low + sine * high, or of the second, sine * low - cosine * high.
 template <class T, bool second>
 struct RotatedLoad {
   const T* low;
@@ -24,17 +24,37 @@ struct RotatedLoad {
     return load(cosine + j) * load(low + j) + load(sine + j) * load(high + j);
   }
 
-  Vec<T> any(std::size_t j) const { return full(j); }  // a half is a whole number of vectors
+  Vec<T> any(std::size_t j) const { return full(j); }  // a half is a whole number of vectors, or transformed by elements
+
+  [[gnu::always_inline]] T element(std::size_t j) const {
+    if constexpr (second) return sine[j] * low[j] - cosine[j] * high[j];
+    return cosine[j] * low[j] + sine[j] * high[j];
+  }
 };
 
-/// The same for halves shorter than a vector.
+/// Stores length[j] * v, as far as the first `cols` columns go.
 template <class T>
-void rotate_short_pairs(const T* in, const T* cosine, const T* sine, T* out, std::size_t half) {
-  for (std::size_t i = 0; i < half; ++i) {
-    out[i] = cosine[i] * in[i] + sine[i] * in[i + half];
-    out[i + half] = sine[i] * in[i] - cosine[i] * in[i + half];
+struct LengthStore {
+  T* out;
+  const T* length;
+  std::size_t cols;
+
+  [[gnu::always_inline]] void operator()(std::size_t j, Vec<T> v) const {
+    if (j + lanes<T> <= cols) {
+      store(out + j, v * load(length + j));
+    } else {
+      rest(j, v);
+    }
   }
-}
+
+  [[gnu::always_inline]] void element(std::size_t j, T x) const {
+    if (j < cols) out[j] = x * length[j];
+  }
+
+  [[gnu::noinline]] void rest(std::size_t j, Vec<T> v) const {
+    for (std::size_t i = 0; i < lanes<T>; ++i) element(j + i, v[i]);
+  }
+};
 
 template <class T>
 void rotated_hadamard(std::size_t rows, const T* in, std::size_t in_stride, std::size_t d, const T* rotation, const T* length,
@@ -42,32 +62,38 @@ void rotated_hadamard(std::size_t rows, const T* in, std::size_t in_stride, std:
   constexpr int stages = 3;
   const std::size_t n = std::size_t{1} << log2_n;
   const std::size_t half = n / 2;
-  for (std::size_t r = 0; r < rows; ++r) {
-    T* from = work;
-    T* to = work + n;
-    for (std::size_t i = 0; i < d; ++i) from[i] = in[r * in_stride + i];
-    for (std::size_t i = d; i < n; ++i) from[i] = 0;
-    T* const z = out + r * out_stride;
+  // As many rows at a time as a pass of the transform takes.
+  const std::size_t batch = log2_n < inner_levels<T> ? std::size_t{1} << (inner_levels<T> - log2_n) : 1;
+  T* from = work;
+  T* to = work + batch * n;
+  for (std::size_t begin = 0; begin < rows; begin += batch) {
+    const std::size_t count = rows - begin < batch ? rows - begin : batch;
+    for (std::size_t r = 0; r < count; ++r) {
+      for (std::size_t i = 0; i < d; ++i) from[r * n + i] = in[(begin + r) * in_stride + i];
+      for (std::size_t i = d; i < n; ++i) from[r * n + i] = 0;
+    }
     for (int stage = 0; stage < stages; ++stage) {
       const T* const cosine = rotation + n * static_cast<std::size_t>(stage);
-      const T* const sine = cosine + half;
-      if (half < lanes<T>) {
-        rotate_short_pairs(from, cosine, sine, to, half);
-        hadamard<T>(2, to, half, half, nullptr, T(1), to, half, log2_n - 1);
-        if (stage == stages - 1)
-          for (std::size_t j = 0; j < cols; ++j) z[j] = to[j] * length[j];
-      } else {
-        const RotatedLoad<T, false> first{from, from + half, cosine, sine, half};
-        const RotatedLoad<T, true> second{from, from + half, cosine, sine, half};
+      const auto transform_half = [&]<bool second>(std::bool_constant<second>) {
+        const std::size_t first = second ? half : 0;
+        const auto load_of = [=](std::size_t r) {
+          // What a pass fetches for the one after it must not lie beyond the scratch memory.
+          const T* const row = from + r % batch * n;
+          return RotatedLoad<T, second>{row, row + half, cosine, cosine + half, half};
+        };
+        const auto work_of = [=](std::size_t r) { return to + r * n + first; };
         if (stage < stages - 1) {
-          transform_row<T>(first, to, PlainStore<T>{to}, log2_n - 1);
-          transform_row<T>(second, to + half, PlainStore<T>{to + half}, log2_n - 1);
-        } else {
-          transform_row<T>(first, to, RadiusStore<T>{z, length, cols < half ? cols : half}, log2_n - 1);
-          if (cols > half)
-            transform_row<T>(second, to + half, RadiusStore<T>{z + half, length + half, cols - half}, log2_n - 1);
+          const auto store_of = [=](std::size_t r) { return PlainStore<T>{to + r * n + first}; };
+          transform_rows<T>(count, load_of, work_of, store_of, log2_n - 1);
+        } else if (cols > first) {
+          const auto store_of = [=](std::size_t r) {
+            return LengthStore<T>{out + (begin + r) * out_stride + first, length + first, cols - first};
+          };
+          transform_rows<T>(count, load_of, work_of, store_of, log2_n - 1);
         }
-      }
+      };
+      transform_half(std::false_type{});
+      transform_half(std::true_type{});
       T* const swap = from;
       from = to;
       to = swap;

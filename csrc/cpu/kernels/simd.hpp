@@ -56,6 +56,16 @@ template <class T>
   return Vec<T>{} + x;
 }
 
+/// x, which the compiler may not fuse into the sum that it goes into. GCC 12 does so when it makes a vector of alternating
+/// sums and differences of products, in spite of -ffp-contract=off.
+template <class T>
+[[gnu::always_inline]] inline T rounded(T x) {
+#if defined(__x86_64__)
+  asm("" : "+x"(x));
+#endif
+  return x;
+}
+
 /// Lane i of the result is lane i ^ k of v.
 template <class T, std::size_t k, std::size_t... i>
 [[gnu::always_inline]] inline Vec<T> exchange_lanes(Vec<T> v, std::index_sequence<i...>) {
@@ -75,11 +85,15 @@ template <class T, std::size_t k>
   const Vec<T> sign = alternating<T, k>(Lanes<T>{});
   const Vec<T> other = exchange_lanes<T, k>(v, Lanes<T>{});
 #if defined(__AVX512F__)
-  if constexpr (sizeof(T) == 4) return _mm512_fmadd_ps(v, sign, other);
-  else return _mm512_fmadd_pd(v, sign, other);
+  if constexpr (sizeof(T) == 4)
+    return _mm512_fmadd_ps(v, sign, other);
+  else
+    return _mm512_fmadd_pd(v, sign, other);
 #elif defined(__FMA__)
-  if constexpr (sizeof(T) == 4) return _mm256_fmadd_ps(v, sign, other);
-  else return _mm256_fmadd_pd(v, sign, other);
+  if constexpr (sizeof(T) == 4)
+    return _mm256_fmadd_ps(v, sign, other);
+  else
+    return _mm256_fmadd_pd(v, sign, other);
 #else
   return other + v * sign;
 #endif
@@ -92,8 +106,8 @@ template <class T, std::size_t... i>
 
 typedef std::uint16_t SixteenBits __attribute__((may_alias));
 
-/// v with the sign of lane i flipped where bit i of the sign bits from number `first` on is set; `first` is a multiple of the
-/// number of lanes.
+/// v with the sign of lane i flipped where bit i of the sign bits from number `first` on is set; `first` is a multiple of
+/// the number of lanes.
 template <class T>
 [[gnu::always_inline]] inline Vec<T> flip_signs(Vec<T> v, const std::uint32_t* signs, std::size_t first) {
 #if defined(__AVX512F__)

@@ -7,13 +7,20 @@
 
 namespace fastntk {
 
-/// out = K_L(cosine), elementwise, cosine clipped to [-1, 1] (Z21 Definition 1). Throws Error if depth is 0 or shapes differ.
+// Errors are those of the arithmetic, for the given rows: below 2e-6 in float and 1e-12 in double, relative to (L + 1)|x||y|
+// for the NTK, |x||y| for the NNGP and the order 1, 1 for the order 0. They hold for equal, nearly equal and opposite rows
+// too, where a rounded cosine alone would leave 1e-4 in float; L = 1..32 is tested. Every entry depends on its two rows
+// only: its bits are the same for any number of threads and any split into batches. Norms are taken without overflow. Both
+// sides are copied once, as unit rows.
+
+/// out = K_L(cosine), elementwise, cosine clipped to [-1, 1] (Z21 Definition 1), within 4 eps of (L + 1). Throws Error if
+/// depth is 0 or shapes differ.
 template <Real T, Backend B>
 void relu_ntk(const B& backend, View<const T, B> cosine, std::size_t depth, View<T, B> out);
 
-/// out (n, k) = arc-cosine kernel of order 0 or 1 between the rows of x (n, d) and y (k, d) (Cho and Saul 2009): kappa_0(cos),
-/// and |x||y| kappa_1(cos). A zero row gives a zero kernel row. Where y is the same view as x, half the work is done.
-/// Throws Error on other orders, or if a shape does not fit.
+/// out (n, k) = arc-cosine kernel of order 0 or 1 between the rows of x (n, d) and y (k, d) (Cho and Saul 2009):
+/// kappa_0(cos), and |x||y| kappa_1(cos). A zero row gives a zero kernel row. Where y is the same view as x, half the work
+/// is done. Throws Error on other orders, without columns, or if a shape does not fit.
 template <Real T, Backend B>
 void arc_cosine_kernel(const B& backend, View<const T, B> x, View<const T, B> y, int order, View<T, B> out);
 
@@ -23,12 +30,12 @@ struct ReluKernelParams {
   double bias = 0;
 };
 
-/// out (n, k) = Theta(x, y) = |x||y| K_L(cos), the neural tangent kernel (Z21 Definition 1). Errors as above.
-/// The error is below 2e-6 (float) of (L + 1)|x||y|, also for equal and nearly equal rows.
+/// out (n, k) = Theta(x, y) = |x||y| K_L(cos), the neural tangent kernel (Z21 Definition 1). Throws Error as above, or if
+/// depth is 0 or bias is not finite.
 template <Real T, Backend B>
 void ntk_kernel(const B& backend, View<const T, B> x, View<const T, B> y, const ReluKernelParams& params, View<T, B> out);
 
-/// out (n, k) = |x||y| S_L(cos), the neural network Gaussian process kernel. Errors as above.
+/// out (n, k) = |x||y| S_L(cos), the neural network Gaussian process kernel. Throws Error as above.
 template <Real T, Backend B>
 void nngp_kernel(const B& backend, View<const T, B> x, View<const T, B> y, const ReluKernelParams& params, View<T, B> out);
 

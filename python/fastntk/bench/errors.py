@@ -40,7 +40,7 @@ def run() -> Iterator[dict[str, Any]]:
         if name in present:
             kernel = _kernel(present[name], 1)
             for size, target in by_size.items():
-                error = _median(lambda Z, K=kernel: _frobenius(Z, K), present[name], size, 1)  # type: ignore[misc]
+                error = _median(lambda Z, K=kernel: _frobenius(Z, K), present[name], size, 1)
                 yield _line("relative Frobenius error", name, size, 1, error, target)
     for name, by_depth in REMAINDER.items():
         if name in present:
@@ -85,7 +85,8 @@ def _features(X: Floats, size: int, depth: int, seed: int, **params: Any) -> Flo
 
 
 def _median(error: Any, X: Floats, size: int, depth: int, **params: Any) -> float:
-    return statistics.median(error(_features(X, size, depth, seed, **params)) for seed in range(SEEDS))
+    errors = [float(error(_features(X, size, depth, seed, **params))) for seed in range(SEEDS)]
+    return statistics.median(errors)
 
 
 def _frobenius(Z: Floats, kernel: Floats) -> float:

@@ -1,0 +1,1 @@
+"""Slow references, from the definitions alone."""

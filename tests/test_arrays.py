@@ -1,0 +1,127 @@
+"""Kinds of arrays: NumPy and torch without copies, any strides, read-only memory, and what is refused."""
+
+import numpy as np
+import pytest
+
+import fastntk
+
+CALLS = {
+    "ntk_kernel": lambda X: fastntk.ntk_kernel(X),
+    "nngp_kernel": lambda X: fastntk.nngp_kernel(X),
+    "arc_cosine_kernel": lambda X: fastntk.arc_cosine_kernel(X, order=1),
+    "SRHT": fastntk.SRHT(16, 8, seed=0),
+    "CountSketch": fastntk.CountSketch(16, 8, seed=0),
+    "TensorSRHT": lambda X: fastntk.TensorSRHT(16, 16, 8, seed=0)(X, X),
+    "PolySketch": fastntk.PolySketch(16, 3, 8, seed=0),
+    "powers": fastntk.PolySketch(16, 3, 8, seed=0).powers,
+    "fwht": fastntk.fwht,
+    "features": lambda X: fastntk.NTKRandomFeatures(64, random_state=0).fit_transform(X),
+    "regressor": lambda X: fastntk.NTKRegressor(64, alpha=1.0, random_state=0).fit(X, np.arange(12.0)).predict(X),
+    "classifier": lambda X: fastntk.NTKClassifier(64, alpha=1.0, random_state=0).fit(X, [0, 1, 2] * 4).predict(X),
+    "kernel ridge": lambda X: fastntk.KernelRidge().fit(X, np.arange(12.0)).predict(X),
+}
+
+
+@pytest.fixture
+def X(rng):
+    return rng.normal(size=(12, 16))
+
+
+def layouts(X):
+    wide = np.zeros((12, 40), X.dtype)
+    wide[:, 5:21] = X
+    frozen = X.copy()
+    frozen.setflags(write=False)
+    bytes_ = np.zeros(X.nbytes + 1, np.uint8)
+    unaligned = bytes_[1:].view(X.dtype).reshape(X.shape)
+    unaligned[...] = X
+    return {
+        "columns of a wider array": wide[:, 5:21],
+        "every second row": np.repeat(X, 2, axis=0)[::2],
+        "rows backwards": np.ascontiguousarray(X[::-1])[::-1],
+        "columns backwards": np.ascontiguousarray(X[:, ::-1])[:, ::-1],
+        "every second column": np.repeat(X, 2, axis=1)[:, ::2],
+        "Fortran order": np.asfortranarray(X),
+        "read-only": frozen,
+        "unaligned": unaligned,
+        "other byte order": X.astype(X.dtype.newbyteorder()),
+        "nested lists": X.tolist(),
+    }
+
+
+@pytest.mark.parametrize("call", CALLS)
+def test_every_layout_gives_the_same_bits(X, call):
+    wanted = CALLS[call](X)
+    for name, same in layouts(X).items():
+        before = np.array(same)
+        assert np.array_equal(CALLS[call](same), wanted), name
+        assert np.array_equal(np.array(same), before), f"{name}: the input was changed"
+
+
+@pytest.mark.parametrize("call", CALLS)
+@pytest.mark.parametrize("dtype", ["int8", "uint16", "int64", "bool", "float16"])
+def test_integers_and_float16_become_float32(rng, call, dtype):
+    X = rng.integers(0, 2 if dtype == "bool" else 100, size=(12, 16)).astype(dtype)
+    got, wanted = CALLS[call](X), CALLS[call](X.astype(np.float32))
+    assert got.dtype == wanted.dtype
+    assert np.array_equal(got, wanted)
+
+
+@pytest.mark.parametrize("call", CALLS)
+def test_wider_rows_are_read_in_place(X, call, monkeypatch):
+    wide = np.zeros((12, 40))
+    wide[:, 5:21] = X
+    monkeypatch.setattr(np, "ascontiguousarray", lambda *_, **__: pytest.fail("a copy was made"))
+    if call in ("fwht", "SRHT", "CountSketch", "TensorSRHT", "PolySketch", "powers", "ntk_kernel", "nngp_kernel"):
+        CALLS[call](wide[:, 5:21])
+    else:
+        pytest.skip("only the functional layer is free of other copies")
+
+
+@pytest.mark.parametrize("call", CALLS)
+def test_torch_in_torch_out(X, call):
+    torch = pytest.importorskip("torch", reason="torch is not installed")
+    for dtype in (np.float32, np.float64):
+        wanted = CALLS[call](X.astype(dtype))
+        got = CALLS[call](torch.from_numpy(X.astype(dtype)))
+        assert isinstance(got, torch.Tensor)
+        assert np.array_equal(got.numpy(), wanted)
+
+
+def test_torch_memory_is_shared_and_gradients_are_refused(X):
+    torch = pytest.importorskip("torch", reason="torch is not installed")
+    tensor = torch.from_numpy(X.copy())
+    out = torch.empty_like(tensor)
+    assert fastntk.fwht(tensor, out=out) is out
+    assert np.array_equal(out.numpy(), fastntk.fwht(X))
+    assert fastntk.fwht(tensor, out=tensor) is tensor
+    assert torch.equal(tensor, out)
+    with pytest.raises(ValueError, match=r"requires grad.*detach"):
+        fastntk.ntk_kernel(tensor.requires_grad_())
+    with pytest.raises(TypeError, match="bfloat16"):
+        fastntk.ntk_kernel(torch.ones(2, 2, dtype=torch.bfloat16))
+
+
+class OnGpu:
+    """As much of a CUDA array as is looked at before it is refused."""
+
+    shape = (2, 2)
+    __cuda_array_interface__ = {"shape": (2, 2), "typestr": "<f4", "data": (0, False), "version": 3}  # noqa: RUF012
+
+
+@pytest.mark.parametrize("call", CALLS)
+def test_gpu_arrays_name_the_missing_backend(call):
+    with pytest.raises(fastntk.BackendError, match="CUDA"):
+        CALLS[call](OnGpu())
+    assert issubclass(fastntk.BackendError, RuntimeError)
+
+
+def test_data_frames_keep_their_names(X):
+    pandas = pytest.importorskip("pandas", reason="pandas is not installed")
+    frame = pandas.DataFrame(X, columns=[f"c{j}" for j in range(16)])
+    model = fastntk.NTKRandomFeatures(8, random_state=0).set_output(transform="pandas")
+    Z = model.fit_transform(frame)
+    assert list(model.feature_names_in_) == list(frame.columns)
+    assert list(Z.columns) == [f"ntkrandomfeatures{j}" for j in range(8)] == list(model.get_feature_names_out())
+    with pytest.raises(ValueError, match="feature names"):
+        model.transform(frame.rename(columns={"c0": "other"}))
