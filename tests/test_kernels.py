@@ -1,9 +1,8 @@
 """Exact kernels against oracles and closed forms."""
 
+import fastntk
 import numpy as np
 import pytest
-
-import fastntk
 
 DEPTHS = (1, 2, 3, 5, 8, 16, 32)
 GRAM_DEPTHS = (1, 2, 3, 5)
@@ -76,7 +75,9 @@ def test_gram_matrices_match_the_oracle(oracle, depth, dtype):
         assert got.dtype == dtype
         assert np.all(got[2] == 0), "a zero row gives a zero kernel row"
         if dtype == np.float64:
-            assert np.all(abs(got - oracle[f"{name}_gram_{depth}"]) <= (PROMISE[dtype] * most + error_of_oracle(angle, depth)) * scale)
+            assert np.all(
+                abs(got - oracle[f"{name}_gram_{depth}"]) <= (PROMISE[dtype] * most + error_of_oracle(angle, depth)) * scale
+            )
         else:  # the oracle has inputs that float32 rounds, which moves angles, and K near 0, by more than the promise
             wanted = kernel(Y.astype(np.float64), Z.astype(np.float64), depth=depth)
             assert np.all(abs(got - wanted) <= PROMISE[dtype] * most * scale)

@@ -1,9 +1,8 @@
 """Random features of the NTK: unbiased, exact where they promise it, homogeneous, and of every size."""
 
+import fastntk
 import numpy as np
 import pytest
-
-import fastntk
 
 SEEDS = 400
 ROWS = 50
@@ -70,7 +69,9 @@ def test_the_exact_diagonal_is_exact(rng, depth, directions, low_orders):
     np.testing.assert_allclose((Z * Z).sum(axis=1), (depth + 1) * (X * X).sum(axis=1), rtol=1e-12)
 
 
-@pytest.mark.parametrize("params", [{}, {"depth": 3}, {"directions": "gaussian", "low_orders": "sampled"}, {"low_orders": "exact"}])
+@pytest.mark.parametrize(
+    "params", [{}, {"depth": 3}, {"directions": "gaussian", "low_orders": "sampled"}, {"low_orders": "exact"}]
+)
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 def test_rows_are_homogeneous_and_zero_gives_zero(rng, params, dtype):
     X = rng.normal(size=(10, 30)).astype(dtype)
@@ -89,7 +90,11 @@ def test_rows_are_homogeneous_and_zero_gives_zero(rng, params, dtype):
 @pytest.mark.parametrize("depth", [1, 4])
 def test_every_size_has_exactly_that_many_columns(rng, size, depth):
     X = rng.normal(size=(5, 20)).astype(np.float32)
-    for params in ({}, {"directions": "gaussian", "low_orders": "sampled"}, {"directions": "structured", "low_orders": "constant"}):
+    for params in (
+        {},
+        {"directions": "gaussian", "low_orders": "sampled"},
+        {"directions": "structured", "low_orders": "constant"},
+    ):
         Z = fastntk.NTKRandomFeatures(size, depth=depth, random_state=0, **params).fit_transform(X)
         assert Z.shape == (5, size)
         assert np.isfinite(Z).all()
@@ -120,7 +125,7 @@ def test_errors_fall_with_the_number_of_features(rng):
         maps = (fastntk.NTKRandomFeatures(size, random_state=seed).fit_transform(X) for seed in range(3))
         return np.median([np.linalg.norm(Z @ Z.T - exact) for Z in maps])
 
-    # The error falls as the root of the number of random columns, 1024 - 65 and 8192 - 65: by 2.9, here with a quarter spare.
+    # The error falls as the root of the number of random columns, 1024 - 65 and 8192 - 65: by 2.9; a quarter is spare.
     assert error(8192) < error(1024) / 2.2
 
 

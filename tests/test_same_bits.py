@@ -4,11 +4,10 @@ import os
 import pickle
 from concurrent.futures import ThreadPoolExecutor
 
+import fastntk
 import numpy as np
 import pytest
 from sklearn.base import clone
-
-import fastntk
 
 N, D = 137, 50
 THREADS = (1, 2, 3, 4, 8)
@@ -38,7 +37,7 @@ KERNELS = {
 
 
 @pytest.fixture(params=[np.float32, np.float64])
-def X(request, rng):
+def X(request, rng):  # noqa: N802
     return rng.normal(size=(N, D)).astype(request.param)
 
 

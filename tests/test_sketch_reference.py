@@ -4,14 +4,13 @@ Inputs are small integers and most output sizes are powers of four, so that 1/sq
 product is exact in float64: the comparison is of bits. Elsewhere the tolerance is the rounding bound.
 """
 
+import fastntk
 import numpy as np
 import pytest
+from fastntk._load import _core
 from reference import rng as reference_rng
 from reference import sketches as reference
 from scipy import sparse, stats
-
-import fastntk
-from fastntk._load import _core
 
 SEEDS = (0, 2**63 + 5)
 
@@ -112,6 +111,9 @@ def test_any_number_of_outputs_to_rounding(rng, dtype, m):
     error = abs(fastntk.TensorSRHT(20, 6, m, seed=1)(x, y) - reference.tensor([x, y]) @ reference.tensor_srht(20, 6, m, 1).T)
     # The reference takes the product of the inputs in their own precision.
     assert np.all(error <= (5 + 3 + 3 + 1) * eps * size_x * size_y / np.sqrt(m))
-    error = abs(fastntk.CountSketch(20, m, seed=1, nnz_per_column=3)(x) - x.astype(np.float64) @ reference.count_sketch(20, m, 1, 3).T)
+    error = abs(
+        fastntk.CountSketch(20, m, seed=1, nnz_per_column=3)(x)
+        - x.astype(np.float64) @ reference.count_sketch(20, m, 1, 3).T
+    )
     # At most 20 terms a bucket, each with a rounded weight.
     assert np.all(error <= (20 + 1) * eps * size_x / np.sqrt(3))

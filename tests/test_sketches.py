@@ -2,11 +2,10 @@
 
 import pickle
 
+import fastntk
 import numpy as np
 import pytest
 import scipy.sparse
-
-import fastntk
 
 
 def matrix_of(op):
@@ -40,7 +39,9 @@ def test_count_sketch_has_s_signed_entries_per_column(s):
 
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
-@pytest.mark.parametrize("kind", [scipy.sparse.csr_matrix, scipy.sparse.csr_array, scipy.sparse.csc_matrix, scipy.sparse.coo_array])
+@pytest.mark.parametrize(
+    "kind", [scipy.sparse.csr_matrix, scipy.sparse.csr_array, scipy.sparse.csc_matrix, scipy.sparse.coo_array]
+)
 def test_count_sketch_of_sparse_rows_equals_that_of_dense_rows(rng, kind, dtype):
     op = fastntk.CountSketch(40, 16, seed=2, nnz_per_column=2)
     X = rng.integers(-3, 4, size=(30, 40)) * (rng.random((30, 40)) < 0.2)
@@ -133,7 +134,9 @@ def test_inner_products_of_srht_are_unbiased_with_the_known_variance(rng, m):
 def test_inner_products_of_count_sketch_are_unbiased(rng, s):
     x, z = rng.normal(size=(2, 12))
     op = fastntk.CountSketch
-    samples = draws(lambda seed: np.prod(op(12, 9, seed=seed, nnz_per_column=s, n_threads=1)(np.stack([x, z])), axis=0).sum())
+    samples = draws(
+        lambda seed: np.prod(op(12, 9, seed=seed, nnz_per_column=s, n_threads=1)(np.stack([x, z])), axis=0).sum()
+    )
     # Two coordinates meet in a bucket with probability 1/m for s = 1; with s > 1 bands the variance is not larger.
     variance = ((x @ x) * (z @ z) + (x @ z) ** 2 - 2 * np.sum(x**2 * z**2)) / 9
     check_mean_and_variance(samples, x @ z, variance, exact=s == 1)

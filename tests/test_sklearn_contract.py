@@ -1,7 +1,15 @@
 """scikit-learn's own checks, and use inside a pipeline and a grid search."""
 
 import fastntk
+import numpy as np
 import pytest
+import sklearn
+from sklearn.base import clone
+from sklearn.datasets import load_digits
+from sklearn.linear_model import RidgeClassifier
+from sklearn.model_selection import GridSearchCV, cross_val_score
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
 
@@ -20,3 +28,42 @@ from sklearn.utils.estimator_checks import parametrize_with_checks
 )
 def test_sklearn_checks(estimator, check):
     check(estimator)
+
+
+def digits():
+    X, y = load_digits(return_X_y=True)
+    return X[:600], y[:600]
+
+
+def test_inside_a_pipeline():
+    X, y = digits()
+    whole = make_pipeline(StandardScaler(), fastntk.NTKClassifier(256, random_state=0))
+    # Ten classes by chance are .1.
+    assert cross_val_score(whole, X, y, cv=3).mean() > 0.8
+    steps = make_pipeline(StandardScaler(), fastntk.NTKRandomFeatures(256, random_state=0), RidgeClassifier())
+    assert cross_val_score(steps, X, y, cv=3).mean() > 0.8
+
+
+def test_inside_a_grid_search():
+    X, y = digits()
+    grid = {"n_components": [2, 256], "depth": [1, 2]}
+    search = GridSearchCV(fastntk.NTKClassifier(random_state=0, alpha=10.0), grid, cv=3).fit(X, y)
+    assert search.best_params_["n_components"] == 256
+    kernels = GridSearchCV(fastntk.KernelRidge(), {"alpha": [1e-2, 1e6], "kernel": ["ntk", "nngp"]}, cv=3).fit(X, y)
+    assert kernels.best_params_["alpha"] == 1e-2
+    parts = GridSearchCV(
+        fastntk.NTKRegressor(features=fastntk.NTKRandomFeatures(random_state=0), alpha=1.0),
+        {"features__n_components": [2, 256]},
+    ).fit(X, y)
+    assert parts.best_params_ == {"features__n_components": 256}
+
+
+def test_sample_weight_is_routed():
+    X, y = digits()
+    with sklearn.config_context(enable_metadata_routing=True):
+        model = fastntk.NTKRegressor(32, alpha=1.0, random_state=0).set_fit_request(sample_weight=True)
+        pipeline = make_pipeline(StandardScaler().set_fit_request(sample_weight=False), model)
+        weight = np.where(y < 5, 1.0, 0.0)
+        weighted = pipeline.fit(X, y, sample_weight=weight).predict(X)
+        plain = clone(pipeline).fit(X, y).predict(X)
+    assert not np.array_equal(weighted, plain)

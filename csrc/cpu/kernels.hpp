@@ -17,6 +17,13 @@ constexpr std::size_t projection_panel_bytes = 192;
 /// Elements of scratch for structured directions from transforms of length n: two long rows, or twice a few short ones.
 constexpr std::size_t rotated_work(std::size_t n) { return 2 * (n < 4096 ? 4096 : n); }
 
+/// Elements of scratch for a CountSketch of dense rows into m buckets: a vector for each, if that leaves the second-level
+/// cache room for the rest.
+template <class T>
+constexpr std::size_t count_sketch_work(std::size_t m) {
+  return m <= 8192 ? 64 / sizeof(T) * m : 0;
+}
+
 template <class T>
 struct Kernels {
   /// out[r] = scale * H * (signs o pad(in[r])) for rows r, H of size n = 2^log2_n, pad from d <= n entries with zeros.
@@ -33,10 +40,11 @@ struct Kernels {
                          std::size_t b_stride, const std::uint32_t* index_b, T scale, T* out, std::size_t out_stride,
                          std::size_t m);
 
-  /// CountSketch of dense rows: see BucketTable in src/primitives.hpp. `sums` is scratch of m elements.
-  void (*count_sketch_dense)(std::size_t rows, const T* in, std::size_t in_stride, std::size_t rounds,
-                             const std::size_t* round_sizes, const std::uint32_t* columns, const T* weights,
-                             const std::uint32_t* rank, T* sums, T* out, std::size_t out_stride, std::size_t m);
+  /// CountSketch of dense rows, column j having the entries (bucket, weight)[j * s .. j * s + s). `sums` is scratch of
+  /// count_sketch_work<T>(m), aligned to 64 bytes.
+  void (*count_sketch_dense)(std::size_t rows, const T* in, std::size_t in_stride, std::size_t d,
+                             const std::uint32_t* bucket, const T* weight, std::size_t s, T* sums, T* out,
+                             std::size_t out_stride, std::size_t m);
 
   /// CountSketch of sparse rows, column j having the entries (bucket, weight)[j * s .. j * s + s).
   void (*count_sketch_sparse)(std::size_t rows, const T* values, const std::int32_t* columns, const std::int64_t* row_starts,

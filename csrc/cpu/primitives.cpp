@@ -32,11 +32,12 @@ void copy(Tile<B>&, View<const T, B> in, View<T, B> out) {
 }
 
 template <Real T, Backend B>
-void count_sketch(Tile<B>& tile, View<const T, B> in, const BucketTable<T, B>& table, View<T, B> out) {
+void count_sketch(Tile<B>& tile, View<const T, B> in, const std::uint32_t* bucket, const T* weight, std::size_t s,
+                  View<T, B> out) {
   const typename Tile<B>::Scope scope(tile);
-  cpu::kernels<T>().count_sketch_dense(in.rows, in.data, in.stride, table.round_sizes.size(), table.round_sizes.data(),
-                                       table.columns.data(), table.weights.data(), table.rank.data(),
-                                       tile.template scratch<T>(1, out.cols).data, out.data, out.stride, out.cols);
+  T* const sums = tile.template scratch<T>(1, cpu::count_sketch_work<T>(out.cols)).data;
+  cpu::kernels<T>().count_sketch_dense(in.rows, in.data, in.stride, in.cols, bucket, weight, s, sums, out.data, out.stride,
+                                       out.cols);
 }
 
 template <Real T, Backend B>
@@ -148,7 +149,8 @@ void fill(Tile<B>&, T value, View<T, B> out) {
   template void row_squares(Tile<Cpu>&, View<const T, Cpu>, T*);                                                       \
   template void fill(Tile<Cpu>&, T, View<T, Cpu>);                                                                     \
   template void copy(Tile<Cpu>&, View<const T, Cpu>, View<T, Cpu>);                                                    \
-  template void count_sketch(Tile<Cpu>&, View<const T, Cpu>, const BucketTable<T, Cpu>&, View<T, Cpu>);                \
+  template void count_sketch(Tile<Cpu>&, View<const T, Cpu>, const std::uint32_t*, const T*, std::size_t,              \
+                             View<T, Cpu>);                                                                            \
   template void count_sketch(Tile<Cpu>&, CsrView<T, Cpu>, const std::uint32_t*, const T*, std::size_t, View<T, Cpu>);  \
   template void transpose(Tile<Cpu>&, View<const T, Cpu>, View<T, Cpu>, bool);                                         \
   template void unit_rows(Tile<Cpu>&, View<const T, Cpu>, T, View<T, Cpu>, T*);                                        \

@@ -1,46 +1,14 @@
 #include "count_sketch.hpp"
 
-#include <algorithm>
 #include <cmath>
 #include <limits>
-#include <numeric>
+#include <string>
+#include <utility>
+#include <vector>
 
 #include "tiling.hpp"
 
 namespace fastntk {
-namespace {
-
-// Entries grouped so that a dense row is gathered, not scattered: round t holds the t-th entry of every bucket that has one,
-// buckets in falling order of their number of entries, so that each round adds to a prefix of the buckets.
-template <Real T, Backend B>
-BucketTable<T, B> group_by_bucket(const std::vector<std::uint32_t>& bucket, const std::vector<T>& weight, std::size_t m,
-                                  std::size_t nnz_per_column) {
-  std::vector<std::vector<std::uint32_t>> entries(m);
-  for (std::size_t e = 0; e < bucket.size(); ++e) entries[bucket[e]].push_back(static_cast<std::uint32_t>(e));
-  std::vector<std::uint32_t> order(m);
-  std::iota(order.begin(), order.end(), 0u);
-  std::stable_sort(order.begin(), order.end(), [&](auto a, auto b) { return entries[a].size() > entries[b].size(); });
-
-  std::vector<std::uint32_t> columns, rank(m);
-  std::vector<T> weights;
-  BucketTable<T, B> table;
-  for (std::size_t i = 0; i < m; ++i) rank[order[i]] = static_cast<std::uint32_t>(i);
-  for (std::size_t round = 0; round < entries[order[0]].size(); ++round) {
-    std::size_t count = 0;
-    for (; count < m && entries[order[count]].size() > round; ++count) {
-      const std::uint32_t entry = entries[order[count]][round];
-      columns.push_back(static_cast<std::uint32_t>(entry / nnz_per_column));
-      weights.push_back(weight[entry]);
-    }
-    table.round_sizes.push_back(count);
-  }
-  table.columns = Buffer<std::uint32_t, B>(std::move(columns));
-  table.weights = Buffer<T, B>(std::move(weights));
-  table.rank = Buffer<std::uint32_t, B>(std::move(rank));
-  return table;
-}
-
-}  // namespace
 
 template <Real T, Backend B>
 CountSketch<T, B>::State::State(const CountSketchParams& p, B b) : params(p), backend(b) {
@@ -48,8 +16,8 @@ CountSketch<T, B>::State::State(const CountSketchParams& p, B b) : params(p), ba
   require_size(p.out_features, "CountSketch: out_features");
   require_positive(p.nnz_per_column, "CountSketch: nnz_per_column");
   require(p.nnz_per_column <= p.out_features, [&] {
-    return "CountSketch: nnz_per_column is " + std::to_string(p.nnz_per_column) + "; at most out_features = " +
-           std::to_string(p.out_features) + " is possible";
+    return "CountSketch: nnz_per_column is " + std::to_string(p.nnz_per_column) +
+           "; at most out_features = " + std::to_string(p.out_features) + " is possible";
   });
   const std::size_t s = p.nnz_per_column;
   constexpr std::size_t max_entries = std::numeric_limits<std::uint32_t>::max();
@@ -68,14 +36,13 @@ CountSketch<T, B>::State::State(const CountSketchParams& p, B b) : params(p), ba
     host_bucket[e] = static_cast<std::uint32_t>(begin + buckets.integer(e, static_cast<std::uint32_t>(end - begin)));
     host_weight[e] = static_cast<T>(signs.sign(e)) * scale;
   }
-  by_bucket = group_by_bucket<T, B>(host_bucket, host_weight, p.out_features, s);
   bucket = Buffer<std::uint32_t, B>(std::move(host_bucket));
   weight = Buffer<T, B>(std::move(host_weight));
 }
 
 template <Real T, Backend B>
 void CountSketch<T, B>::State::apply(Tile<B>& tile, View<const T, B> x, View<T, B> out) const {
-  count_sketch<T, B>(tile, x, by_bucket, out);
+  count_sketch<T, B>(tile, x, bucket.data(), weight.data(), params.nnz_per_column, out);
 }
 
 template <Real T, Backend B>
@@ -96,7 +63,9 @@ template <Real T, Backend B>
 void CountSketch<T, B>::operator()(View<const T, B> x, View<T, B> out) const {
   require_shape(x, x.rows, state_->params.in_features, "CountSketch: x");
   require_shape(out, x.rows, state_->params.out_features, "CountSketch: out");
-  for_tiles<B>(state_->backend, x.rows, rows_per_tile<T>(x.cols), [&](Tile<B>& tile, RowRange r) {
+  // Whole vectors of rows, so that each can be summed in a lane of its own.
+  const std::size_t tile_rows = (rows_per_tile<T>(x.cols) + 15) / 16 * 16;
+  for_tiles<B>(state_->backend, x.rows, tile_rows, [&](Tile<B>& tile, RowRange r) {
     state_->apply(tile, x.row_block(r.begin, r.count), out.row_block(r.begin, r.count));
   });
 }

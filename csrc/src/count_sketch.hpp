@@ -19,8 +19,7 @@ struct CountSketch<T, B>::State {
 
   CountSketchParams params;
   B backend;
-  BucketTable<T, B> by_bucket;  // for dense rows
-  Buffer<std::uint32_t, B> bucket;  // for sparse rows: of entry b of column j, at j * nnz_per_column + b
+  Buffer<std::uint32_t, B> bucket;  // of entry b of column j, at j * nnz_per_column + b
   Buffer<T, B> weight;              // likewise: +-1/sqrt(nnz_per_column)
 };
 

@@ -41,7 +41,7 @@ struct PolySketch<T, B>::State {
 
   std::vector<Leaf> base_;                               // of every leaf
   std::vector<typename TensorSrht<T, B>::State> nodes_;  // of every inner node
-  Buffer<T, B> unit_root_;          // the sketch of e1^(degree)
+  Buffer<T, B> unit_root_;                               // the sketch of e1^(degree)
   Buffer<T, B> transformed_units_;  // of each inner node: its right child's value where all leaves hold e1, transformed
 };
 

@@ -37,21 +37,13 @@ void gather_product(Tile<B>& tile, View<const T, B> a, const std::uint32_t* inde
 template <Real T, Backend B>
 void copy(Tile<B>& tile, View<const T, B> in, View<T, B> out);
 
-/// The entries of a CountSketch in rounds: round t adds weights[e] * x[columns[e]] for the next round_sizes[t] entries e to the
-/// sums 0, 1, ...; out[j] is then sum number rank[j].
+/// out = CountSketch of dense rows; column j has the entries (bucket, weight)[j * s .. j * s + s), which are added to their
+/// buckets one by one in this order.
 template <Real T, Backend B>
-struct BucketTable {
-  std::vector<std::size_t> round_sizes;
-  Buffer<std::uint32_t, B> columns;
-  Buffer<T, B> weights;
-  Buffer<std::uint32_t, B> rank;
-};
+void count_sketch(Tile<B>& tile, View<const T, B> in, const std::uint32_t* bucket, const T* weight, std::size_t s,
+                  View<T, B> out);
 
-/// out = CountSketch of dense rows.
-template <Real T, Backend B>
-void count_sketch(Tile<B>& tile, View<const T, B> in, const BucketTable<T, B>& table, View<T, B> out);
-
-/// out = CountSketch of sparse rows; column j has the entries (bucket, weight)[j * s .. j * s + s).
+/// The same of sparse rows.
 template <Real T, Backend B>
 void count_sketch(Tile<B>& tile, CsrView<T, B> in, const std::uint32_t* bucket, const T* weight, std::size_t s,
                   View<T, B> out);

@@ -54,8 +54,7 @@ void TensorSrht<T, B>::State::apply(Tile<B>& tile, View<const T, B> x, View<cons
 }
 
 template <Real T, Backend B>
-TensorSrht<T, B>::TensorSrht(const TensorSrhtParams& params, B backend)
-    : state_(std::make_shared<State>(params, backend)) {}
+TensorSrht<T, B>::TensorSrht(const TensorSrhtParams& params, B backend) : state_(std::make_shared<State>(params, backend)) {}
 
 template <Real T, Backend B>
 const TensorSrhtParams& TensorSrht<T, B>::params() const {

@@ -58,7 +58,7 @@ def read_table(path: Path, target: str | None, *, with_target: bool) -> tuple[ND
 
 def _read_npz(path: Path, target: str, with_target: bool) -> tuple[NDArray[Any], NDArray[Any] | None]:
     try:
-        with np.load(path, allow_pickle=False) as archive:
+        with open(path, "rb") as file, np.load(file, allow_pickle=False) as archive:
             if "X" not in archive.files:
                 raise ValueError(f"it has the arrays {', '.join(archive.files) or '(none)'}, and X is needed")
             if with_target and target not in archive.files:

@@ -75,7 +75,7 @@ def load(path: Any) -> Any:
         If it cannot be read.
     """
     try:
-        with np.load(path, allow_pickle=False) as archive:
+        with open(path, "rb") as file, np.load(file, allow_pickle=False) as archive:
             arrays = {key: archive[key] for key in archive.files}
         header = json.loads(str(arrays["header"]))
         if header["format"] != FORMAT or header["format_version"] != FORMAT_VERSION:

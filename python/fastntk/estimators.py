@@ -10,7 +10,6 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 from sklearn.base import BaseEstimator, ClassifierMixin, MultiOutputMixin, RegressorMixin, clone
-from sklearn.utils.class_weight import compute_class_weight
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_is_fitted, column_or_1d, validate_data
 
@@ -68,7 +67,7 @@ class _RidgeOnFeatures(BaseEstimator):  # type: ignore[misc]
 
     def _begin(self, X: FloatArray, n_targets: int) -> None:
         """Check the parameters and set up an empty fit for rows like those of `X`."""
-        threads = arguments.threads(self.n_threads)
+        arguments.threads(self.n_threads)
         arguments.device(self.device)
         arguments.choice(self.selection, "selection", SELECTION)
         if self.alpha != "auto":
@@ -76,7 +75,7 @@ class _RidgeOnFeatures(BaseEstimator):  # type: ignore[misc]
         seed = resolve_seed(self.random_state)
         features = self._features(seed, X)
         n_features = _width(features, X)
-        plan = _plan(n_features, X.shape[1], n_targets, X.dtype, threads, hold_out=self.alpha == "auto")
+        plan = _plan(n_features, X.shape[1], n_targets, X.dtype, hold_out=self.alpha == "auto")
         what = f"{type(self).__name__}.fit with {n_features} features"
         require_memory(plan.bytes, self.max_memory, what=what, lower="lower n_components")
         _log.info("%s: %d bytes, blocks of %d rows", what, plan.bytes, plan.block_rows)
@@ -253,8 +252,7 @@ class _RidgeOnFeatures(BaseEstimator):  # type: ignore[misc]
         """
         n, d = arguments.integer(n, "n"), arguments.integer(d, "d")
         n_components = arguments.integer(self.n_components, "n_components")
-        threads = arguments.threads(self.n_threads)
-        plan = _plan(n_components, d, 1, np.dtype(np.float32), threads, hold_out=self.alpha == "auto")
+        plan = _plan(n_components, d, 1, np.dtype(np.float32), hold_out=self.alpha == "auto")
         rows = min(n, plan.block_rows)
         parts = {**plan.parts, "features": rows * n_components * 4}
         return Plan(sum(parts.values()), 1, rows, parts)
@@ -707,21 +705,28 @@ class NTKClassifier(ClassifierMixin, _RidgeOnFeatures):  # type: ignore[misc]
         Y[np.arange(len(labels)), index] = 1
         Y -= 1 / len(classes)
         if self.class_weight is not None:
-            present = np.unique(labels)
-            of_class = np.ones(len(classes))
-            of_class[np.searchsorted(classes, present)] = compute_class_weight(
-                _present_weights(self.class_weight, present), classes=present, y=labels
-            )
+            of_class = _class_weights(self.class_weight, classes, index, weight)
             weight = of_class[index] if weight is None else weight * of_class[index]
         return Rows(X, np.ascontiguousarray(Y[:, 1:]) if len(classes) == 2 else Y, weight)
 
 
-def _present_weights(class_weight: Any, present: NDArray[Any]) -> Any:
-    """A dict of class weights without the classes that a batch does not have, which scikit-learn would refuse."""
-    if not isinstance(class_weight, dict):
-        return class_weight
-    labels = set(present.tolist())
-    return {label: weight for label, weight in class_weight.items() if label in labels}
+def _class_weights(
+    class_weight: Any, classes: NDArray[Any], index: NDArray[np.intp], weight: NDArray[np.float64] | None
+) -> NDArray[np.float64]:
+    """The weight of each class; `index` tells the class of each row."""
+    labels = classes.tolist()
+    if isinstance(class_weight, dict):
+        unknown = [label for label in class_weight if label not in labels]
+        if unknown:
+            raise ValueError(f"class_weight has the label {unknown[0]!r}; only labels of y are allowed")
+        given = weights([class_weight.get(label, 1.0) for label in labels], len(labels))
+        assert given is not None
+        return given
+    arguments.choice(class_weight, "class_weight", ("balanced",))
+    totals = np.bincount(index, weight, minlength=len(labels))
+    balanced = np.zeros(len(labels))
+    np.divide(totals.sum(), len(labels) * totals, out=balanced, where=totals > 0)
+    return balanced
 
 
 def _require_y(estimator: Any, y: Any) -> None:
@@ -754,8 +759,7 @@ def _holdout_capacity(X: FloatArray) -> int:
     return int(max(256, min(_HOLDOUT_ROWS, _HOLDOUT_BYTES // (X.shape[1] * X.itemsize))))
 
 
-def _plan(n_features: int, d: int, n_targets: int, dtype: np.dtype[Any], threads: int, *, hold_out: bool) -> Plan:
-    del threads
+def _plan(n_features: int, d: int, n_targets: int, dtype: np.dtype[Any], *, hold_out: bool) -> Plan:
     item = dtype.itemsize
     block_rows = max(64, min(_BLOCK_ROWS, _BLOCK_BYTES // (n_features * item)))
     parts = {

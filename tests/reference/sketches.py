@@ -73,7 +73,7 @@ def tensor_srht(d1, d2, m, seed):
 def poly_sketch(d, degree, m, seed, base="srht"):
     """Q (m, d^degree): the tree over 2^ceil(log2 degree) leaves, e1 put in where the degree leaves a leaf without a factor.
 
-    Node 1 is the root, nodes 2v and 2v + 1 are the children of v, node leaves + k is leaf k; a node's seed is its child seed.
+    Node 1 is the root, nodes 2v and 2v + 1 are the children of v, node leaves + k is leaf k. Child seed v is node v's seed.
     """
     leaves = padded(degree)
 

@@ -1,0 +1,133 @@
+"""The command line: what it prints, writes and returns."""
+
+import json
+import os
+import re
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+from sklearn.datasets import load_iris
+
+
+def run(*args, code=0):
+    done = subprocess.run(
+        [sys.executable, "-m", "fastntk.cli", *map(str, args)], capture_output=True, text=True, check=False
+    )
+    assert done.returncode == code, done.stderr
+    return done
+
+
+@pytest.fixture(scope="module")
+def files(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("data")
+    X, y = load_iris(return_X_y=True)
+    names = np.array(["setosa", "versicolor", "virginica"])[y]
+    np.savez(folder / "iris.npz", X=X, y=y)
+    np.savez(folder / "inputs.npz", X=X)
+    np.save(folder / "iris.npy", np.column_stack([X, y]))
+    lines = [",".join([*map(str, x), name]) for x, name in zip(X, names, strict=True)]
+    (folder / "plain.csv").write_text("\n".join(lines))
+    (folder / "header.csv").write_text("\n".join(["a,b,c,d,kind", *lines]))
+    (folder / "bad.csv").write_text("a,b,kind\n1,2,x\n1,two,y\n")
+    (folder / "ragged.csv").write_text("1,2,x\n1,y\n")
+    (folder / "data.txt").write_text("1 2 3")
+    return folder
+
+
+@pytest.mark.parametrize(
+    ("data", "options", "score", "least"),
+    [
+        ("iris.npz", [], "accuracy", 0.9),
+        ("plain.csv", [], "accuracy", 0.9),
+        ("header.csv", ["--target", "kind"], "accuracy", 0.9),
+        ("iris.npy", ["--target", "-1", "--task", "classification"], "accuracy", 0.9),
+        ("iris.npy", ["--alpha", "1"], "r2", 0.8),
+        ("header.csv", ["--target", "4", "--depth", "2", "--bias", "1"], "accuracy", 0.9),
+    ],
+)
+def test_fit_predict_and_info(files, tmp_path, data, options, score, least):
+    model, out = tmp_path / "model.npz", tmp_path / "out.csv"
+    fitted = json.loads(run("fit", files / data, "-o", model, "--n-components", 128, "--json", *options).stdout)
+    assert (fitted["rows"], fitted["columns"]) == (150, 4)
+    target = options[1] if "--target" in options else "y" if data.endswith("npz") else "-1"
+    result = json.loads(run("predict", model, files / data, "-o", out, "--target", target, "--json").stdout)
+    assert result[score] > least
+    assert len(out.read_text().splitlines()) == 151
+    info = json.loads(run("info", model, "--json").stdout)
+    assert info["alpha"] == fitted["alpha"]
+    assert info["n_components"] == 128
+
+
+def test_predictions_are_the_same_in_every_format(files, tmp_path):
+    model = tmp_path / "model.npz"
+    assert "NTKClassifier" in run("fit", files / "iris.npz", "-o", model, "--n-components", "64").stdout
+    for suffix in ("npy", "npz", "csv"):
+        run("predict", model, files / "inputs.npz", "-o", tmp_path / f"out.{suffix}")
+    wanted = np.load(tmp_path / "out.npy")
+    assert np.array_equal(np.load(tmp_path / "out.npz")["y"], wanted)
+    assert np.array_equal(np.loadtxt(tmp_path / "out.csv", skiprows=1, dtype=int), wanted)
+
+
+BAD = {
+    "no file": (["fit", "missing.npz"], "missing.npz"),
+    "no array X": (["fit", "{files}/../nothing.csv"], "nothing.csv"),
+    "other format": (["fit", "{files}/data.txt"], "ends in '.txt'; one of .npz, .npy, .csv"),
+    "no y": (["fit", "{files}/inputs.npz"], "y is needed"),
+    "bad number": (["fit", "{files}/bad.csv"], "'two' in row 1, column 1; a number is needed"),
+    "ragged": (["fit", "{files}/ragged.csv"], "2 fields in row 1, and 3 are needed"),
+    "no such column": (["fit", "{files}/header.csv", "--target", "size"], "no column 'size'; it has a, b, c, d, kind"),
+    "no such index": (["fit", "{files}/iris.npy", "--target", "9"], "target is 9, and .* has 5 columns"),
+    "no components": (["fit", "{files}/iris.npz", "--n-components", "0"], "n_components is 0"),
+    "alpha 0": (["fit", "{files}/iris.npz", "--alpha", "0"], "alpha is 0.0; a positive"),
+    "alpha big": (["fit", "{files}/iris.npz", "--alpha", "big"], "alpha is 'big'; a positive number or auto"),
+    "task": (["fit", "{files}/iris.npz", "--task", "guess"], "task is 'guess'; one of"),
+    "too large": (["fit", "{files}/iris.npz", "--max-memory", "1MB"], "max_memory; lower n_components"),
+    "no model": (["predict", "{files}/iris.npz", "{files}/iris.npz"], "is not a fastntk model"),
+    "no benchmark": (["bench", "everything"], "WHAT is 'everything'; one of 'errors'"),
+}
+
+
+@pytest.mark.parametrize("name", BAD)
+def test_bad_input_ends_with_code_2_and_one_line(files, tmp_path, name):
+    args, message = BAD[name]
+    args = [arg.format(files=files) for arg in args]
+    done = run(*args, *([] if args[0] == "bench" else ["-o", tmp_path / "out.npz"]), code=2)
+    assert done.stdout == ""
+    lines = done.stderr.splitlines()
+    assert len(lines) == 1
+    assert lines[0].startswith("fastntk: ")
+    assert re.search(message, lines[0])
+    assert not (tmp_path / "out.npz").exists()
+
+
+def test_usage_errors_end_with_code_2():
+    assert "No such command" in run("nothing", code=2).stderr
+
+
+def test_info_describes_the_build():
+    info = json.loads(run("info", "--json").stdout)
+    assert info["instruction_set"] in info["available_instruction_sets"]
+    assert info["threads"] >= 1
+    assert "instruction_set" in run("info").stdout
+
+
+def test_the_demo_prints_five_lines_and_writes_a_plot(tmp_path):
+    pytest.importorskip("matplotlib", reason="matplotlib is not installed")
+    done = run("demo", "--plot", tmp_path / "plot.png")
+    lines = done.stdout.splitlines()
+    assert len(lines) == 6, "a title and five results"
+    accuracies = [float(line.split()[-3]) for line in lines[1:5]]
+    # 450 test rows: all of these models are between .97 and 1, with a standard error of .006.
+    assert min(accuracies) > 0.95
+    assert (tmp_path / "plot.png").read_bytes().startswith(b"\x89PNG")
+    assert "plot.png" in done.stderr
+
+
+def test_benchmarks_without_their_data_say_so():
+    environment = {key: value for key, value in os.environ.items() if key != "FASTNTK_DATA"}
+    done = subprocess.run(
+        [sys.executable, "-m", "fastntk.cli", "bench", "mnist"], env=environment, capture_output=True, text=True, check=True
+    )
+    assert "FASTNTK_DATA" in json.loads(done.stdout)["skipped"]

@@ -1,0 +1,82 @@
+"""RidgeState and the exact dual solver against dense float64 solutions."""
+
+import pickle
+
+import fastntk
+import numpy as np
+import pytest
+
+
+def solve_densely(Z, Y, alpha, weight, fit_intercept):
+    """Coefficients, intercept and degrees of freedom left, from the definition."""
+    root = np.sqrt(weight)[:, None]
+    columns = np.hstack([Z, np.ones((len(Z), 1))]) if fit_intercept else Z
+    penalty = alpha * np.eye(columns.shape[1])
+    if fit_intercept:
+        penalty[-1, -1] = 0
+    inverse = np.linalg.inv((root * columns).T @ (root * columns) + penalty)
+    solution = inverse @ (root * columns).T @ (root * Y)
+    hat = np.trace(inverse @ (root * columns).T @ (root * columns))
+    squares = np.sum((root * (Y - columns @ solution)) ** 2)
+    if not fit_intercept:
+        return solution, np.zeros(Y.shape[1]), squares, hat
+    return solution[:-1], solution[-1], squares, hat
+
+
+@pytest.mark.parametrize("fit_intercept", [True, False])
+@pytest.mark.parametrize("weighted", [True, False])
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_solutions_match_the_dense_one(rng, dtype, weighted, fit_intercept):
+    Z = (rng.normal(size=(300, 20)) + 1).astype(dtype)
+    Y = rng.normal(size=(300, 3)) + 5
+    weight = rng.random(300) + 0.5 if weighted else np.ones(300)
+    state = fastntk.RidgeState(20, 3).update(Z, Y, weight if weighted else None)
+    assert (state.rows, state.n_features, state.n_targets) == (300, 20, 3)
+    assert state.total_weight == pytest.approx(weight.sum(), rel=1e-14)
+    coef, intercept, squares, hat = solve_densely(Z.astype(np.float64), Y, 2.0, weight, fit_intercept)
+    got = state.solve(2.0, fit_intercept=fit_intercept, with_gcv=True)
+    # Relative errors of the sums, 300 eps at most and in practice sqrt(300) eps, times a condition number below 1e3.
+    tolerance = {np.float32: 2e-4, np.float64: 1e-11}[dtype]
+    np.testing.assert_allclose(got.coef, coef, rtol=0, atol=tolerance * abs(coef).max())
+    np.testing.assert_allclose(got.intercept, intercept, rtol=0, atol=tolerance * 10)
+    assert got.jitter == 0
+    if not weighted:
+        assert got.gcv == pytest.approx(300 * squares / (300 - hat) ** 2, rel=10 * tolerance)
+    assert np.isnan(state.solve(2.0).gcv)
+    mixed = state.solve(2.0, fit_intercept=fit_intercept, mixed_precision=True)
+    # Refinement multiplies by rows that wait for a full block in double, where their product is rounded as they are.
+    np.testing.assert_allclose(mixed.coef, got.coef, rtol=0, atol=max(1e-7, tolerance) * abs(coef).max())
+
+
+def test_merged_copied_and_stored_states(rng):
+    Z, Y = rng.normal(size=(100, 6)), rng.normal(size=100)
+    whole = fastntk.RidgeState(6, 1).update(Z, Y)
+    halves = fastntk.RidgeState(6, 1).update(Z[:40], Y[:40]).merge(fastntk.RidgeState(6, 1).update(Z[40:], Y[40:]))
+    # Sums of 100 terms in another order.
+    np.testing.assert_allclose(halves.solve(1.0).coef, whole.solve(1.0).coef, rtol=0, atol=1e-13)
+    for same in (
+        fastntk.RidgeState.from_bytes(whole.to_bytes()),
+        pickle.loads(pickle.dumps(whole)),
+    ):
+        assert same.to_bytes() == whole.to_bytes()
+        assert repr(same) == "RidgeState(n_features=6, n_targets=1, rows=100)"
+    copy = whole.copy().update(Z, Y)
+    assert copy.rows == 200
+    assert whole.rows == 100
+
+
+@pytest.mark.parametrize("kernel", ["ntk", "nngp", lambda X, Y, power=1: (X @ Y.T) ** power])
+def test_kernel_ridge_solves_the_dual_problem(rng, kernel):
+    X, Y, X_new = rng.normal(size=(40, 5)), rng.normal(size=(40, 2)), rng.normal(size=(7, 5))
+    params = {"power": 2} if callable(kernel) else {"depth": 2}
+    function = kernel if callable(kernel) else getattr(fastntk, f"{kernel}_kernel")
+    model = fastntk.KernelRidge(kernel, alpha=0.5, kernel_params=params).fit(X, Y)
+    dual = np.linalg.solve(function(X, X, **params) + 0.5 * np.eye(40), Y)
+    # A condition number below 1e5 times eps, times the size of the result.
+    np.testing.assert_allclose(model.predict(X_new), function(X_new, X, **params) @ dual, rtol=0, atol=1e-9)
+    one = fastntk.KernelRidge(kernel, alpha=0.5, kernel_params=params).fit(X, Y[:, 0])
+    assert one.predict(X_new).shape == (7,)
+    weighted = fastntk.KernelRidge(kernel, alpha=0.5, kernel_params=params).fit(X[:30], Y[:30], np.arange(30) % 3)
+    repeated = np.repeat(np.arange(30), np.arange(30) % 3)
+    again = fastntk.KernelRidge(kernel, alpha=0.5, kernel_params=params).fit(X[repeated], Y[repeated])
+    np.testing.assert_allclose(weighted.predict(X_new), again.predict(X_new), rtol=0, atol=1e-9)
