@@ -29,7 +29,8 @@ double gram_error(const bench::Array<float>& x, const bench::Array<float>& z, st
   for (std::size_t i = 0; i < rows; ++i)
     for (std::size_t j = 0; j < rows; ++j) {
       double sum = 0;
-      for (std::size_t k = 0; k < width; ++k) sum += static_cast<double>(z.data()[i * width + k]) * static_cast<double>(z.data()[j * width + k]);
+      for (std::size_t k = 0; k < width; ++k)
+        sum += static_cast<double>(z.data()[i * width + k]) * static_cast<double>(z.data()[j * width + k]);
       difference += (sum - kernel[i * rows + j]) * (sum - kernel[i * rows + j]);
       norm += kernel[i * rows + j] * kernel[i * rows + j];
     }
@@ -73,14 +74,32 @@ int main() {
     transform();
     const double error = gram_error(x, z, c.width, c.depth);
     bench::require(error < c.worst_error, "ntk_features: the Gram matrix is off by " + std::to_string(error));
-    const auto times = bench::alternate({transform, [&] { bench::sgemm(n, gemm_width, d, x.data(), w.data(), product.data()); }, [&] { bench::scale(z.data(), z.size(), 1.0f); }}, 11);
+    const auto times =
+        bench::alternate({transform, [&] { bench::sgemm(n, gemm_width, d, x.data(), w.data(), product.data()); },
+                          [&] { bench::scale(z.data(), z.size(), 1.0f); }},
+                         11);
     const std::string shape = "2000x784 -> " + std::to_string(c.width);
     const std::string note = std::string(c.name) + ", depth " + std::to_string(c.depth);
-    bench::print({.op = "ntk_features", .dtype = "float32", .shape = shape, .times = times[0], .work = flops,
-                  .unit = "s", .floor = "sgemm 2000x784x8192", .floor_times = times[1], .floor_work = flops, .note = note});
+    bench::print({.op = "ntk_features",
+                  .dtype = "float32",
+                  .shape = shape,
+                  .times = times[0],
+                  .work = flops,
+                  .unit = "s",
+                  .floor = "sgemm 2000x784x8192",
+                  .floor_times = times[1],
+                  .floor_work = flops,
+                  .note = note});
     const double bytes = static_cast<double>(n * (d + c.width) * sizeof(float));
-    bench::print({.op = "ntk_features", .dtype = "float32", .shape = shape, .times = times[0], .work = bytes, .unit = "GB/s",
-                  .floor = "in-place scale of the output", .floor_times = times[2],
-                  .floor_work = 2 * static_cast<double>(z.size() * sizeof(float)), .note = note});
+    bench::print({.op = "ntk_features",
+                  .dtype = "float32",
+                  .shape = shape,
+                  .times = times[0],
+                  .work = bytes,
+                  .unit = "GB/s",
+                  .floor = "in-place scale of the output",
+                  .floor_times = times[2],
+                  .floor_work = 2 * static_cast<double>(z.size() * sizeof(float)),
+                  .note = note});
   }
 }

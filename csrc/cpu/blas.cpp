@@ -11,14 +11,14 @@
 #define FASTNTK_BLAS(name) FASTNTK_JOIN(FASTNTK_BLAS_PREFIX, name)
 
 extern "C" {
-#define FASTNTK_DECLARE_BLAS(T, x)                                                                                       \
-  void FASTNTK_BLAS(x##gemm_)(const char*, const char*, const int*, const int*, const int*, const T*, const T*,          \
-                              const int*, const T*, const int*, const T*, T*, const int*);                               \
-  void FASTNTK_BLAS(x##syrk_)(const char*, const char*, const int*, const int*, const T*, const T*, const int*,          \
-                              const T*, T*, const int*);                                                                 \
-  void FASTNTK_BLAS(x##trsm_)(const char*, const char*, const char*, const char*, const int*, const int*, const T*,      \
-                              const T*, const int*, T*, const int*);                                                     \
-  void FASTNTK_BLAS(x##potrf_)(const char*, const int*, T*, const int*, int*);                                           \
+#define FASTNTK_DECLARE_BLAS(T, x)                                                                                          \
+  void FASTNTK_BLAS(x##gemm_)(const char*, const char*, const int*, const int*, const int*, const T*, const T*, const int*, \
+                              const T*, const int*, const T*, T*, const int*);                                              \
+  void FASTNTK_BLAS(x##syrk_)(const char*, const char*, const int*, const int*, const T*, const T*, const int*, const T*,   \
+                              T*, const int*);                                                                              \
+  void FASTNTK_BLAS(x##trsm_)(const char*, const char*, const char*, const char*, const int*, const int*, const T*,         \
+                              const T*, const int*, T*, const int*);                                                        \
+  void FASTNTK_BLAS(x##potrf_)(const char*, const int*, T*, const int*, int*);                                              \
   void FASTNTK_BLAS(x##trtri_)(const char*, const char*, const int*, T*, const int*, int*);
 FASTNTK_DECLARE_BLAS(float, s)
 FASTNTK_DECLARE_BLAS(double, d)
@@ -35,14 +35,14 @@ namespace {
 
 template <class T>
 struct Routines;
-#define FASTNTK_ROUTINES(T, x)                                   \
-  template <>                                                    \
-  struct Routines<T> {                                           \
-    static constexpr auto gemm = FASTNTK_BLAS(x##gemm_);         \
-    static constexpr auto syrk = FASTNTK_BLAS(x##syrk_);         \
-    static constexpr auto trsm = FASTNTK_BLAS(x##trsm_);         \
-    static constexpr auto potrf = FASTNTK_BLAS(x##potrf_);       \
-    static constexpr auto trtri = FASTNTK_BLAS(x##trtri_);       \
+#define FASTNTK_ROUTINES(T, x)                             \
+  template <>                                              \
+  struct Routines<T> {                                     \
+    static constexpr auto gemm = FASTNTK_BLAS(x##gemm_);   \
+    static constexpr auto syrk = FASTNTK_BLAS(x##syrk_);   \
+    static constexpr auto trsm = FASTNTK_BLAS(x##trsm_);   \
+    static constexpr auto potrf = FASTNTK_BLAS(x##potrf_); \
+    static constexpr auto trtri = FASTNTK_BLAS(x##trtri_); \
   };
 FASTNTK_ROUTINES(float, s)
 FASTNTK_ROUTINES(double, d)
@@ -95,12 +95,12 @@ void trtri(std::size_t n, T* l, std::size_t ldl) {
   Routines<T>::trtri("U", "N", &ni, l, &ll, &info);
 }
 
-#define FASTNTK_INSTANTIATE(T)                                                                                         \
-  template void gemm<T>(Transpose, Transpose, std::size_t, std::size_t, std::size_t, T, const T*, std::size_t,         \
-                        const T*, std::size_t, T, T*, std::size_t);                                                    \
-  template void syrk<T>(Transpose, std::size_t, std::size_t, T, const T*, std::size_t, T, T*, std::size_t);            \
-  template void trsm<T>(Side, Transpose, std::size_t, std::size_t, const T*, std::size_t, T*, std::size_t);            \
-  template bool potrf<T>(std::size_t, T*, std::size_t);                                                                \
+#define FASTNTK_INSTANTIATE(T)                                                                                           \
+  template void gemm<T>(Transpose, Transpose, std::size_t, std::size_t, std::size_t, T, const T*, std::size_t, const T*, \
+                        std::size_t, T, T*, std::size_t);                                                                \
+  template void syrk<T>(Transpose, std::size_t, std::size_t, T, const T*, std::size_t, T, T*, std::size_t);              \
+  template void trsm<T>(Side, Transpose, std::size_t, std::size_t, const T*, std::size_t, T*, std::size_t);              \
+  template bool potrf<T>(std::size_t, T*, std::size_t);                                                                  \
   template void trtri<T>(std::size_t, T*, std::size_t);
 FASTNTK_INSTANTIATE(float)
 FASTNTK_INSTANTIATE(double)

@@ -8,10 +8,10 @@
 
 namespace fastntk::cpu {
 
-#define FASTNTK_DECLARE_KERNELS(isa)         \
-  namespace isa {                            \
-  extern const Kernels<float> kernels_f32;   \
-  extern const Kernels<double> kernels_f64;  \
+#define FASTNTK_DECLARE_KERNELS(isa)        \
+  namespace isa {                           \
+  extern const Kernels<float> kernels_f32;  \
+  extern const Kernels<double> kernels_f64; \
   }
 FASTNTK_DECLARE_KERNELS(baseline)
 #if defined(__x86_64__)

@@ -87,7 +87,8 @@ void project(Tile<B>&, View<const T, B> x, const ProjectionMatrix<T, B>& w, std:
 }
 
 template <Real T, Backend B>
-void rotated_hadamard(Tile<B>& tile, View<const T, B> in, const T* rotation, const T* length, std::size_t n, View<T, B> out) {
+void rotated_hadamard(Tile<B>& tile, View<const T, B> in, const T* rotation, const T* length, std::size_t n,
+                      View<T, B> out) {
   const typename Tile<B>::Scope scope(tile);
   cpu::kernels<T>().rotated_hadamard(in.rows, in.data, in.stride, in.cols, rotation, length, out.data, out.stride, out.cols,
                                      std::countr_zero(n), tile.template scratch<T>(1, cpu::rotated_work(n)).data);
@@ -133,29 +134,28 @@ void fill(Tile<B>&, T value, View<T, B> out) {
   for (std::size_t i = 0; i < out.rows; ++i) std::fill_n(out.row(i), out.cols, value);
 }
 
-#define FASTNTK_INSTANTIATE(T)                                                                                         \
-  template void hadamard(Tile<Cpu>&, View<const T, Cpu>, const std::uint32_t*, T, View<T, Cpu>);                       \
-  template void gather(Tile<Cpu>&, View<const T, Cpu>, const std::uint32_t*, T, View<T, Cpu>);                         \
-  template void gather_product(Tile<Cpu>&, View<const T, Cpu>, const std::uint32_t*, View<const T, Cpu>,               \
-                               const std::uint32_t*, T, View<T, Cpu>);                                                 \
-  template void rotated_hadamard(Tile<Cpu>&, View<const T, Cpu>, const T*, const T*, std::size_t, View<T, Cpu>);       \
-  template class ProjectionMatrix<T, Cpu>;                                                                             \
-  template void project(Tile<Cpu>&, View<const T, Cpu>, const ProjectionMatrix<T, Cpu>&, std::size_t, View<T, Cpu>);   \
-  template struct DualTable<T, Cpu>;                                                                                   \
-  template void dual_features(Tile<Cpu>&, const DualTable<T, Cpu>&, View<T, Cpu>, T*);                                 \
-  template void relu(Tile<Cpu>&, T, View<T, Cpu>);                                                                     \
-  template void step(Tile<Cpu>&, T, View<T, Cpu>);                                                                     \
-  template void scale_rows(Tile<Cpu>&, const T*, View<const T, Cpu>, View<T, Cpu>);                                    \
-  template void row_squares(Tile<Cpu>&, View<const T, Cpu>, T*);                                                       \
-  template void fill(Tile<Cpu>&, T, View<T, Cpu>);                                                                     \
-  template void copy(Tile<Cpu>&, View<const T, Cpu>, View<T, Cpu>);                                                    \
-  template void count_sketch(Tile<Cpu>&, View<const T, Cpu>, const std::uint32_t*, const T*, std::size_t,              \
-                             View<T, Cpu>);                                                                            \
-  template void count_sketch(Tile<Cpu>&, CsrView<T, Cpu>, const std::uint32_t*, const T*, std::size_t, View<T, Cpu>);  \
-  template void transpose(Tile<Cpu>&, View<const T, Cpu>, View<T, Cpu>, bool);                                         \
-  template void unit_rows(Tile<Cpu>&, View<const T, Cpu>, T, View<T, Cpu>, T*);                                        \
-  template void signed_gaps(Tile<Cpu>&, View<const T, Cpu>, View<const T, Cpu>, View<const T, Cpu>, const NearPairs&,  \
-                            View<T, Cpu>);                                                                             \
+#define FASTNTK_INSTANTIATE(T)                                                                                           \
+  template void hadamard(Tile<Cpu>&, View<const T, Cpu>, const std::uint32_t*, T, View<T, Cpu>);                         \
+  template void gather(Tile<Cpu>&, View<const T, Cpu>, const std::uint32_t*, T, View<T, Cpu>);                           \
+  template void gather_product(Tile<Cpu>&, View<const T, Cpu>, const std::uint32_t*, View<const T, Cpu>,                 \
+                               const std::uint32_t*, T, View<T, Cpu>);                                                   \
+  template void rotated_hadamard(Tile<Cpu>&, View<const T, Cpu>, const T*, const T*, std::size_t, View<T, Cpu>);         \
+  template class ProjectionMatrix<T, Cpu>;                                                                               \
+  template void project(Tile<Cpu>&, View<const T, Cpu>, const ProjectionMatrix<T, Cpu>&, std::size_t, View<T, Cpu>);     \
+  template struct DualTable<T, Cpu>;                                                                                     \
+  template void dual_features(Tile<Cpu>&, const DualTable<T, Cpu>&, View<T, Cpu>, T*);                                   \
+  template void relu(Tile<Cpu>&, T, View<T, Cpu>);                                                                       \
+  template void step(Tile<Cpu>&, T, View<T, Cpu>);                                                                       \
+  template void scale_rows(Tile<Cpu>&, const T*, View<const T, Cpu>, View<T, Cpu>);                                      \
+  template void row_squares(Tile<Cpu>&, View<const T, Cpu>, T*);                                                         \
+  template void fill(Tile<Cpu>&, T, View<T, Cpu>);                                                                       \
+  template void copy(Tile<Cpu>&, View<const T, Cpu>, View<T, Cpu>);                                                      \
+  template void count_sketch(Tile<Cpu>&, View<const T, Cpu>, const std::uint32_t*, const T*, std::size_t, View<T, Cpu>); \
+  template void count_sketch(Tile<Cpu>&, CsrView<T, Cpu>, const std::uint32_t*, const T*, std::size_t, View<T, Cpu>);    \
+  template void transpose(Tile<Cpu>&, View<const T, Cpu>, View<T, Cpu>, bool);                                           \
+  template void unit_rows(Tile<Cpu>&, View<const T, Cpu>, T, View<T, Cpu>, T*);                                          \
+  template void signed_gaps(Tile<Cpu>&, View<const T, Cpu>, View<const T, Cpu>, View<const T, Cpu>, const NearPairs&,    \
+                            View<T, Cpu>);                                                                               \
   template void relu_kernel(Tile<Cpu>&, ReluKernel, std::size_t, View<const T, Cpu>, const T*, const T*, View<T, Cpu>);
 FASTNTK_INSTANTIATE(float)
 FASTNTK_INSTANTIATE(double)

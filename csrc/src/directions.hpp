@@ -13,11 +13,12 @@ namespace fastntk {
 /// m directions in d dimensions, every one of law N(0, I) unless they are on the sphere.
 ///   gaussian    independent
 ///   sphere      independent and uniform on the sphere of radius sqrt(d)
-///   structured  blocks of n = 2^k >= d directions, orthogonal to one another: three times a random rotation of the coordinate
-///               pairs (i, i + n/2) and a Hadamard transform, in O(n log n) a block (after Yu et al. 2016, "Orthogonal random
-///               features", who flip signs instead). Sign flips alone would put sparse and integer data on a lattice, with many
-///               projections at exactly 0, where the dual activation is singular. Lengths are chi_n, so that the law of each
-///               direction is Gaussian up to the quality of the mixing.
+///   structured  blocks of n = 2^k >= d directions, orthogonal to one another: three times a random rotation of the
+///   coordinate
+///               pairs (i, i + n/2) and a Hadamard transform, in O(n log n) a block (after Yu et al. 2016, "Orthogonal
+///               random features", who flip signs instead). Sign flips alone would put sparse and integer data on a lattice,
+///               with many projections at exactly 0, where the dual activation is singular. Lengths are chi_n, so that the
+///               law of each direction is Gaussian up to the quality of the mixing.
 template <Real T, Backend B>
 class DirectionSet {
  public:

@@ -40,7 +40,8 @@ void fourier(std::vector<Complex>& x) {
   }
   for (std::size_t h = 1; h < n; h *= 2) {
     std::vector<Complex> root(h);
-    for (std::size_t j = 0; j < h; ++j) root[j] = std::polar(1.0, -std::numbers::pi * static_cast<double>(j) / static_cast<double>(h));
+    for (std::size_t j = 0; j < h; ++j)
+      root[j] = std::polar(1.0, -std::numbers::pi * static_cast<double>(j) / static_cast<double>(h));
     for (std::size_t i = 0; i < n; i += 2 * h)
       for (std::size_t j = 0; j < h; ++j) {
         const Complex a = x[i + j];
@@ -51,8 +52,8 @@ void fourier(std::vector<Complex>& x) {
   }
 }
 
-// c_k of K_L by Cauchy's formula on a circle of radius r < 1: aliasing is damped by r^M = e^-32, and rounding is amplified by
-// r^-N = e^8.
+// c_k of K_L by Cauchy's formula on a circle of radius r < 1: aliasing is damped by r^M = e^-32, and rounding is amplified
+// by r^-N = e^8.
 std::vector<double> power_series(std::size_t depth) {
   constexpr std::size_t points = 4 * terms;
   const double log_radius = -32.0 / points;
@@ -83,7 +84,7 @@ Singular singular_series() {
   const auto alternating = [](std::size_t j) { return j % 2 == 0 ? 1.0 : -1.0; };
   const auto log_factorial = [](double n) { return std::lgamma(n + 1); };
   const auto log_double_factorial = [&](double j) { return log_factorial(2 * j) - j * ln2 - log_factorial(j); };  // (2j-1)!!
-  const double mean_log = 0.5 * (-euler - ln2);           // E log|u| = (ln 2 + psi(1/2)) / 2
+  const double mean_log = 0.5 * (-euler - ln2);            // E log|u| = (ln 2 + psi(1/2)) / 2
   const double mean_square_log = 0.5 * (2 - euler - ln2);  // E u^2 log|u| = (ln 2 + psi(3/2)) / 2
 
   Singular f{std::vector<double>(terms), std::vector<double>(terms), std::vector<double>(terms), std::vector<double>(terms)};
@@ -233,7 +234,8 @@ DualActivation compute(std::size_t depth, std::size_t low_orders) {
     }
   }
 
-  // What is left of truncation and interpolation is put right in the mean square, which the diagonal of the Gram matrix shows.
+  // What is left of truncation and interpolation is put right in the mean square, which the diagonal of the Gram matrix
+  // shows.
   const double scale = std::sqrt(g.remainder / second_moment(g));
   for (auto& side : g.cubic)
     for (auto& power : side)

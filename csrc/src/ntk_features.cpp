@@ -1,5 +1,6 @@
 #include "ntk_features.hpp"
 
+#include <algorithm>
 #include <cmath>
 
 #include "dual_activation.hpp"
@@ -18,7 +19,8 @@ constexpr std::size_t exact_from(std::size_t depth) { return depth == 1 ? 2 : 3;
 NtkRandomFeaturesParams resolve(NtkRandomFeaturesParams p) {
   require_positive(p.in_features, "NtkRandomFeatures: in_features");
   require_positive(p.depth, "NtkRandomFeatures: depth");
-  require(std::isfinite(p.bias), [&] { return "NtkRandomFeatures: bias is " + std::to_string(p.bias) + "; a finite number is needed"; });
+  require(std::isfinite(p.bias),
+          [&] { return "NtkRandomFeatures: bias is " + std::to_string(p.bias) + "; a finite number is needed"; });
   const std::size_t d = p.in_features + (p.bias != 0);
   if (p.directions == Directions::automatic)
     p.directions = d >= structured_from ? Directions::structured : Directions::gaussian;
@@ -26,12 +28,14 @@ NtkRandomFeaturesParams resolve(NtkRandomFeaturesParams p) {
     p.low_orders = p.out_features >= exact_from(p.depth) * (1 + d) ? LowOrders::exact : LowOrders::constant;
   if (p.diagonal == Diagonal::automatic)
     p.diagonal = p.low_orders == LowOrders::sampled ? Diagonal::sampled : Diagonal::exact;
-  const std::size_t least = p.low_orders == LowOrders::exact ? d + 2 : 2;
+  // A single column holds the whole series under the dual activation; Algorithm 2 has two parts.
+  const std::size_t least = p.low_orders == LowOrders::exact ? d + 2 : p.low_orders == LowOrders::sampled ? 2 : 1;
   require(p.out_features >= least, [&] {
     return "NtkRandomFeatures: out_features is " + std::to_string(p.out_features) + "; at least " + std::to_string(least) +
-           (p.low_orders == LowOrders::exact ? " (the constant, one column per input, and one random column) are needed with "
-                                               "low_orders 'exact'; use more, or low_orders 'auto'"
-                                             : " are needed");
+           (p.low_orders == LowOrders::exact
+                ? " (the constant, one column per input, and one random column) are needed with "
+                  "low_orders 'exact'; use more, or low_orders 'auto'"
+                : " are needed");
   });
   return p;
 }
@@ -40,12 +44,14 @@ NtkRandomFeaturesParams resolve(NtkRandomFeaturesParams p) {
 
 template <Real T, Backend B>
 DualFeatures<T, B>::DualFeatures(const NtkRandomFeaturesParams& p, std::size_t d)
-    : exact_columns_(p.low_orders == LowOrders::exact ? 1 + d : 1),
+    : exact_columns_(p.low_orders == LowOrders::exact ? 1 + d
+                     : p.out_features > 1             ? 1
+                                                      : 0),
       exact_diagonal_(p.diagonal == Diagonal::exact),
       // Directions on the sphere get a chi_d length here: the dual activation is made for normal projections.
       directions_(p.directions == Directions::structured ? Directions::structured : Directions::gaussian, d,
                   p.out_features - exact_columns_, rng::child_seed(p.seed, 1)) {
-  const DualActivation g = dual_activation(p.depth, p.low_orders == LowOrders::exact ? 2 : 1);
+  const DualActivation g = dual_activation(p.depth, std::min<std::size_t>(exact_columns_, 2));
   constant_ = static_cast<T>(std::sqrt(g.low_order[0]));
   linear_ = static_cast<T>(std::sqrt(g.low_order[1]));
   remainder_ = static_cast<T>(g.remainder);
@@ -77,6 +83,7 @@ void DualFeatures<T, B>::apply(Tile<B>& tile, View<const T, B> unit, const T* no
   });
   scale_rows<T, B>(tile, scale, random, random);
 
+  if (exact_columns_ == 0) return;
   const T constant = constant_;
   for_each(tile, rows, [=](std::size_t r) { out(r, 0) = constant * norm[r]; });
   if (exact_columns_ > 1) {

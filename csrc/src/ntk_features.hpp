@@ -46,8 +46,8 @@ class LayeredFeatures {
 
  private:
   struct Layer {
-    DirectionSet<T, B> step;  // of Phi_0, m_0 directions
-    DirectionSet<T, B> relu;  // of Phi_1, m_1 directions
+    DirectionSet<T, B> step;                   // of Phi_0, m_0 directions
+    DirectionSet<T, B> relu;                   // of Phi_1, m_1 directions
     typename TensorSrht<T, B>::State product;  // Q^2: m_0 x dim(psi) -> m_s
   };
 

@@ -56,8 +56,8 @@ struct PackedRows {
   T* data;
 };
 
-/// out[i][j] = <u_i, v_j>, summed in short sums, so that the float32 error is 1e-7 |u_i||v_j| (rms) up to d = 10^5 and beyond. A
-/// product depends on its two rows only, not on their place, their company or which of them is u.
+/// out[i][j] = <u_i, v_j>, summed in short sums, so that the float32 error is 1e-7 |u_i||v_j| (rms) up to d = 10^5 and
+/// beyond. A product depends on its two rows only, not on their place, their company or which of them is u.
 template <Real T, Backend B>
 void row_products(Tile<B>& tile, View<const T, B> u, const PackedRows<T, B>& v, View<T, B> out);
 
@@ -65,14 +65,14 @@ void row_products(Tile<B>& tile, View<const T, B> u, const PackedRows<T, B>& v, 
 template <Real T, Backend B>
 void transpose(Tile<B>& tile, View<const T, B> in, View<T, B> out, bool above_diagonal);
 
-/// out[i] = (in[i], bias)/norm[i], padded with zeros to out's columns; no bias column where bias is 0. A zero row stays zero,
-/// with norm 0.
+/// out[i] = (in[i], bias)/norm[i], padded with zeros to out's columns; no bias column where bias is 0. A zero row stays
+/// zero, with norm 0.
 template <Real T, Backend B>
 void unit_rows(Tile<B>& tile, View<const T, B> in, T bias, View<T, B> out, T* norm);
 
-/// gap[i][j] = 1 - |a| with the sign of a = cosine[i][j] = <u_i, v_j>, u and v unit rows padded to whole 64 bytes. Where that
-/// is below near.positive (a > 0) or near.negative, it is |u_i - v_j|^2/2 or |u_i + v_j|^2/2, which has not lost the angle to
-/// rounding. `gap` may be `cosine`. Without rows (`u` and `v` empty, near 0) all gaps come from the cosines.
+/// gap[i][j] = 1 - |a| with the sign of a = cosine[i][j] = <u_i, v_j>, u and v unit rows padded to whole 64 bytes. Where
+/// that is below near.positive (a > 0) or near.negative, it is |u_i - v_j|^2/2 or |u_i + v_j|^2/2, which has not lost the
+/// angle to rounding. `gap` may be `cosine`. Without rows (`u` and `v` empty, near 0) all gaps come from the cosines.
 template <Real T, Backend B>
 void signed_gaps(Tile<B>& tile, View<const T, B> cosine, View<const T, B> u, View<const T, B> v, const NearPairs& near,
                  View<T, B> gap);
@@ -104,8 +104,9 @@ class ProjectionMatrix {
 template <Real T, Backend B>
 void project(Tile<B>& tile, View<const T, B> x, const ProjectionMatrix<T, B>& w, std::size_t first, View<T, B> out);
 
-/// A block of n structured directions (directions.hpp): out[r][j] = length[j] * (three times rotation and transform of in[r])[j],
-/// in (rows, d <= n), out (rows, cols <= n). `rotation` has 3n elements: per stage n/2 cosines and n/2 sines, times sqrt(2).
+/// A block of n structured directions (directions.hpp): out[r][j] = length[j] * (three times rotation and transform of
+/// in[r])[j], in (rows, d <= n), out (rows, cols <= n). `rotation` has 3n elements: per stage n/2 cosines and n/2 sines,
+/// times sqrt(2).
 template <Real T, Backend B>
 void rotated_hadamard(Tile<B>& tile, View<const T, B> in, const T* rotation, const T* length, std::size_t n, View<T, B> out);
 

@@ -373,7 +373,8 @@ RidgeSolution RidgeState<B>::solve(const RidgeSolveParams& p, View<double, B> co
       for (std::size_t e = k; e < n * t; e += t) left -= solved.values[e] * (equations.rhs[e] + a * solved.values[e]);
       squares += std::max(left, 0.0);
     }
-    const double samples = static_cast<double>(s.rows);
+    // A row of weight 2 counts as two rows.
+    const double samples = s.total_weight;
     const double freedom = samples - (static_cast<double>(n) - a * solved.inverse_trace) - (p.fit_intercept ? 1 : 0);
     solution.gcv = freedom > 0 ? samples * squares / (freedom * freedom) : std::numeric_limits<double>::infinity();
   }

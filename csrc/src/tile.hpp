@@ -74,7 +74,8 @@ void for_each(Tile<Cpu>&, std::size_t count, F f) {
   for (std::size_t i = 0; i < count; ++i) f(i);
 }
 
-/// Calls body(begin, end) for blocks of [0, count) on the host, in parallel where it can: for drawing an operator's constants.
+/// Calls body(begin, end) for blocks of [0, count) on the host, in parallel where it can: for drawing an operator's
+/// constants.
 void for_host_blocks(std::size_t count, std::size_t block, FunctionRef<void(std::size_t, std::size_t)> body);
 
 /// An array in the memory of B, filled from the host or, through its pointer, by primitives.

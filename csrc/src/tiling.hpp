@@ -66,7 +66,8 @@ inline std::vector<std::uint32_t> draw_subset(std::uint64_t seed, std::size_t co
   const rng::Draws draws{seed, rng::Stream::sample};
   std::vector<std::uint32_t> deck(bound);
   for (std::size_t i = 0; i < bound; ++i) deck[i] = static_cast<std::uint32_t>(i);
-  for (std::size_t i = 0; i < count; ++i) std::swap(deck[i], deck[i + draws.integer(i, static_cast<std::uint32_t>(bound - i))]);
+  for (std::size_t i = 0; i < count; ++i)
+    std::swap(deck[i], deck[i + draws.integer(i, static_cast<std::uint32_t>(bound - i))]);
   deck.resize(count);
   return deck;
 }

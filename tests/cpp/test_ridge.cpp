@@ -126,7 +126,7 @@ Reference reference(const Data& data, const double* weight, double alpha, bool f
   for (std::size_t i = 0; i < m; ++i) freedom += hat[i * m + i];
   for (std::size_t r = 0; r < n; ++r) {
     const double w = weight ? weight[r] : 1;
-    samples += w > 0;
+    samples += w;
     for (std::size_t k = 0; k < t; ++k) {
       double residual = data.y[r * t + k];
       for (std::size_t i = 0; i < m; ++i) residual -= column(r, i) * beta[i * t + k];

@@ -121,7 +121,7 @@ TEST(integers_below_one_are_zero_and_powers_of_two_never_reject) {
   }
 }
 
-TEST(unit_interval_stays_inside_and_keeps_53_bits) {
+TEST(unit_interval_keeps_53_bits_and_normals_are_finite) {
   CHECK(Draws::unit_interval(0, 0) == 0x1p-54);
   CHECK(Draws::unit_interval(1u << 11, 0) == 3 * 0x1p-54);
   CHECK(Draws::unit_interval(all_ones, all_ones) <= 1);

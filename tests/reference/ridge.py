@@ -23,11 +23,12 @@ def hat_matrix(Z, alpha, *, sample_weight=None, fit_intercept=True):
 
 
 def gcv(Z, Y, alpha, *, sample_weight=None, fit_intercept=True):
-    """n |sqrt(w) (Y - Yhat)|^2 / (n - tr H)^2, summed over the targets; weights are positive."""
+    """n |sqrt(w) (Y - Yhat)|^2 / (n - tr H)^2, summed over the targets, n = sum(w); weights are positive."""
     Z, Y, w = _float64(Z, Y, sample_weight)
     H = hat_matrix(Z, alpha, sample_weight=w, fit_intercept=fit_intercept)
     residual = (np.eye(len(Z)) - H) @ (np.sqrt(w)[:, None] * Y)
-    return len(Z) * np.sum(residual**2) / (len(Z) - np.trace(H)) ** 2
+    n = np.sum(w)
+    return n * np.sum(residual**2) / (n - np.trace(H)) ** 2
 
 
 def _float64(Z, Y, sample_weight):

@@ -57,8 +57,8 @@ constexpr int dual_segments = 32;
 
 // z <- g(z), and square[r] += sum of the squares. cubic[side][power][segment], side 1 for negative z; see DualActivation.
 template <class T>
-void dual_features(std::size_t rows, std::size_t cols, const T* cubic, int first_octave, [[maybe_unused]] bool even, T* z, std::size_t stride,
-                   T* square) {
+void dual_features(std::size_t rows, std::size_t cols, const T* cubic, int first_octave, [[maybe_unused]] bool even, T* z,
+                   std::size_t stride, T* square) {
   typedef typename HalfOctave<T>::Int Int;
   constexpr int shift = HalfOctave<T>::shift;
   const Int base = Int(2) * (HalfOctave<T>::bias + first_octave);

@@ -10,11 +10,15 @@ constexpr std::size_t panel_columns = projection_panel_bytes / sizeof(T);
 template <class T>
 [[gnu::always_inline]] inline Vec<T> multiply_add(Vec<T> a, Vec<T> b, Vec<T> c) {
 #if defined(__AVX512F__)
-  if constexpr (sizeof(T) == 4) return (Vec<T>)_mm512_fmadd_ps((__m512)a, (__m512)b, (__m512)c);
-  else return (Vec<T>)_mm512_fmadd_pd((__m512d)a, (__m512d)b, (__m512d)c);
+  if constexpr (sizeof(T) == 4)
+    return (Vec<T>)_mm512_fmadd_ps((__m512)a, (__m512)b, (__m512)c);
+  else
+    return (Vec<T>)_mm512_fmadd_pd((__m512d)a, (__m512d)b, (__m512d)c);
 #elif defined(__FMA__)
-  if constexpr (sizeof(T) == 4) return (Vec<T>)_mm256_fmadd_ps((__m256)a, (__m256)b, (__m256)c);
-  else return (Vec<T>)_mm256_fmadd_pd((__m256d)a, (__m256d)b, (__m256d)c);
+  if constexpr (sizeof(T) == 4)
+    return (Vec<T>)_mm256_fmadd_ps((__m256)a, (__m256)b, (__m256)c);
+  else
+    return (Vec<T>)_mm256_fmadd_pd((__m256d)a, (__m256d)b, (__m256d)c);
 #else
   return a * b + c;
 #endif
@@ -29,7 +33,8 @@ void project_panel(const T* x, std::size_t x_stride, std::size_t d, const T* w, 
   for (int r = 0; r < R; ++r)
 #pragma GCC unroll 12
     for (int v = 0; v < vectors; ++v)
-      sum[r][v] = add ? load(out + static_cast<std::size_t>(r) * out_stride + static_cast<std::size_t>(v) * lanes<T>) : Vec<T>{};
+      sum[r][v] =
+          add ? load(out + static_cast<std::size_t>(r) * out_stride + static_cast<std::size_t>(v) * lanes<T>) : Vec<T>{};
   for (std::size_t i = 0; i < d; ++i) {
     Vec<T> column[vectors];
 #pragma GCC unroll 12
@@ -51,7 +56,8 @@ void project_panel(const T* x, std::size_t x_stride, std::size_t d, const T* w, 
 template <class T>
 void project(std::size_t rows, const T* x, std::size_t x_stride, std::size_t d, const T* panels, T* out,
              std::size_t out_stride, std::size_t cols) {
-  // As many rows at once as leave their sums in registers; and as many inputs as keep a panel's part in the first-level cache.
+  // As many rows at once as leave their sums in registers; and as many inputs as keep a panel's part in the first-level
+  // cache.
   constexpr std::size_t row_step = vector_bytes == 64 ? 8 : vector_bytes == 32 ? 2 : 1;
   constexpr std::size_t input_step = 192;
   T partial[row_step * panel_columns<T>];
@@ -68,7 +74,8 @@ void project(std::size_t rows, const T* x, std::size_t x_stride, std::size_t d, 
         const std::size_t width = whole ? 0 : cols - first;
         if (begin > 0)
           for (std::size_t k = 0; k < step; ++k)
-            for (std::size_t j = 0; j < width; ++j) partial[k * panel_columns<T> + j] = out[(r + k) * out_stride + first + j];
+            for (std::size_t j = 0; j < width; ++j)
+              partial[k * panel_columns<T> + j] = out[(r + k) * out_stride + first + j];
         const T* const rows_x = x + r * x_stride + begin;
         const T* const part = w + begin * panel_columns<T>;
         if (many) {

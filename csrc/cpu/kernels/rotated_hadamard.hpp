@@ -1,8 +1,8 @@
 // A block of structured directions: three times a rotation of the pairs (i, i + n/2) and a Hadamard transform, and a length
 // for every direction.
 //
-// The transform's own butterfly between the halves turns each pair by 45 degrees; here it turns by a random angle instead, on
-// the load of the transforms of the two halves.
+// The transform's own butterfly between the halves turns each pair by 45 degrees; here it turns by a random angle instead,
+// on the load of the transforms of the two halves.
 
 /// Elements of the first half, cosine * low + sine * high, or of the second, sine * low - cosine * high.
 template <class T, bool second>
@@ -57,8 +57,8 @@ struct LengthStore {
 };
 
 template <class T>
-void rotated_hadamard(std::size_t rows, const T* in, std::size_t in_stride, std::size_t d, const T* rotation, const T* length,
-                      T* out, std::size_t out_stride, std::size_t cols, int log2_n, T* work) {
+void rotated_hadamard(std::size_t rows, const T* in, std::size_t in_stride, std::size_t d, const T* rotation,
+                      const T* length, T* out, std::size_t out_stride, std::size_t cols, int log2_n, T* work) {
   constexpr int stages = 3;
   const std::size_t n = std::size_t{1} << log2_n;
   const std::size_t half = n / 2;

@@ -14,7 +14,7 @@ enum class Directions { automatic, gaussian, structured, sphere };
 
 /// Which part of the kernel's power series is kept exactly instead of being sampled.
 ///   exact     constant and linear term (1 + in_features columns)
-///   constant  the constant term (1 column)
+///   constant  the constant term (1 column; none if there is only one)
 ///   sampled   none: the layered construction of Z21 Algorithm 2
 enum class LowOrders { automatic, exact, constant, sampled };
 

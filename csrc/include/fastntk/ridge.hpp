@@ -31,9 +31,10 @@ struct RidgeSolveParams {
 };
 
 struct RidgeSolution {
-  /// Generalised cross-validation score n |W^(1/2) (Y - Yhat)|^2 / (n - tr(hat))^2 (Golub, Heath and Wahba 1979), summed
-  /// over the targets, the intercept counted as one degree of freedom; infinite where n - tr(hat) is not positive, and NaN
-  /// if it was not asked for. Float rows, and the trace from a mixed factor, leave it the digits of float.
+  /// Generalised cross-validation score n |W^(1/2) (Y - Yhat)|^2 / (n - tr(hat))^2 (Golub, Heath and Wahba 1979), n the
+  /// total weight, summed over the targets, the intercept counted as one degree of freedom; infinite where n - tr(hat) is
+  /// not positive, and NaN if it was not asked for. Float rows, and the trace from a mixed factor, leave it the digits of
+  /// float.
   double gcv = 0;
   /// What was added to the diagonal beyond alpha, to make the factorisation succeed (0 as a rule).
   double jitter = 0;

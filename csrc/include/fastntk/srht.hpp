@@ -17,8 +17,8 @@ struct SrhtParams {
   bool replacement = true;
 };
 
-/// x -> sqrt(1/m) P H D x (Ailon and Chazelle 2009; Z21 section 1.3): random signs D, zero padding to a power of two, Hadamard
-/// matrix H, sample P of m = out_features coordinates. Linear, and unbiased: E<Sx, Sz> = <x, z>.
+/// x -> sqrt(1/m) P H D x (Ailon and Chazelle 2009; Z21 section 1.3): random signs D, zero padding to a power of two,
+/// Hadamard matrix H, sample P of m = out_features coordinates. Linear, and unbiased: E<Sx, Sz> = <x, z>.
 template <Real T, Backend B = Cpu>
 class Srht {
  public:
