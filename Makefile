@@ -1,6 +1,6 @@
 # make demo   install into .venv and run `fastntk demo`
 # make test   the C++ and the Python tests
-# make bench  the benchmarks: JSON lines, also in build/bench.jsonl
+# make bench  the benchmarks: JSON lines, also in build/bench.jsonl, and the table in README.md
 # make lint   formatting, linters, types, stubs, warnings as errors, layering
 # make clean  remove .venv and build
 #
@@ -36,6 +36,7 @@ test: $(build)/installed .venv/have-test
 
 bench: $(build)/installed
 	@{ for program in $(BENCH); do $$program; done; $(bin)/fastntk bench; } | tee build/bench.jsonl
+	$(bin)/python bench/report.py build/bench.jsonl README.md
 
 lint: $(build)/installed .venv/have-test .venv/have-dev
 	$(bin)/clang-format --dry-run -Werror $(cxx_files)

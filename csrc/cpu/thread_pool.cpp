@@ -10,6 +10,7 @@
 #include <exception>
 #include <memory>
 #include <mutex>
+#include <system_error>
 #include <thread>
 #include <vector>
 
@@ -64,9 +65,14 @@ class Pool {
 
   // Runs the region on the caller and `helpers` workers.
   void run(Region& region, int helpers) {
-    while (static_cast<int>(workers_.size()) < helpers) {
-      const int id = static_cast<int>(workers_.size()) + 1;
-      workers_.emplace_back([this, id] { serve(id); });
+    try {
+      while (static_cast<int>(workers_.size()) < helpers) {
+        const int id = static_cast<int>(workers_.size()) + 1;
+        workers_.emplace_back([this, id] { serve(id); });
+      }
+    } catch (const std::system_error&) {
+      // The system has no more threads to give: those that exist do the work.
+      helpers = static_cast<int>(workers_.size());
     }
     {
       const std::scoped_lock lock(mutex_);

@@ -81,7 +81,7 @@ struct Draws {
     }
   }
 
-  /// A uniform draw in (0, 1), from 53 bits.
+  /// A uniform draw in (0, 1], from 53 bits: never 0, and 1 by rounding with probability 2^-53.
   FASTNTK_HD static double unit_interval(std::uint32_t low, std::uint32_t high) {
     const std::uint64_t mantissa = (std::uint64_t{high} << 32 | low) >> 11;
     return (static_cast<double>(mantissa) + 0.5) * 0x1p-53;

@@ -1,0 +1,133 @@
+"""Write the README's benchmark table from the JSON lines that `make bench` prints.
+
+Usage: python bench/report.py build/bench.jsonl README.md
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+BEGIN = "<!-- benchmarks: written by `make bench` -->"
+END = "<!-- end of benchmarks -->"
+
+Line = dict[str, Any]
+
+
+def fwht(place: str, sizes: list[int]) -> list[Line]:
+    """Selectors of the float32 transforms of these lengths, by their base-2 logarithms."""
+    return [{"op": f"fwht {place}", "dtype": "float32", "shape": f"x2^{k}"} for k in sizes]
+
+
+def errors(op: str, data: str, cases: list[tuple[int, int]]) -> list[Line]:
+    """Selectors of an error on one data set, by number of features and depth."""
+    return [{"bench": "errors", "op": op, "data": data, "n_components": size, "depth": depth} for size, depth in cases]
+
+
+FROBENIUS, REMAINDER, SPECTRAL = "relative Frobenius error", "remainder error", "spectral error over Algorithm 2's"
+SIZES = [(1024, 1), (4096, 1), (8192, 1)]
+
+# What is measured, the lines that show it, the key of the figure, and the target.
+ROWS: list[tuple[str, list[Line], str, str]] = [
+    ("FWHT float32 in L2, n = 2^6, 2^8, 2^10 ÷ in-place scale", fwht("in L2", [6, 8, 10]), "ratio", "≥ .50"),
+    ("… n = 2^12, 2^14, 2^16", fwht("in L2", [12, 14, 16]), "ratio", "≥ .45, .35, .25"),
+    ("FWHT float32, 64 MB, n = 2^6 … 2^14 ÷ in-place scale", fwht("64 MB", [6, 8, 10, 12, 14]), "ratio", "≥ .75"),
+    ("… n = 2^16, 2^18, 2^20", fwht("64 MB", [16, 18, 20]), "ratio", "≥ .50"),
+    (
+        "`NTKRandomFeatures(4096)`, 2000×784 ÷ sgemm 2000×784×8192: structured, Gaussian",
+        [{"bench": "features", "op": f"NTKRandomFeatures depth=1 {kind}"} for kind in ("structured", "gaussian")],
+        "ratio",
+        "≤ .10, .60",
+    ),
+    ("… depth 3, structured", [{"bench": "features", "op": "NTKRandomFeatures depth=3 structured"}], "ratio", "≤ .50"),
+    (
+        "`ntk_kernel` 2000×784 ÷ the same sgemm, depth 1, 3",
+        [{"bench": "exact", "op": f"ntk_kernel depth={depth}"} for depth in (1, 3)],
+        "ratio",
+        "≤ .30, .50",
+    ),
+    ("Frobenius error, D = 1024, 4096, 8192: Gaussian rows", errors(FROBENIUS, "gaussian", SIZES), "value", "≤ .14, .040, .026"),
+    ("… MNIST", errors(FROBENIUS, "mnist", SIZES), "value", "≤ .065, .018, .0125"),
+    ("… digits", errors(FROBENIUS, "digits", SIZES), "value", "≤ .022, .0115, .0090"),
+    ("Remainder error, D = 4096, depth 1, 3: MNIST", errors(REMAINDER, "mnist", [(4096, 1), (4096, 3)]), "value", "≤ .85, 1.0"),
+    ("… digits", errors(REMAINDER, "digits", [(4096, 1), (4096, 3)]), "value", "≤ .95, 1.2"),
+    ("… protein", errors(REMAINDER, "protein", [(4096, 1), (4096, 3)]), "value", "≤ .08, .20"),
+    (
+        "Spectral error ÷ Algorithm 2's, D = 1024, 4096: MNIST",
+        errors(SPECTRAL, "mnist", SIZES[:2]),
+        "value",
+        "≤ 1.0, .85",
+    ),
+    ("… digits", errors(SPECTRAL, "digits", SIZES[:2]), "value", "≤ 1.0, .85"),
+    ("… protein", errors(SPECTRAL, "protein", SIZES[:2]), "value", "≤ 1.0, .85"),
+    (
+        "MNIST 60000/10000, `NTKClassifier(8192)`: fit + predict ÷ (ssyrk + Cholesky), alpha given, auto",
+        [{"bench": "mnist", "op": f"NTKClassifier(8192) alpha {name}: fit + predict"} for name in ("given", "auto")],
+        "ratio",
+        "≤ 1.3, 2.0",
+    ),
+    (
+        "… test accuracy",
+        [{"bench": "mnist", "op": "NTKClassifier(8192) alpha auto: fit + predict"}],
+        "accuracy",
+        "≥ .972",
+    ),
+    (
+        "… peak memory beyond inputs and state, MB",
+        [{"bench": "mnist", "op": f"NTKClassifier(8192) alpha {name}: fit + predict"} for name in ("given", "auto")],
+        "peak_bytes",
+        "≤ 512",
+    ),
+    (
+        "2 threads against 1: features, fit",
+        [{"bench": "threads", "op": f"{what}"} for what in ("NTKRandomFeatures(4096)", "NTKClassifier(4096).fit")],
+        "speedup",
+        "≥ 1.7",
+    ),
+    ("`import fastntk` ÷ `import numpy`", [{"bench": "import"}], "ratio", "≤ 2"),
+]
+
+
+def matches(line: Line, selector: Line) -> bool:
+    """Whether the line has the selector's values; a shape is matched at its end."""
+    return all(
+        str(line.get(key, "")).endswith(str(value)) if key == "shape" else line.get(key) == value
+        for key, value in selector.items()
+    )
+
+
+def figure(lines: list[Line], selector: Line, key: str) -> str:
+    """The last measured figure, in three digits."""
+    found = [line[key] for line in lines if matches(line, selector) and key in line]
+    if not found:
+        return "–"
+    value = float(found[-1])
+    if key == "peak_bytes":
+        return f"{value / 2**20:.0f}"
+    if key == "accuracy":
+        return f"{value:.4f}".lstrip("0")
+    digits = f"{value:.2f}" if value >= 0.1 else f"{value:.3f}" if value >= 0.01 else f"{value:.4f}"
+    return digits.removeprefix("0")
+
+
+def table(lines: list[Line]) -> str:
+    """The table in Markdown."""
+    rows = ["| figure | measured | aim |", "|---|---|---|"]
+    for what, selectors, key, target in ROWS:
+        rows.append(f"| {what} | {', '.join(figure(lines, s, key) for s in selectors)} | {target} |")
+    return "\n".join(rows)
+
+
+def main(results: str, readme: str) -> None:
+    """Replace what stands between the markers."""
+    lines = [json.loads(text) for text in Path(results).read_text().splitlines() if text.startswith("{")]
+    page = Path(readme)
+    before, _, rest = page.read_text().partition(BEGIN)
+    _, _, after = rest.partition(END)
+    page.write_text(f"{before}{BEGIN}\n{table(lines)}\n{END}{after}")
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])
