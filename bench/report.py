@@ -36,22 +36,32 @@ ROWS: list[tuple[str, list[Line], str, str]] = [
     ("FWHT float32, 64 MB, n = 2^6 … 2^14 ÷ in-place scale", fwht("64 MB", [6, 8, 10, 12, 14]), "ratio", "≥ .75"),
     ("… n = 2^16, 2^18, 2^20", fwht("64 MB", [16, 18, 20]), "ratio", "≥ .50"),
     (
-        "`NTKRandomFeatures(4096)`, 2000×784 ÷ sgemm 2000×784×8192: structured, Gaussian",
+        "`NTKRandomFeatures(4096)`, 2000x784 ÷ sgemm 2000x784x8192: structured, Gaussian",
         [{"bench": "features", "op": f"NTKRandomFeatures depth=1 {kind}"} for kind in ("structured", "gaussian")],
         "ratio",
         "≤ .10, .60",
     ),
     ("… depth 3, structured", [{"bench": "features", "op": "NTKRandomFeatures depth=3 structured"}], "ratio", "≤ .50"),
     (
-        "`ntk_kernel` 2000×784 ÷ the same sgemm, depth 1, 3",
+        "`ntk_kernel` 2000x784 ÷ the same sgemm, depth 1, 3",
         [{"bench": "exact", "op": f"ntk_kernel depth={depth}"} for depth in (1, 3)],
         "ratio",
         "≤ .30, .50",
     ),
-    ("Frobenius error, D = 1024, 4096, 8192: Gaussian rows", errors(FROBENIUS, "gaussian", SIZES), "value", "≤ .14, .040, .026"),
+    (
+        "Frobenius error, D = 1024, 4096, 8192: Gaussian rows",
+        errors(FROBENIUS, "gaussian", SIZES),
+        "value",
+        "≤ .14, .040, .026",
+    ),
     ("… MNIST", errors(FROBENIUS, "mnist", SIZES), "value", "≤ .065, .018, .0125"),
     ("… digits", errors(FROBENIUS, "digits", SIZES), "value", "≤ .022, .0115, .0090"),
-    ("Remainder error, D = 4096, depth 1, 3: MNIST", errors(REMAINDER, "mnist", [(4096, 1), (4096, 3)]), "value", "≤ .85, 1.0"),
+    (
+        "Remainder error, D = 4096, depth 1, 3: MNIST",
+        errors(REMAINDER, "mnist", [(4096, 1), (4096, 3)]),
+        "value",
+        "≤ .85, 1.0",
+    ),
     ("… digits", errors(REMAINDER, "digits", [(4096, 1), (4096, 3)]), "value", "≤ .95, 1.2"),
     ("… protein", errors(REMAINDER, "protein", [(4096, 1), (4096, 3)]), "value", "≤ .08, .20"),
     (
@@ -102,7 +112,7 @@ def figure(lines: list[Line], selector: Line, key: str) -> str:
     """The last measured figure, in three digits."""
     found = [line[key] for line in lines if matches(line, selector) and key in line]
     if not found:
-        return "–"
+        return "not measured"
     value = float(found[-1])
     if key == "peak_bytes":
         return f"{value / 2**20:.0f}"

@@ -31,6 +31,32 @@ def test_examples_of_a_page(page, tmp_path, monkeypatch):
             exec(compile(block, label, "exec"), names)
 
 
+def test_the_readme_s_cpp_example_is_the_one_the_consumer_runs():
+    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+    consumer = {line.strip() for line in (ROOT / "tests/consume/main.cpp").read_text(encoding="utf-8").splitlines()}
+    (block,) = re.findall(r"^```cpp\n(.*?)^```", readme, re.MULTILINE | re.DOTALL)
+    assert {line for line in block.splitlines() if line} <= consumer
+
+
+def test_the_readme_s_shell_example(tmp_path, monkeypatch, capsys):
+    from fastntk.cli import main
+
+    monkeypatch.chdir(tmp_path)
+    header = "a,b,label\n"
+    rows = [f"{i % 7},{i % 5},{'odd' if i % 2 else 'even'}\n" for i in range(40)]
+    (tmp_path / "train.csv").write_text(header + "".join(rows))
+    (tmp_path / "test.csv").write_text("a,b\n" + "".join(row.rsplit(",", 1)[0] + "\n" for row in rows[:6]))
+    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+    commands = [line.split() for line in readme.splitlines() if re.match(r"fastntk (fit|predict|info) ", line)]
+    assert [command[1] for command in commands] == ["fit", "predict", "info"]
+    for _, *arguments in commands:
+        monkeypatch.setattr(sys, "argv", ["fastntk", *arguments])
+        with pytest.raises(SystemExit) as exit_:
+            main()
+        assert exit_.value.code in (0, None), capsys.readouterr()
+    assert len((tmp_path / "predictions.csv").read_text().splitlines()) >= 6
+
+
 @pytest.mark.parametrize("script", SCRIPTS, ids=lambda path: path.name)
 def test_example_scripts_run(script, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)

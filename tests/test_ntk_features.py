@@ -3,6 +3,7 @@
 import fastntk
 import numpy as np
 import pytest
+from threadpoolctl import threadpool_limits
 
 SEEDS = 400
 ROWS = 50
@@ -28,6 +29,8 @@ def rows(d):
     return X
 
 
+# The products here are too small for several threads, which wait for each other for seconds on a busy machine.
+@threadpool_limits.wrap(limits=1)
 def standard_errors(X, exact, seeds, **params):
     """Mean of Z Z^T - Theta over seeds, in standard errors; 0 for entries that are exact in every draw."""
     total, squares = np.zeros_like(exact), np.zeros_like(exact)

@@ -104,7 +104,7 @@ def has_dense_rows(array: NDArray[Any]) -> bool:
 
 def dense_rows(array: FloatArray) -> FloatArray:
     """`array` itself if it can be read in place, else a row-major copy."""
-    return array if has_dense_rows(array) else np.ascontiguousarray(array)
+    return array if has_dense_rows(array) else array.copy(order="C")
 
 
 def scan_wanted(assume_finite: bool) -> bool:

@@ -95,7 +95,7 @@ class _RidgeOnFeatures(BaseEstimator):  # type: ignore[misc]
                 self.n_components,
                 depth=self.depth,
                 # As inputs of a linear model these predict better than the map closest to the kernel.
-                low_orders="sampled" if self.n_components > 1 else "auto",
+                low_orders="auto" if self.n_components == 1 else "sampled",
                 bias=self.bias,
                 random_state=seed,
                 n_threads=self.n_threads,

@@ -54,13 +54,17 @@ class NTKRandomFeatures(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseE
     depth : int
         Number of hidden layers L of the fully connected ReLU network, at least 1.
     directions : {"auto", "structured", "gaussian", "sphere"}
-        Random directions: products of sign flips and Hadamard transforms (time D log d per row), independent normals
-        (time D d), or uniform on the sphere. "auto" takes structured ones where they measured as good as Gaussian ones.
+        Random directions: products of random rotations and Hadamard transforms (time D log d per row), independent normals
+        (time D d), or uniform on the sphere. "auto" takes structured ones above 32 inputs, where they measured as good as
+        Gaussian ones, and Gaussian ones below.
     low_orders : {"auto", "exact", "constant", "sampled"}
-        Which part of the kernel's power series is exact instead of sampled: the constant and linear term (1 + d columns),
-        the constant term (1 column), or none. "gaussian" directions with "sampled" are Algorithm 2 of the paper.
+        Which part of the kernel's power series is exact instead of sampled: "exact" the constant and the linear term (1 + d
+        columns), "constant" the constant (1 column); the random columns are then one evaluation each of the dual activation
+        of the rest, whatever the depth. "sampled" is the layered construction of the paper, with "gaussian" directions its
+        Algorithm 2; its columns predict better in a linear model, the others are closer to the kernel.
     diagonal : {"auto", "exact", "sampled"}
-        "exact" scales every row of Z to the known norm sqrt(Theta(x, x)); "sampled" leaves it, and Z is unbiased.
+        "exact" scales the random columns of every row so that its squared norm is the known Theta(x, x); "sampled" leaves
+        them, and Z is unbiased. "auto" is "exact" unless `low_orders` is "sampled".
     bias : float
         Value of a constant column appended to the input, a first-layer bias. Without it Z(c x) = c Z(x) for c > 0.
     random_state : None, int, numpy.random.Generator or numpy.random.RandomState
@@ -85,8 +89,9 @@ class NTKRandomFeatures(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseE
 
     References
     ----------
-    Zandieh et al., "Scaling Neural Tangent Kernels via Sketching and Random Features", NeurIPS 2021, Algorithm 2 and
-    equation 15; Yu et al., "Orthogonal Random Features", NeurIPS 2016 (structured directions).
+    Zandieh et al., "Scaling Neural Tangent Kernels via Sketching and Random Features", NeurIPS 2021, Algorithm 2; Daniely,
+    Frostig and Singer, NeurIPS 2016 (dual activations); Yu et al., "Orthogonal Random Features", NeurIPS 2016 (structured
+    directions).
 
     Examples
     --------

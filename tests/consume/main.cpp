@@ -47,6 +47,18 @@ double ntk(double c) {
   return (std::sqrt(1 - c * c) + c * (pi - angle)) / pi + c * (pi - angle) / pi;
 }
 
+// The README's example; a row of the result has the norm of Theta(x, x) = 2 |x|^2.
+void readme_example() {
+  std::vector<float> x(1000 * 784, 1.0f), z(1000 * 4096);
+  const fastntk::NtkRandomFeatures<float> map({.in_features = 784, .out_features = 4096, .seed = 7}, fastntk::Cpu{});
+  map({x.data(), 1000, 784}, {z.data(), 1000, 4096});
+  double square = 0;
+  for (std::size_t j = 0; j < 4096; ++j) square += static_cast<double>(z[j]) * static_cast<double>(z[j]);
+  // 4096 squares summed in float.
+  check(std::abs(square / (2 * 784) - 1) < 4096 * std::numeric_limits<float>::epsilon(),
+        "the README's example has the exact norm");
+}
+
 void features_approximate_the_kernel() {
   constexpr std::size_t d = 2, m = 16384;
   const float c = 0.6f;
@@ -93,6 +105,7 @@ void config_describes_the_build() {
 int main() {
   srht_is_a_permuted_transform();
   features_approximate_the_kernel();
+  readme_example();
   bad_arguments_are_errors();
   config_describes_the_build();
   return failures == 0 ? 0 : 1;

@@ -17,6 +17,20 @@ namespace check {
 /// CTest's SKIP_RETURN_CODE for these tests.
 constexpr int skipped = 77;
 
+/// Whether a sanitizer that slows the program down several times watches it.
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+constexpr bool sanitized = true;
+#else
+constexpr bool sanitized = false;
+#endif
+
+/// How often a statistical test repeats its experiment: `count` times, but an eighth of that under a sanitizer, which looks
+/// for other errors.
+template <class Integer>
+constexpr Integer repetitions(Integer count) {
+  return sanitized ? static_cast<Integer>(count / 8) : count;
+}
+
 struct Test {
   const char* name;
   void (*run)();

@@ -98,11 +98,12 @@ struct Moments {
   double mean = 0, variance = 0, mean_error = 0, variance_error = 0;
 };
 
-/// The inner products of the rows 0 and 1 that `sketch(seed)`, a matrix of two rows, gives over `seeds` seeds.
+/// The inner products of the rows 0 and 1 that `sketch(seed)`, a matrix of two rows, gives over `seeds` seeds (fewer under a
+/// sanitizer).
 template <class Sketch>
 Moments inner_products(std::size_t seeds, Sketch&& sketch) {
   std::vector<double> sample;
-  for (std::uint64_t seed = 0; seed < seeds; ++seed) {
+  for (std::uint64_t seed = 0; seed < check::repetitions(seeds); ++seed) {
     const Matrix<double> s = sketch(seed);
     sample.push_back(dot(s, 0, s, 1));
   }
