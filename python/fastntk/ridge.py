@@ -227,7 +227,7 @@ def targets(Y: Any, rows: int, *, name: str = "y") -> NDArray[np.float64]:
     if len(array) != rows:
         raise ValueError(f"{name} has {len(array)} rows; as many as there are samples, {rows}, are needed")
     require_finite(array, name)
-    return np.ascontiguousarray(array.reshape(rows, -1), dtype=np.float64)
+    return np.require(array.reshape(rows, -1), np.float64, ["C", "ALIGNED"])
 
 
 def weights(sample_weight: Any, rows: int, *, some_positive: bool = False) -> NDArray[np.float64] | None:
@@ -245,4 +245,4 @@ def weights(sample_weight: Any, rows: int, *, some_positive: bool = False) -> ND
         raise ValueError(f"sample_weight is {array[row]} in row {row}; non-negative weights are allowed")
     if some_positive and not array.any():
         raise ValueError("sample_weight is zero in all rows; at least one positive weight is needed")
-    return np.ascontiguousarray(array, dtype=np.float64)
+    return np.require(array, np.float64, ["C", "ALIGNED"])

@@ -214,7 +214,7 @@ class CountSketch(Operator):
         csr = x.tocsr()
         if csr.ndim != 2 or csr.shape[1] != self.in_features:
             raise ValueError(f"x has shape {csr.shape}; {self.in_features} columns are needed")
-        values = np.ascontiguousarray(as_real(csr.data, "x"))
+        values = np.require(as_real(csr.data, "x"), requirements=["C", "ALIGNED"])
         if scan_wanted(assume_finite) and not np.isfinite(values).all():
             entry = int(np.argmin(np.isfinite(values)))
             row = int(np.searchsorted(csr.indptr, entry, side="right")) - 1
@@ -223,8 +223,8 @@ class CountSketch(Operator):
                 f"x contains {what}, first in row {row}, column {csr.indices[entry]}; only finite values are allowed"
             )
         # The C++ side trusts the structure, so it is checked here.
-        columns = np.ascontiguousarray(csr.indices)
-        row_starts = np.ascontiguousarray(csr.indptr, dtype=np.int64)
+        columns = np.require(csr.indices, requirements=["C", "ALIGNED"])
+        row_starts = np.require(csr.indptr, np.int64, ["C", "ALIGNED"])
         well_formed = (
             len(columns) == len(values)
             and row_starts[0] == 0
