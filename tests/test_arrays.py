@@ -1,5 +1,8 @@
 """Kinds of arrays: NumPy and torch without copies, any strides, read-only memory, and what is refused."""
 
+import subprocess
+import sys
+
 import fastntk
 import numpy as np
 import pytest
@@ -124,3 +127,9 @@ def test_data_frames_keep_their_names(X):
     assert list(Z.columns) == [f"ntkrandomfeatures{j}" for j in range(8)] == list(model.get_feature_names_out())
     with pytest.raises(ValueError, match="feature names"):
         model.transform(frame.rename(columns={"c0": "other"}))
+
+
+def test_importing_the_package_loads_no_array_library():
+    code = "import sys, fastntk; print(sorted({'numpy', 'scipy', 'sklearn'} & set(sys.modules)))"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"

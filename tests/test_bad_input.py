@@ -15,6 +15,12 @@ WITH_INF[3, 5] = -np.inf
 SPARSE = scipy.sparse.csr_matrix(X)
 BAD_CSR = scipy.sparse.csr_matrix(X)
 BAD_CSR.indices[0] = 99
+SHORT_INDICES, NO_STARTS, FEW_STARTS = (scipy.sparse.csr_matrix(X) for _ in range(3))
+SHORT_INDICES.indices = SHORT_INDICES.indices[:2]
+NO_STARTS.indptr = NO_STARTS.indptr[:0]
+FEW_STARTS.indptr = FEW_STARTS.indptr[[0, -1]]
+OBJECTS = np.array([[1, {}], [2, 3]], dtype=object)
+LARGE = np.full((3, 4), 1e30, np.float32)
 FROZEN = np.ones((2, 8))
 FROZEN.setflags(write=False)
 
@@ -84,6 +90,27 @@ BAD = {
     "complex cosine": (lambda: f.relu_ntk(1j, 1), TypeError, "cosine has dtype complex128"),
     "string targets": (lambda: regressor(y=list("abc" * 4)), TypeError, "y has dtype <U1"),
     "float labels": (lambda: classifier(y=X[:, 0]), ValueError, "Unknown label type"),
+    "objects": (lambda: f.ntk_kernel(OBJECTS), TypeError, "X has dtype object and cannot be read as numbers"),
+    "ragged list": (lambda: f.ntk_kernel([[1, 2], [3]]), TypeError, r"X \(list\) cannot be read as an array of numbers"),
+    "fwht into a list": (lambda: f.fwht([1.0, 2.0], out=[0.0, 0.0]), TypeError, "out is a list; a NumPy array or a tensor"),
+    "factors of no kind": (lambda: f.PolySketch(6, 2, 4, seed=0).tensor(3), TypeError, "factors is a int; a sequence"),
+    "replacement 'no'": (lambda: f.SRHT(6, 4, seed=0, replacement="no"), TypeError, "replacement is 'no'; True or False"),
+    "normalize 'no'": (lambda: f.fwht(np.ones(4), normalize="no"), TypeError, "normalize is 'no'; True or False"),
+    # overflow
+    "large rows in float32": (
+        lambda: f.ntk_kernel(LARGE),
+        ValueError,
+        "X is so large that the result overflows float32; scale the rows, or pass float64",
+    ),
+    "large pairs": (lambda: f.nngp_kernel(LARGE, LARGE + 1), ValueError, "X or Y is so large that .* overflows float32"),
+    "large arc-cosine": (lambda: f.arc_cosine_kernel(LARGE, order=1), ValueError, "X is so large"),
+    "large bias": (lambda: f.ntk_kernel(X.astype("f4"), bias=1e30), ValueError, "so large that the result overflows"),
+    "large rows in float64": (lambda: f.ntk_kernel(1e200 * X), ValueError, "X is so large .* float64; scale the rows$"),
+    "large rows in a sketch": (
+        lambda: f.SRHT(4, 64, seed=0)(LARGE * np.float32(3e8)),
+        ValueError,
+        "x is so large that the result overflows float32",
+    ),
     # empty
     "no columns": (lambda: f.ntk_kernel(X[:, :0]), ValueError, r"X has 0 feature\(s\)"),
     "no rows to fit": (lambda: features(X[:0]), ValueError, r"X has 0 sample\(s\)"),
@@ -119,6 +146,9 @@ BAD = {
         ValueError,
         r"out_features is 7; at least 8 .*'auto'",
     ),
+    "depth 2**70": (lambda: f.ntk_kernel(X, depth=2**70), ValueError, r"depth is 1180591620717411303424; .* below 2\*\*63"),
+    "degree 2**64": (lambda: f.PolySketch(6, 2**64, 4, seed=0), ValueError, "degree is 18446744073709551616; an integer"),
+    "out_features 2**64": (lambda: f.SRHT(6, 2**64, seed=0), ValueError, "out_features is 18446744073709551616; an integer"),
     "degree 0": (lambda: f.PolySketch(6, 0, 4, seed=0), ValueError, "degree is 0; an integer of at least 1"),
     "out_features 0": (lambda: f.SRHT(6, 0, seed=0), ValueError, "out_features is 0; an integer of at least 1"),
     "in_features 0": (lambda: f.CountSketch(0, 4, seed=0), ValueError, "in_features is 0; an integer of at least 1"),
@@ -145,6 +175,7 @@ BAD = {
     "alpha NaN": (lambda: f.KernelRidge(alpha=np.nan).fit(X, Y3), ValueError, "alpha is nan; a positive finite number"),
     "alpha 'small'": (lambda: regressor(alpha="small"), TypeError, "alpha is 'small'; a positive finite number"),
     "solve alpha 0": (lambda: state().update(X[:, :3], X[:, :2]).solve(0), ValueError, r"alpha is 0\.0; a positive"),
+    "bias 10**400": (lambda: f.ntk_kernel(X, bias=10**400), ValueError, "bias is beyond the range of float64"),
     "bias inf": (lambda: features(bias=np.inf), ValueError, "bias is inf; a finite number"),
     "seed -1": (lambda: f.SRHT(6, 4, seed=-1), ValueError, "seed is -1; an integer in"),
     "seed 2**64": (lambda: features(random_state=2**64), ValueError, "random_state is 18446744073709551616; an integer in"),
@@ -178,6 +209,9 @@ BAD = {
     "sparse features": (lambda: features(SPARSE), TypeError, "X is sparse"),
     "sparse regression": (lambda: regressor(SPARSE), TypeError, "X is sparse"),
     "bad CSR": (lambda: f.CountSketch(6, 4, seed=0)(BAD_CSR), ValueError, "not a well-formed CSR matrix"),
+    "CSR of few indices": (lambda: f.CountSketch(6, 4, seed=0)(SHORT_INDICES), ValueError, "not a well-formed CSR matrix"),
+    "CSR without indptr": (lambda: f.CountSketch(6, 4, seed=0)(NO_STARTS), ValueError, "not a well-formed CSR matrix"),
+    "CSR of few indptr": (lambda: f.CountSketch(6, 4, seed=0)(FEW_STARTS), ValueError, "not a well-formed CSR matrix"),
     "CSR of other columns": (lambda: f.CountSketch(5, 4, seed=0)(SPARSE), ValueError, r"x has shape \(12, 6\); 5 columns"),
     # memory
     "kernel too large": (
@@ -258,6 +292,13 @@ def test_a_hundred_thousand_columns():
         assert abs(Z @ Z.T - exact).max() < 0.2 * exact.max()
     for op in (f.SRHT(100_000, 64, seed=0), f.CountSketch(100_000, 64, seed=0), f.PolySketch(100_000, 2, 64, seed=0)):
         assert np.isfinite(op(wide)).all()
+
+
+def test_assume_finite_skips_the_check_for_overflow():
+    assert np.isinf(f.ntk_kernel(LARGE, assume_finite=True)).all()
+    with sklearn.config_context(assume_finite=True):
+        assert np.isinf(f.ntk_kernel(LARGE)).all()
+    assert np.isfinite(f.arc_cosine_kernel(LARGE, order=0)).all()
 
 
 def test_assume_finite_skips_the_scan():

@@ -33,6 +33,12 @@ def files(tmp_path_factory):
     (folder / "bad.csv").write_text("a,b,kind\n1,2,x\n1,two,y\n")
     (folder / "ragged.csv").write_text("1,2,x\n1,y\n")
     (folder / "data.txt").write_text("1 2 3")
+    np.savez(folder / "no_x.npz", A=X, y=y)
+    (folder / "counts.csv").write_text("\n".join(f"{k},{k * k}" for k in range(40)))
+    (folder / "huge.csv").write_text("1,99999999999999999999\n2,1\n")
+    (folder / "field.csv").write_text(f"1,{'x' * 140_000}\n")
+    (folder / "latin.csv").write_bytes(b"a,kind\n1,caf\xe9\n")
+    np.save(folder / "objects.npy", np.array([[1, None]], dtype=object), allow_pickle=True)
     return folder
 
 
@@ -85,6 +91,13 @@ BAD = {
     "task": (["fit", "{files}/iris.npz", "--task", "guess"], "task is 'guess'; one of"),
     "too large": (["fit", "{files}/iris.npz", "--max-memory", "1MB"], "max_memory; lower n_components"),
     "no model": (["predict", "{files}/iris.npz", "{files}/iris.npz"], "is not a fastntk model"),
+    "no X": (["fit", "{files}/no_x.npz"], "it has the arrays A, y, and X is needed"),
+    "integers that are no labels": (["fit", "{files}/counts.csv"], "40 different values in 40 rows; pass --task regression"),
+    "integer beyond 64 bits": (["fit", "{files}/huge.csv"], "huge.csv has the target 99999999999999999999; an integer"),
+    "long field": (["fit", "{files}/field.csv"], "field.csv cannot be read as .csv: field larger"),
+    "other encoding": (["fit", "{files}/latin.csv"], "latin.csv is not UTF-8"),
+    "objects": (["fit", "{files}/objects.npy"], "objects.npy is not a .npy file of numbers$"),
+    "csv as model": (["predict", "{files}/plain.csv", "{files}/plain.csv"], "is not a fastntk model: it is no .npz file$"),
     "no benchmark": (["bench", "everything"], "WHAT is 'everything'; one of 'errors'"),
 }
 
@@ -100,6 +113,44 @@ def test_bad_input_ends_with_code_2_and_one_line(files, tmp_path, name):
     assert lines[0].startswith("fastntk: ")
     assert re.search(message, lines[0])
     assert not (tmp_path / "out.npz").exists()
+
+
+def test_integer_targets_are_regressed_if_told_so(files, tmp_path):
+    args = ["fit", files / "counts.csv", "-o", tmp_path / "model.npz", "--n-components", 64, "--json"]
+    assert json.loads(run(*args, "--task", "regression").stdout)["model"] == "NTKRegressor"
+    assert json.loads(run(*args, "--task", "classification").stdout)["classes"] == 40
+
+
+def test_columns_are_matched_by_the_names_in_the_header(files, tmp_path):
+    model = tmp_path / "model.npz"
+    run("fit", files / "header.csv", "-o", model, "--n-components", 64)
+    rows = [line.split(",") for line in (files / "header.csv").read_text().splitlines()]
+
+    def predict(*columns, code=0):
+        order = [rows[0].index(column) for column in columns]
+        (tmp_path / "data.csv").write_text("\n".join(",".join(row[j] for j in order) for row in rows))
+        done = run("predict", model, tmp_path / "data.csv", "-o", tmp_path / "out.csv", code=code)
+        return done.stderr if code else (tmp_path / "out.csv").read_text()
+
+    wanted = predict("a", "b", "c", "d")
+    assert predict("d", "b", "a", "c") == wanted
+    assert predict("kind", "a", "b", "c", "d") == wanted
+    assert "has no column a, c, which the model needs; it has b, d, kind" in predict("b", "d", "kind", code=2)
+    np.save(tmp_path / "array.npy", np.load(files / "inputs.npz")["X"].astype(np.float32))
+    done = run("predict", model, tmp_path / "array.npy", "-o", tmp_path / "out.csv")
+    assert (tmp_path / "out.csv").read_text() == wanted
+    assert done.stderr == ""
+
+
+def test_a_target_among_the_inputs_gives_a_hint(files, tmp_path):
+    model, out = tmp_path / "model.npz", tmp_path / "out.csv"
+    run("fit", files / "plain.csv", "-o", model, "--n-components", 64)
+    for data in ("plain.csv", "iris.npy"):
+        assert "is the target, name it with --target" in run("predict", model, files / data, "-o", out, code=2).stderr
+
+
+def test_info_does_not_advise_pickles(files):
+    assert run("info", files / "plain.csv", code=2).stderr.endswith("is not a fastntk model: it is no .npz file\n")
 
 
 def test_usage_errors_end_with_code_2():

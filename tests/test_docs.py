@@ -3,6 +3,7 @@
 import doctest
 import re
 import runpy
+import shlex
 import sys
 from pathlib import Path
 
@@ -47,7 +48,8 @@ def test_the_readme_s_shell_example(tmp_path, monkeypatch, capsys):
     (tmp_path / "train.csv").write_text(header + "".join(rows))
     (tmp_path / "test.csv").write_text("a,b\n" + "".join(row.rsplit(",", 1)[0] + "\n" for row in rows[:6]))
     readme = (ROOT / "README.md").read_text(encoding="utf-8")
-    commands = [line.split() for line in readme.splitlines() if re.match(r"fastntk (fit|predict|info) ", line)]
+    lines = [line for line in readme.splitlines() if re.match(r"fastntk (fit|predict|info) ", line)]
+    commands = [shlex.split(line, comments=True) for line in lines]
     assert [command[1] for command in commands] == ["fit", "predict", "info"]
     for _, *arguments in commands:
         monkeypatch.setattr(sys, "argv", ["fastntk", *arguments])

@@ -1,5 +1,7 @@
 """The ridge models on features: solutions, the choice of alpha, streaming, plans, weights and files."""
 
+import contextlib
+import json
 import logging
 import pickle
 
@@ -7,7 +9,8 @@ import fastntk
 import numpy as np
 import pytest
 from fastntk._selection import Holdout, Rows, climb
-from sklearn.datasets import load_digits
+from sklearn.datasets import load_digits, load_wine
+from sklearn.model_selection import KFold, cross_val_score
 
 
 @pytest.fixture(scope="module")
@@ -231,3 +234,166 @@ def test_damaged_model_files_are_refused(wave, tmp_path):
         fastntk.load(path)
     with pytest.raises(FileNotFoundError):
         fastntk.load(tmp_path / "missing.npz")
+
+
+@pytest.mark.parametrize("fit_intercept", [True, False])
+def test_gcv_on_few_rows_is_the_score_of_the_hat_matrix(rng, caplog, fit_intercept):
+    X, weight = rng.normal(size=(40, 3)), rng.uniform(0.5, 1.5, size=40)
+    weight[:10] = 0
+    weight *= 30 / weight.sum()
+    y = X[:, 0] + rng.normal(size=40)
+    with caplog.at_level(logging.INFO, logger="fastntk"):
+        model = fastntk.NTKRegressor(64, bias=1.0, fit_intercept=fit_intercept, random_state=0).fit(
+            X, y, sample_weight=weight
+        )
+    root = np.sqrt(weight[10:, None])
+    Z = root * model.features_.transform(X[10:])
+    target = root[:, 0] * y[10:]
+    ones = root if fit_intercept else np.zeros_like(root)
+
+    def gcv(alpha):
+        inner = np.linalg.inv(Z @ Z.T + alpha * np.eye(30))
+        # The residual maker of ridge regression with a free intercept.
+        rest = inner - inner @ ones @ np.linalg.pinv(ones.T @ inner @ ones) @ ones.T @ inner
+        return 30 * np.sum((alpha * rest @ target) ** 2) / np.trace(alpha * rest) ** 2
+
+    seen = dict(record.args for record in caplog.records if "cross-validation" in record.msg)
+    seen = {alpha: score for alpha, score in seen.items() if np.isfinite(score)}
+    assert len(seen) >= 3
+    for alpha, score in seen.items():
+        # The inverse has lost digits in proportion to 1 / alpha.
+        np.testing.assert_allclose(score, gcv(alpha), rtol=1e-6)
+    assert seen[model.alpha_] == min(seen.values())
+
+
+def test_gcv_on_few_rows_takes_weights_as_repetitions(rng):
+    X, counts = rng.normal(size=(40, 3)), np.arange(40) % 3
+    y = X[:, 0] + rng.normal(size=40)
+    weighted = fastntk.NTKRegressor(64, random_state=0).fit(X, y, sample_weight=counts)
+    repeated = fastntk.NTKRegressor(64, random_state=0).fit(np.repeat(X, counts, axis=0), np.repeat(y, counts))
+    assert weighted.alpha_ == repeated.alpha_
+
+
+def test_few_rows_of_unscaled_columns_get_a_useful_alpha():
+    X, y = load_wine(return_X_y=True)
+    model = fastntk.NTKClassifier(512, bias=1, random_state=0)
+    # Three equal classes by chance are .33; cancellation in the sums once gave alpha = 3e-8 and .64.
+    assert cross_val_score(model, X, y, cv=KFold(5, shuffle=True, random_state=0)).mean() > 0.85
+
+
+def test_few_rows_factorise_once(wave, monkeypatch):
+    solved = []
+    solve = fastntk.RidgeState.solve
+    monkeypatch.setattr(fastntk.RidgeState, "solve", lambda *args, **kw: solved.append(args[1]) or solve(*args, **kw))
+    X, y = wave
+    model = fastntk.NTKRegressor(128, random_state=0).fit(X[:100], y[:100])
+    assert solved == [model.alpha_]
+
+
+def test_memory_is_required_before_anything_is_built():
+    for make in (fastntk.NTKRegressor, fastntk.NTKClassifier):
+        with pytest.raises((ValueError, MemoryError), match="n_components"):
+            make(10**9).fit(np.eye(4), np.arange(4) % 2)
+        with pytest.raises((ValueError, MemoryError), match="n_components"):
+            make(1 << 24, alpha=1.0).fit(np.eye(4), np.arange(4) % 2)
+
+
+def test_plans_count_the_selection_and_the_copy(wave):
+    few, many = (fastntk.NTKRegressor(512, max_memory="1GB").plan(n, 2) for n in (400, 5000))
+    assert few.parts["selection"] >= 400 * 512 * 4 + 3 * 8 * 400**2
+    assert "selection" not in many.parts
+    model = fastntk.NTKRegressor(512, max_memory=many.bytes + 4 * 512**2)
+    with pytest.raises(MemoryError):
+        model.partial_fit(*(part.astype(np.float32) for part in wave))
+
+
+@pytest.mark.parametrize("alpha", ["auto", 1.0])
+def test_rows_whose_sums_overflow_are_refused(wave, alpha):
+    X, y = wave
+    model = fastntk.NTKRegressor(32, alpha=alpha, random_state=0).fit(X, y)
+    before = model.predict(X)
+    huge = np.full_like(X, 1e20, np.float32)
+    for arguments, name in [
+        ((X, np.full(len(X), 1e308)), "y"),
+        ((huge, y), "X"),
+        ((np.full_like(X, 1e200), y), "X"),
+        ((X, y, np.full(len(X), 1e307)), "sample_weight"),
+    ]:
+        with pytest.raises(ValueError, match=rf"^{name} .*overflow"):
+            model.fit(*arguments)
+        # The fit that failed has not replaced the model.
+        assert np.array_equal(model.predict(X), before)
+        with pytest.raises(ValueError, match=rf"^{name} .*overflow"):
+            fastntk.NTKRegressor(32, alpha=alpha, random_state=0).partial_fit(*arguments)
+    stream = fastntk.NTKRegressor(32, alpha=alpha, random_state=0).partial_fit(X, y)
+    with pytest.raises(ValueError, match=r"^y .*overflow"):
+        stream.partial_fit(X, np.full(len(X), 1e308))
+    assert np.isfinite(stream.predict(X)).all()
+    assert np.isfinite(stream.fit(X * 1e-160, y).alpha_)
+
+
+def test_refusals_of_parameters_leave_the_state(wave):
+    X, y = wave
+    model = fastntk.NTKRegressor(32, random_state=0).fit(X, y)
+    with pytest.raises(ValueError, match="alpha"):
+        model.set_params(alpha=-1.0).fit(X, y)
+    assert np.isfinite(model.set_params(alpha="auto").partial_fit(X, y).predict(X)).all()
+
+
+def test_files_hold_the_parameters_of_the_fit(wave, tmp_path):
+    X, y = wave
+    model = fastntk.NTKRegressor(32, depth=2, bias=0.5, random_state=0).fit(X, y)
+    model.set_params(n_components=64, depth=1, bias=0.0, features=fastntk.NTKRandomFeatures(8)).save(tmp_path / "model.npz")
+    again = fastntk.load(tmp_path / "model.npz")
+    assert (again.n_components, again.depth, again.bias) == (32, 2, 0.5)
+    assert np.array_equal(again.predict(X), model.predict(X))
+    again.save(tmp_path / "again.npz")
+    assert np.array_equal(fastntk.load(tmp_path / "again.npz").predict(X), model.predict(X))
+
+
+def test_flipped_bits_give_a_model_or_a_value_error(digits, tmp_path, rng):
+    X, y = digits
+    path = tmp_path / "model.npz"
+    fastntk.NTKClassifier(16, random_state=0).fit(X[:100], y[:100]).save(path)
+    whole = path.read_bytes()
+    for _ in range(500):
+        damaged = bytearray(whole)
+        for position in rng.integers(len(whole), size=3):
+            damaged[position] ^= 1 << rng.integers(8)
+        path.write_bytes(damaged)
+        with contextlib.suppress(ValueError):
+            fastntk.load(path)
+
+
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [
+        ("alpha", -1.0),
+        ("alpha", float("nan")),
+        ("n_features_in", 2.5),
+        ("classes", [1, 1]),
+        ("classes", [[0, 1]]),
+        ("coef", np.inf),
+    ],
+)
+def test_impossible_values_in_files_are_refused(wave, tmp_path, key, value):
+    path = tmp_path / "model.npz"
+    fastntk.NTKClassifier(16, random_state=0).fit(wave[0], wave[1] > 0).save(path)
+    with np.load(path) as archive:
+        arrays = dict(archive)
+    if key in arrays:
+        arrays[key] = np.broadcast_to(value, arrays[key].shape) if key == "coef" else np.array(value)
+    else:
+        arrays["header"] = np.array(json.dumps({**json.loads(str(arrays["header"])), key: value}))
+    np.savez(path, **arrays)
+    with pytest.raises(ValueError, match="not a fastntk model"):
+        fastntk.load(path)
+
+
+def test_targets_of_classes_are_one_hot_less_their_mean(rng):
+    codes = rng.integers(3, size=20)
+    rows = Rows(np.zeros((20, 1)), codes, None, 3)
+    assert rows.n_targets == 3
+    np.testing.assert_allclose(rows.targets(), np.eye(3)[codes] - 1 / 3)
+    two = Rows(np.zeros((20, 1)), codes % 2, None, 2)
+    np.testing.assert_allclose(two.take(slice(5)).targets(), np.eye(2)[codes[:5] % 2][:, 1:] - 0.5)

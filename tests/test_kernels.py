@@ -160,3 +160,10 @@ def test_fwht_takes_any_shape_and_works_in_place(rng):
     assert np.array_equal(out, wanted)
     assert fastntk.fwht(x, out=x) is x
     assert np.array_equal(x, wanted)
+
+
+def test_kernel_ridge_leaves_the_matrix_of_a_callable():
+    X, K = np.eye(4), 2 * np.eye(4)
+    model = fastntk.KernelRidge(lambda _, __: K, alpha=1.0).fit(X, np.arange(4.0), sample_weight=np.arange(1.0, 5.0))
+    assert np.array_equal(K, 2 * np.eye(4))
+    np.testing.assert_allclose(model.dual_coef_, np.arange(4.0) * np.arange(1, 5) / (2 * np.arange(1, 5) + 1))

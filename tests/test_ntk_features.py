@@ -144,3 +144,14 @@ def test_random_state_of_every_kind_is_resolved_once(rng):
         assert np.array_equal(again.transform(X), first.transform(X))
     fresh = {fastntk.NTKRandomFeatures(16).fit(X).seed_ for _ in range(4)}
     assert len(fresh) == 4, "four draws of 64 bits agree with probability 3e-19"
+
+
+@pytest.mark.parametrize("n_components", [2**31, 10**12])
+def test_more_columns_than_can_be_are_refused_by_name(n_components):
+    with pytest.raises(ValueError, match=r"n_components is .*at most"):
+        fastntk.NTKRandomFeatures(n_components).fit(np.eye(3))
+
+
+def test_directions_that_do_not_fit_are_refused():
+    with pytest.raises(MemoryError, match="lower n_components"):
+        fastntk.NTKRandomFeatures(2**31 - 1, directions="gaussian").fit(np.ones((1, 10_000)))

@@ -80,3 +80,12 @@ def test_kernel_ridge_solves_the_dual_problem(rng, kernel):
     repeated = np.repeat(np.arange(30), np.arange(30) % 3)
     again = fastntk.KernelRidge(kernel, alpha=0.5, kernel_params=params).fit(X[repeated], Y[repeated])
     np.testing.assert_allclose(weighted.predict(X_new), again.predict(X_new), rtol=0, atol=1e-9)
+
+
+def test_gcv_is_infinite_where_only_rounding_is_left(rng):
+    # 20 rows, 60 features: as alpha goes to 0 the fit is exact, and both parts of the score are differences.
+    Z, y = rng.normal(size=(20, 60)), rng.normal(size=(20, 1))
+    state = fastntk.RidgeState(60, 1).update(Z, y)
+    assert np.isfinite(state.solve(1.0, with_gcv=True).gcv)
+    for alpha in (1e-8, 1e-13, 1e-18):
+        assert state.solve(alpha, with_gcv=True).gcv == np.inf

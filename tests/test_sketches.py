@@ -188,3 +188,9 @@ def test_operators_are_linear_or_homogeneous_pickle_and_print(rng, op):
     assert np.array_equal(again(x), op(x))
     assert repr(eval(repr(op), vars(fastntk) | {n: getattr(fastntk, n) for n in fastntk.__all__})) == repr(op)
     assert np.all(op(np.zeros((2, 20))) == 0)
+
+
+def test_poly_sketch_takes_any_iterable_of_factors(rng):
+    op = fastntk.PolySketch(6, 2, 4, seed=0)
+    factors = rng.normal(size=(2, 5, 6))
+    assert np.array_equal(op.tensor(iter(factors)), op.tensor(list(factors)))

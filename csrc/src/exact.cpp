@@ -103,7 +103,7 @@ void require_rows(View<const T, B> x, View<const T, B> y, View<T, B> out, const 
 template <Real T, Backend B>
 void relu_kernel_matrix(const B& backend, ReluKernel kind, const ReluKernelParams& params, View<const T, B> x,
                         View<const T, B> y, View<T, B> out, const std::string& name) {
-  require_positive(params.depth, (name + ": depth").c_str());
+  require_depth(params.depth, (name + ": depth").c_str());
   require(std::isfinite(params.bias),
           [&] { return name + ": bias is " + std::to_string(params.bias) + "; a finite number is needed"; });
   require_rows(x, y, out, name);
@@ -114,7 +114,7 @@ void relu_kernel_matrix(const B& backend, ReluKernel kind, const ReluKernelParam
 
 template <Real T, Backend B>
 void relu_ntk(const B& backend, View<const T, B> cosine, std::size_t depth, View<T, B> out) {
-  require_positive(depth, "relu_ntk: depth");
+  require_depth(depth, "relu_ntk: depth");
   require_shape(out, cosine.rows, cosine.cols, "relu_ntk: out");
   const auto apply = [&](Tile<B>& tile, View<const T, B> a, View<T, B> value) {
     const View<T, B> gap = tile.template scratch<T>(a.rows, a.cols);

@@ -17,8 +17,9 @@ constexpr std::size_t structured_from = 33;
 constexpr std::size_t exact_from(std::size_t depth) { return depth == 1 ? 2 : 3; }
 
 NtkRandomFeaturesParams resolve(NtkRandomFeaturesParams p) {
-  require_positive(p.in_features, "NtkRandomFeatures: in_features");
-  require_positive(p.depth, "NtkRandomFeatures: depth");
+  require_size(p.in_features, "NtkRandomFeatures: in_features");
+  require_size(p.out_features, "NtkRandomFeatures: out_features");
+  require_depth(p.depth, "NtkRandomFeatures: depth");
   require(std::isfinite(p.bias),
           [&] { return "NtkRandomFeatures: bias is " + std::to_string(p.bias) + "; a finite number is needed"; });
   const std::size_t d = p.in_features + (p.bias != 0);

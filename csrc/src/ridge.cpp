@@ -367,8 +367,9 @@ RidgeSolution RidgeState<B>::solve(const RidgeSolveParams& p, View<double, B> co
     // With (G_c + a I) coef = rhs: |Y_c - Z_c coef|^2 = |Y_c|^2 - coef^T rhs - a |coef|^2, and
     // tr(hat) = tr (G_c + a I)^-1 G_c = n_features - a tr (G_c + a I)^-1, plus 1 for the intercept.
     const double a = p.alpha + solved.jitter;
-    double squares = 0;
+    double squares = 0, variation = 0;
     for (std::size_t k = 0; k < t; ++k) {
+      variation += equations.variation[k];
       double left = equations.variation[k];
       for (std::size_t e = k; e < n * t; e += t) left -= solved.values[e] * (equations.rhs[e] + a * solved.values[e]);
       squares += std::max(left, 0.0);
@@ -376,7 +377,9 @@ RidgeSolution RidgeState<B>::solve(const RidgeSolveParams& p, View<double, B> co
     // A row of weight 2 counts as two rows.
     const double samples = s.total_weight;
     const double freedom = samples - (static_cast<double>(n) - a * solved.inverse_trace) - (p.fit_intercept ? 1 : 0);
-    solution.gcv = freedom > 0 ? samples * squares / (freedom * freedom) : std::numeric_limits<double>::infinity();
+    // Both are differences of much larger numbers where the fit is all but exact: what is left of them is then rounding.
+    const bool known = solved.jitter == 0 && freedom > 0 && freedom >= 1e-4 * samples && squares >= 1e-10 * variation;
+    solution.gcv = known ? samples * squares / (freedom * freedom) : std::numeric_limits<double>::infinity();
   }
   return solution;
 }

@@ -33,14 +33,20 @@ inline void require_positive(std::size_t value, const char* name) {
   require(value > 0, [&] { return std::string(name) + " is 0; at least 1 is needed"; });
 }
 
-/// Sizes are positive and, because positions are stored in 32 bits and gathered as signed ones, at most 2^31 - 1.
-inline void require_size(std::size_t value, const char* name) {
-  constexpr std::size_t largest = std::numeric_limits<std::int32_t>::max();
+inline void require_at_most(std::size_t value, std::size_t largest, const char* name) {
   require_positive(value, name);
   require(value <= largest, [&] {
     return std::string(name) + " is " + std::to_string(value) + "; at most " + std::to_string(largest) + " is possible";
   });
 }
+
+/// Sizes are positive and, because positions are stored in 32 bits and gathered as signed ones, at most 2^31 - 1.
+inline void require_size(std::size_t value, const char* name) {
+  require_at_most(value, std::numeric_limits<std::int32_t>::max(), name);
+}
+
+/// Layers are computed one after the other: a depth beyond this is a mistake, and would never end.
+inline void require_depth(std::size_t value, const char* name) { require_at_most(value, 65536, name); }
 
 /// The length of a transform that holds `d` entries.
 inline std::size_t padded(std::size_t d) { return std::bit_ceil(d); }

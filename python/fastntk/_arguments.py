@@ -8,7 +8,11 @@ from collections.abc import Iterable
 from numbers import Real
 from typing import Any
 
+import numpy as np
+
 from ._load import _core
+
+_SIZE_LIMIT = 1 << 63
 
 
 def integer(value: Any, name: str, *, low: int = 1, high: int | None = None) -> int:
@@ -22,7 +26,16 @@ def integer(value: Any, name: str, *, low: int = 1, high: int | None = None) -> 
         raise TypeError(f"{name} is {value!r}; {allowed} is allowed") from None
     if number < low or (high is not None and number > high):
         raise ValueError(f"{name} is {number}; {allowed} is allowed")
+    if high is None and number >= _SIZE_LIMIT:
+        raise ValueError(f"{name} is {number}; {allowed} and below 2**63 is allowed")
     return number
+
+
+def boolean(value: Any, name: str) -> bool:
+    """`value` as a bool; TypeError if it is not one."""
+    if not isinstance(value, (bool, np.bool_)):
+        raise TypeError(f"{name} is {value!r}; True or False is allowed")
+    return bool(value)
 
 
 def real(value: Any, name: str, *, positive: bool = False) -> float:
@@ -30,7 +43,10 @@ def real(value: Any, name: str, *, positive: bool = False) -> float:
     allowed = "a positive finite number" if positive else "a finite number"
     if not isinstance(value, Real) or isinstance(value, bool):
         raise TypeError(f"{name} is {value!r}; {allowed} is allowed")
-    number = float(value)
+    try:
+        number = float(value)
+    except OverflowError:
+        raise ValueError(f"{name} is beyond the range of float64; {allowed} is allowed") from None
     if not math.isfinite(number) or (positive and number <= 0):
         raise ValueError(f"{name} is {number}; {allowed} is allowed")
     return number

@@ -34,7 +34,7 @@ def _unchanged(out: NDArray[Any]) -> NDArray[Any]:
 
 def is_sparse(X: Any) -> bool:
     """Whether `X` is a scipy.sparse matrix or array (SciPy is not imported for this)."""
-    return hasattr(X, "nnz") and hasattr(X, "tocsr")
+    return hasattr(type(X), "nnz") and hasattr(X, "tocsr")  # nnz of a damaged matrix may raise
 
 
 def as_source(X: Any, name: str) -> Source:
@@ -46,7 +46,7 @@ def as_source(X: Any, name: str) -> Source:
     if hasattr(X, "__cuda_array_interface__"):
         raise _no_cuda(X, name)
     if not hasattr(X, "__dlpack__") or not hasattr(X, "__dlpack_device__") or isinstance(X, np.generic):
-        return Source(np.asarray(X), _unchanged)
+        return Source(_from_objects(X, name), _unchanged)
     if X.__dlpack_device__()[0] not in _DLPACK_HOST:
         raise _no_cuda(X, name)
     if getattr(X, "requires_grad", False):
@@ -58,6 +58,13 @@ def as_source(X: Any, name: str) -> Source:
             f"{name} ({type(X).__name__} of dtype {getattr(X, 'dtype', None)}) cannot be read: {error}"
         ) from error
     return Source(array, _give_back(X))
+
+
+def _from_objects(X: Any, name: str) -> NDArray[Any]:
+    try:
+        return np.asarray(X)
+    except ValueError as error:
+        raise TypeError(f"{name} ({type(X).__name__}) cannot be read as an array of numbers: {error}") from error
 
 
 def _give_back(X: Any) -> Callable[[NDArray[Any]], Any]:
@@ -87,7 +94,10 @@ def as_real(array: NDArray[Any], name: str) -> FloatArray:
     if dtype.kind == "c":
         raise ComplexError(f"Complex data not supported: {name} has dtype {dtype}; float32 or float64 is allowed")
     if dtype.kind == "O":
-        return array.astype(np.float64)
+        try:
+            return array.astype(np.float64)
+        except (TypeError, ValueError, OverflowError) as error:
+            raise TypeError(f"{name} has dtype object and cannot be read as numbers: {error}") from error
     raise TypeError(f"{name} has dtype {dtype}; float32 or float64 is allowed (integers and float16 become float32)")
 
 
@@ -129,6 +139,18 @@ def require_finite(array: FloatArray, name: str) -> None:
         what = "NaN" if np.isnan(matrix[first + row, col]) else "infinity"
         place = f"row {first + row}" if array.ndim == 1 else f"row {first + row}, column {col}"
         raise ValueError(f"{name} contains {what}, first in {place}; only finite values are allowed")
+
+
+def require_no_overflow(out: FloatArray, name: str) -> None:
+    """ValueError if the result for the finite input `name` is not finite."""
+    with np.errstate(all="ignore"):
+        if np.isfinite(out.sum()):
+            return
+    rows = out.reshape(-1, out.shape[-1])
+    if all(np.isfinite(rows[first : first + _SCAN_ROWS]).all() for first in range(0, len(rows), _SCAN_ROWS)):
+        return
+    remedy = "scale the rows, or pass float64" if out.dtype == np.float32 else "scale the rows"
+    raise ValueError(f"{name} is so large that the result overflows {out.dtype}; {remedy}")
 
 
 def matrix(

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import csv
 import os
+import zipfile
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,7 +16,15 @@ __all__ = ["read_table", "write_array"]
 SUFFIXES = (".npz", ".npy", ".csv")
 
 
-def read_table(path: Path, target: str | None, *, with_target: bool) -> tuple[NDArray[Any], NDArray[Any] | None]:
+class Table(NamedTuple):
+    """Inputs (n, d), targets (n,) or None, and the names of the inputs if there is a header line with different names."""
+
+    X: NDArray[Any]
+    y: NDArray[Any] | None
+    names: list[str] | None = None
+
+
+def read_table(path: Path, target: str | None, *, with_target: bool, inputs: list[str] | None = None) -> Table:
     """Inputs and targets of a file.
 
     Parameters
@@ -26,11 +35,12 @@ def read_table(path: Path, target: str | None, *, with_target: bool) -> tuple[ND
         The targets: an array of the `.npz` (default y), or a column of a matrix by name or index (default: the last).
     with_target : bool
         Whether there must be targets. If not, a matrix is all inputs unless `target` names a column of it.
+    inputs : list of str, optional
+        Names of the columns that are wanted, in this order; used if the file has a header line.
 
     Returns
     -------
-    X : ndarray of shape (n, d)
-    y : ndarray of shape (n,), or None
+    Table
 
     Raises
     ------
@@ -48,15 +58,25 @@ def read_table(path: Path, target: str | None, *, with_target: bool) -> tuple[ND
         try:
             table = np.load(path, allow_pickle=False)
         except (ValueError, EOFError) as error:
-            raise ValueError(f"{path} is not a .npy file of numbers: {error}") from error
+            raise ValueError(f"{path} is not a .npy file of numbers{_reason(error)}") from error
+        if not isinstance(table, np.ndarray):
+            raise ValueError(f"{path} is not a .npy file of numbers")
         if table.ndim != 2:
             raise ValueError(f"{path} has an array of shape {table.shape}; 2 dimensions are needed")
         column = _column(path, target, None, table.shape[1], with_target)
-        return (table, None) if column is None else (np.delete(table, column, axis=1), table[:, column])
-    return _read_csv(path, target, with_target)
+        return Table(table, None) if column is None else Table(np.delete(table, column, axis=1), table[:, column])
+    return _read_csv(path, target, with_target, inputs)
 
 
-def _read_npz(path: Path, target: str, with_target: bool) -> tuple[NDArray[Any], NDArray[Any] | None]:
+def _reason(error: Exception) -> str:
+    """What numpy says, but not its advice to allow pickles."""
+    return "" if "pickle" in str(error) else f": {error}"
+
+
+def _read_npz(path: Path, target: str, with_target: bool) -> Table:
+    with open(path, "rb") as file:
+        if not zipfile.is_zipfile(file):
+            raise ValueError(f"{path} is no .npz file")
     try:
         with open(path, "rb") as file, np.load(file, allow_pickle=False) as archive:
             if "X" not in archive.files:
@@ -68,17 +88,26 @@ def _read_npz(path: Path, target: str, with_target: bool) -> tuple[NDArray[Any],
     except OSError:
         raise
     except Exception as error:  # zipfile, zlib and numpy each have their own for a damaged file
-        raise ValueError(f"{path} cannot be read as .npz: {error}") from error
-    return X.reshape(len(X), -1) if X.ndim > 2 else X, y
+        raise ValueError(f"{path} cannot be read as .npz with arrays of numbers{_reason(error)}") from error
+    return Table(X.reshape(len(X), -1) if X.ndim > 2 else X, y)
 
 
-def _read_csv(path: Path, target: str | None, with_target: bool) -> tuple[NDArray[Any], NDArray[Any] | None]:
-    with open(path, newline="", encoding="utf-8-sig") as file:
-        start = file.read(1 << 16)
-        first = start.split("\n", 1)[0]
-        delimiter = max(",;\t", key=first.count)
-        file.seek(0)
-        rows = [row for row in csv.reader(file, delimiter=delimiter) if row]
+def _csv_rows(path: Path) -> list[list[str]]:
+    try:
+        with open(path, newline="", encoding="utf-8-sig") as file:
+            start = file.read(1 << 16)
+            first = start.split("\n", 1)[0]
+            delimiter = max(",;\t", key=first.count)
+            file.seek(0)
+            return [row for row in csv.reader(file, delimiter=delimiter) if row]
+    except UnicodeDecodeError as error:
+        raise ValueError(f"{path} is not UTF-8 text: {error}") from error
+    except csv.Error as error:
+        raise ValueError(f"{path} cannot be read as .csv: {error}") from error
+
+
+def _read_csv(path: Path, target: str | None, with_target: bool, wanted: list[str] | None) -> Table:
+    rows = _csv_rows(path)
     if not rows:
         raise ValueError(f"{path} has no rows; at least 1 is needed")
     header = None if any(_is_number(field) for field in rows[0]) else [field.strip() for field in rows[0]]
@@ -90,15 +119,27 @@ def _read_csv(path: Path, target: str | None, with_target: bool) -> tuple[NDArra
         if len(row) != width:
             raise ValueError(f"{path} has {len(row)} fields in row {number}, and {width} are needed")
     column = _column(path, target, header, width, with_target)
-    inputs = [j for j in range(width) if j != column]
+    if header and wanted is not None:
+        missing = [name for name in wanted if name not in header]
+        if missing:
+            raise ValueError(f"{path} has no column {', '.join(missing)}, which the model needs; it has {', '.join(header)}")
+        inputs = [header.index(name) for name in wanted]
+    else:
+        inputs = [j for j in range(width) if j != column]
     X = np.empty((len(body), len(inputs)), np.float32)
     for i, row in enumerate(body):
         try:
             X[i] = [row[j] for j in inputs]
         except ValueError:
             bad = next(j for j in inputs if not _is_number(row[j]))
-            raise ValueError(f"{path} has {row[bad]!r} in row {i}, column {bad}; a number is needed") from None
-    return X, None if column is None else _labels([row[column].strip() for row in body])
+            hint = "; if it is the target, name it with --target" if column is None else ""
+            raise ValueError(f"{path} has {row[bad]!r} in row {i}, column {bad}; a number is needed{hint}") from None
+    names = [header[j] for j in inputs] if header else []
+    return Table(
+        X,
+        None if column is None else _labels(path, [row[column].strip() for row in body]),
+        names if names and len(set(names)) == len(names) else None,
+    )
 
 
 def _column(path: Path, target: str | None, header: list[str] | None, width: int, with_target: bool) -> int | None:
@@ -123,13 +164,16 @@ def _is_number(text: str) -> bool:
     return True
 
 
-def _labels(fields: list[str]) -> NDArray[Any]:
+def _labels(path: Path, fields: list[str]) -> NDArray[Any]:
     """Targets as integers, else as floats, else as strings."""
     for dtype in (np.int64, np.float64):
         try:
             return np.array(fields).astype(dtype)
         except ValueError:
             continue
+        except OverflowError:
+            largest = max(fields, key=len)
+            raise ValueError(f"{path} has the target {largest:.40}; an integer of 64 bits is allowed") from None
     return np.array(fields)
 
 

@@ -5,9 +5,11 @@ from __future__ import annotations
 import json
 import os
 import zipfile
+import zlib
 from typing import Any
 
 import numpy as np
+from sklearn.utils.validation import check_is_fitted
 
 from . import __version__
 from .estimators import NTKClassifier, NTKRegressor
@@ -17,15 +19,33 @@ __all__ = ["load", "save"]
 FORMAT = "fastntk-model"
 FORMAT_VERSION = 1
 
+# What reading a damaged archive has been seen to raise, besides what the checks below raise.
+_DAMAGE = (
+    ArithmeticError,
+    AttributeError,
+    EOFError,
+    LookupError,
+    MemoryError,
+    NotImplementedError,
+    OSError,
+    RuntimeError,
+    SyntaxError,
+    TypeError,
+    ValueError,
+    zipfile.BadZipFile,
+    zlib.error,
+)
+
 _CLASSES = {"NTKClassifier": NTKClassifier, "NTKRegressor": NTKRegressor}
 
 
 def save(model: Any, path: Any) -> None:
     """Write a fitted model; see `NTKRegressor.save`."""
     name = type(model).__name__
-    if _CLASSES.get(name) is not type(model) or not isinstance(model.features, str):
-        raise TypeError(f"{name} with features={model.features!r} cannot be saved; built-in features are needed")
-    params = model.get_params(deep=False)
+    check_is_fitted(model)
+    params = dict(model._fitted_params)
+    if _CLASSES.get(name) is not type(model) or not isinstance(params["features"], str):
+        raise TypeError(f"{name} with features={params['features']!r} cannot be saved; built-in features are needed")
     if not (params["random_state"] is None or isinstance(params["random_state"], (int, np.integer))):
         params["random_state"] = None  # the seed that it gave is saved beside it
     if isinstance(params.get("class_weight"), dict):
@@ -74,24 +94,34 @@ def load(path: Any) -> Any:
     OSError
         If it cannot be read.
     """
+    with open(path, "rb") as file:
+        return _read(file, path)
+
+
+def _read(file: Any, path: Any) -> Any:
     try:
-        with open(path, "rb") as file, np.load(file, allow_pickle=False) as archive:
+        with np.load(file, allow_pickle=False) as archive:
             arrays = {key: archive[key] for key in archive.files}
         header = json.loads(str(arrays["header"]))
         if header["format"] != FORMAT or header["format_version"] != FORMAT_VERSION:
             raise ValueError(f"format {header['format']!r}, version {header['format_version']!r}")
         model = _CLASSES[header["class"]](**header["params"])
         _restore(model, header, arrays)
-    except (AttributeError, KeyError, TypeError, ValueError, EOFError, zipfile.BadZipFile) as error:
+    except _DAMAGE as error:
         raise ValueError(f"{os.fspath(path)} is not a fastntk model of format version {FORMAT_VERSION}: {error}") from error
     return model
 
 
 def _restore(model: Any, header: dict[str, Any], arrays: dict[str, Any]) -> None:
     dtype = np.dtype(header["dtype"])
-    d = int(header["n_features_in"])
-    if dtype not in (np.float32, np.float64) or d < 1 or int(header["block_rows"]) < 1:
+    d = header["n_features_in"]
+    if type(d) is not int or type(header["block_rows"]) is not int:
+        raise ValueError("sizes are no integers")
+    if dtype not in (np.float32, np.float64) or d < 1 or header["block_rows"] < 1:
         raise ValueError("bad dtype or sizes")
+    alpha = header["alpha"]
+    if type(alpha) is not float or not (alpha > 0 and np.isfinite(alpha)):
+        raise ValueError(f"alpha is {alpha!r}")
     model.seed_ = int(header["seed"])
     model.n_features_in_ = d
     model.features_ = model._features(model.seed_, np.zeros((1, d), dtype))
@@ -101,10 +131,14 @@ def _restore(model: Any, header: dict[str, Any], arrays: dict[str, Any]) -> None
     coef, intercept = arrays["coef"], arrays["intercept"]
     if coef.dtype != np.float64 or coef.ndim != 2 or intercept.shape != coef.shape[1:] or intercept.dtype != np.float64:
         raise ValueError("bad coefficients")
+    if not (np.isfinite(coef).all() and np.isfinite(intercept).all()):
+        raise ValueError("coefficients are not finite")
     if len(coef) != model.features_._n_features_out:
         raise ValueError(f"{len(coef)} coefficients for {model.features_._n_features_out} features")
     if header["class"] == "NTKClassifier":
         model.classes_ = arrays["classes"]
+        if model.classes_.ndim != 1 or len(np.unique(model.classes_)) != len(model.classes_):
+            raise ValueError("the classes are not unique")
         if coef.shape[1] != (1 if len(model.classes_) == 2 else len(model.classes_)):
             raise ValueError("the classes do not fit the coefficients")
     else:
@@ -112,10 +146,11 @@ def _restore(model: Any, header: dict[str, Any], arrays: dict[str, Any]) -> None
     if "feature_names_in" in arrays:
         model.feature_names_in_ = arrays["feature_names_in"].astype(object)
     model._dtype = dtype
-    model._block_rows = int(header["block_rows"])
+    model._block_rows = header["block_rows"]
+    model._fitted_params = model.get_params(deep=False)
     model._state = None
     model._holdout = None
-    model._solution = (float(header["alpha"]), coef, intercept)
+    model._solution = (alpha, coef, intercept)
 
 
 def _labels(classes: Any) -> Any:

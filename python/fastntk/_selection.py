@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,18 +19,40 @@ STEPS_PER_DECADE = 2
 
 @dataclass(frozen=True)
 class Rows:
-    """Inputs, float64 targets and weights (or None) of some rows."""
+    """Inputs, targets and weights (or None) of some rows.
+
+    Targets are a float64 matrix, or, if `classes` is not 0, a vector of classes' numbers.
+    """
 
     X: FloatArray
-    Y: NDArray[np.float64]
+    Y: NDArray[Any]
     weight: NDArray[np.float64] | None
+    classes: int = 0
 
     def __len__(self) -> int:
         return len(self.X)
 
     def take(self, index: NDArray[np.bool_] | slice) -> Rows:
         """Those rows that `index` names."""
-        return Rows(self.X[index], self.Y[index], None if self.weight is None else self.weight[index])
+        return Rows(self.X[index], self.Y[index], None if self.weight is None else self.weight[index], self.classes)
+
+    @property
+    def n_targets(self) -> int:
+        """Columns of `targets`."""
+        if self.classes:
+            return 1 if self.classes == 2 else self.classes
+        return int(self.Y.shape[1])
+
+    def targets(self) -> NDArray[np.float64]:
+        """The targets; of classes, one-hot less 1 / classes, with two classes their second column alone."""
+        if not self.classes:
+            return np.ascontiguousarray(self.Y)
+        if self.classes == 2:
+            return np.where(self.Y == 1, 0.5, -0.5)[:, None]
+        Y = np.zeros((len(self.Y), self.classes))
+        Y[np.arange(len(self.Y)), self.Y] = 1
+        Y -= 1 / self.classes
+        return Y
 
 
 class Holdout:

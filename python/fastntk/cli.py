@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import sys
 import time
+import zipfile
 from pathlib import Path
 from typing import Annotated, Any, Optional
 
@@ -24,6 +25,15 @@ Threads = Annotated[Optional[int], typer.Option("--threads", help="Threads; by d
 Target = Annotated[
     Optional[str],  # noqa: UP045
     typer.Option(help="Targets: an array of the .npz (default y), or a column by name or index (default: the last)."),
+]
+
+ScoreTarget = Annotated[
+    Optional[str],  # noqa: UP045
+    typer.Option(
+        "--target",
+        help="Targets to score with: an array of the .npz (default y, if it is there), or a column by name or index "
+        "(default: none, all columns are inputs).",
+    ),
 ]
 
 
@@ -73,12 +83,19 @@ def fit(
 
     choice(task, "task", ("auto", "classification", "regression"))
     ridge = _alpha(alpha)
-    X, y = read_table(data, target, with_target=True)
+    X, y, names = read_table(data, target, with_target=True)
     assert y is not None
     from .estimators import NTKClassifier, NTKRegressor
 
     # Labels are strings, booleans or integers; measured numbers are floats.
     classify = y.dtype.kind in "biuSU" if task == "auto" else task == "classification"
+    if classify and task == "auto" and y.ndim == 1:
+        classes = len(np.unique(y))
+        if 2 * classes > len(y):
+            raise ValueError(
+                f"the targets of {data} have {classes} different values in {len(y)} rows; pass --task regression if they "
+                "are numbers to predict, --task classification if they are labels, or another column with --target"
+            )
     model = (NTKClassifier if classify else NTKRegressor)(
         n_components,
         depth=depth,
@@ -92,6 +109,8 @@ def fit(
     start = time.perf_counter()
     model.fit(X, y)
     seconds = time.perf_counter() - start
+    if names is not None:
+        model.feature_names_in_ = np.array(names, dtype=object)
     model.save(output)
     result: dict[str, Any] = {
         "model": type(model).__name__,
@@ -112,15 +131,23 @@ def predict(
     model: Annotated[Path, typer.Argument(help="A model that `fastntk fit` wrote.")],
     data: Annotated[Path, typer.Argument(help=".npz with X, .npy or .csv.")],
     output: Annotated[Path, typer.Option("--output", "-o", help="Where predictions go (.npy, .npz or .csv).")],
-    target: Target = None,
+    target: ScoreTarget = None,
     as_json: Json = False,
 ) -> None:
-    """Predict the targets of DATA with a fitted MODEL; also score them if DATA has its own."""
-    from ._data import read_table, write_array
-    from ._persistence import load
+    """Predict the targets of DATA with a fitted MODEL; also score them if DATA has its own.
 
-    fitted = load(model)
-    X, y = read_table(data, target, with_target=target is not None)
+    If both MODEL and DATA come from .csv files with header lines, columns are matched by name.
+    """
+    from ._data import read_table, write_array
+
+    fitted = _load(model)
+    names = getattr(fitted, "feature_names_in_", None)
+    X, y, _ = read_table(data, target, with_target=target is not None, inputs=None if names is None else names.tolist())
+    if X.ndim == 2 and X.shape[1] != fitted.n_features_in_:
+        hint = "; if one of them is the target, name it with --target" if target is None else ""
+        raise ValueError(f"{data} has {X.shape[1]} columns of inputs, and {model} needs {fitted.n_features_in_}{hint}")
+    if names is not None:
+        del fitted.feature_names_in_  # the columns are in order now, and an array has no names to compare
     predicted = np.asarray(fitted.predict(X))
     write_array(output, predicted)
     result: dict[str, Any] = {"rows": len(X), "output": str(output)}
@@ -140,9 +167,7 @@ def info(
 
         _report(show_config(mode="dicts") or {}, as_json)
         return
-    from ._persistence import load
-
-    fitted = load(model)
+    fitted = _load(model)
     result = {
         "model": type(fitted).__name__,
         **fitted.get_params(deep=False),
@@ -175,6 +200,15 @@ def bench(
         print(json.dumps(line), flush=True)
 
 
+def _load(path: Path) -> Any:
+    from ._persistence import load
+
+    with open(path, "rb") as file:
+        if not zipfile.is_zipfile(file):
+            raise ValueError(f"{path} is not a fastntk model: it is no .npz file")
+    return load(path)
+
+
 def _alpha(text: str) -> float | str:
     if text == "auto":
         return text
@@ -201,7 +235,7 @@ def main() -> None:
     """Run the command; bad input ends it with exit code 2 and one line on stderr."""
     try:
         app()
-    except (ValueError, TypeError, OSError, MemoryError, RuntimeError) as error:
+    except (ValueError, TypeError, OverflowError, OSError, MemoryError, RuntimeError) as error:
         _say(f"fastntk: {' '.join(str(error).split())}")
         raise SystemExit(2) from None
 

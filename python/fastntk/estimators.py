@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.linalg import eigh
 from sklearn.base import BaseEstimator, ClassifierMixin, MultiOutputMixin, RegressorMixin, clone
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_is_fitted, column_or_1d, validate_data
@@ -30,6 +32,8 @@ SELECTION = ("auto", "holdout", "gcv")
 
 _BLOCK_BYTES = 1 << 25  # of features that exist at a time
 _BLOCK_ROWS = 2048
+_GRAM_COLUMNS = 1024  # of the features that are converted to float64 at a time
+_MOST_FEATURES = 1 << 24  # that a RidgeState holds
 _HOLDOUT_ROWS = 5000
 _HOLDOUT_BYTES = 1 << 26
 # Below this many rows an eighth of them says too little about alpha.
@@ -38,6 +42,7 @@ _GCV_ROWS = 1000
 # the eigenvalues, and this multiple.
 _START = 1e-2
 _HIGHEST = 1e4
+_LEAST = 1e-280  # mean diagonals below this are zero: fractions of them would underflow
 
 
 @dataclass(frozen=True)
@@ -65,28 +70,57 @@ class Plan:
 class _RidgeOnFeatures(BaseEstimator):  # type: ignore[misc]
     """What the regressor and the classifier share: streaming, the choice of alpha, solutions, plans and files."""
 
-    def _begin(self, X: FloatArray, n_targets: int) -> None:
-        """Check the parameters and set up an empty fit for rows like those of `X`."""
+    def _begin(self, X: FloatArray, n_targets: int, n: int | None = None) -> None:
+        """Check the parameters and set up an empty fit for rows like those of `X`: `n` in all, if that is known."""
         arguments.threads(self.n_threads)
         arguments.device(self.device)
         arguments.choice(self.selection, "selection", SELECTION)
         if self.alpha != "auto":
             arguments.real(self.alpha, "alpha", positive=True)
         seed = resolve_seed(self.random_state)
-        features = self._features(seed, X)
-        n_features = _width(features, X)
-        plan = _plan(n_features, X.shape[1], n_targets, X.dtype, hold_out=self.alpha == "auto")
+        built_in = isinstance(self.features, str)
+        features = None if built_in else self._features(seed, X)
+        n_features = self._checked_components() if built_in else _width(features, X)
+        plan = self._plan(n, X.shape[1], n_features, n_targets, X.dtype)
         what = f"{type(self).__name__}.fit with {n_features} features"
         require_memory(plan.bytes, self.max_memory, what=what, lower="lower n_components")
+        if features is None:
+            features = self._features(seed, X)
         _log.info("%s: %d bytes, blocks of %d rows", what, plan.bytes, plan.block_rows)
+        state = RidgeState(n_features, n_targets, n_threads=self.n_threads)
         self.seed_ = seed
         self.features_ = features
+        self._fitted_params = self.get_params(deep=False)
         self._block_rows = plan.block_rows
         self._dtype = X.dtype
-        self._state: RidgeState | None = RidgeState(n_features, n_targets, n_threads=self.n_threads)
+        self._state: RidgeState | None = state
         self._holdout = Holdout(seed, _holdout_capacity(X)) if self.alpha == "auto" else None
         self._sum_squares = 0.0
+        self._sum_target_squares = 0.0
         self._solution: tuple[float, NDArray[np.float64], NDArray[np.float64]] | None = None
+
+    def _checked_components(self) -> int:
+        n_components = arguments.integer(self.n_components, "n_components")
+        if n_components > _MOST_FEATURES:
+            raise ValueError(f"n_components is {n_components}; at most {_MOST_FEATURES} is allowed")
+        return n_components
+
+    def _plan(self, n: int | None, d: int, n_features: int, n_targets: int, dtype: np.dtype[Any]) -> Plan:
+        """The plan for `n` rows, or for rows that come in batches if `n` is None."""
+        item, auto = dtype.itemsize, self.alpha == "auto"
+        block_rows = max(64, min(_BLOCK_ROWS, _BLOCK_BYTES // (n_features * item)))
+        parts = {
+            "state": 4 * n_features**2 + _BLOCK_ROWS * n_features * item,
+            "solution": 4 * n_features**2 + 16 * n_features * n_targets,
+            "features": block_rows * n_features * item,
+            "held-out rows": min(_HOLDOUT_ROWS, max(256, _HOLDOUT_BYTES // (d * item))) * d * item if auto else 0,
+        }
+        if auto and n is None:
+            # A solution takes the held-out rows into a copy, so that more rows can follow.
+            parts["copy of the state"] = parts["state"]
+        elif auto and n is not None and n < n_features and (self.selection == "gcv" or n < _GCV_ROWS):
+            parts["selection"] = n * n_features * item + 8 * n * (3 * n + _GRAM_COLUMNS + 2 * n_targets)
+        return Plan(sum(parts.values()), 1, block_rows, parts)
 
     def _features(self, seed: int, X: FloatArray) -> Any:
         if isinstance(self.features, str):
@@ -117,6 +151,7 @@ class _RidgeOnFeatures(BaseEstimator):  # type: ignore[misc]
 
     def _add(self, rows: Rows) -> None:
         """Stream rows through the features into the state."""
+        self._sum_target_squares = _with_target_squares(self._sum_target_squares, rows)
         for block in _blocks(rows, self._block_rows, verbose=self.verbose):
             if self._holdout is None:
                 self._accumulate(block)
@@ -127,19 +162,21 @@ class _RidgeOnFeatures(BaseEstimator):  # type: ignore[misc]
 
     def _accumulate(self, rows: Rows, state: RidgeState | None = None) -> None:
         Z = self._transform(rows.X)
-        (state or self._state)._state.update(Z, np.ascontiguousarray(rows.Y), rows.weight)  # type: ignore[union-attr]
-        if self._holdout is not None:
-            squares = np.einsum("ij,ij->i", Z, Z)
-            self._sum_squares += float(squares.sum(dtype=np.float64) if rows.weight is None else squares @ rows.weight)
+        self._sum_squares = _with_squares(self._sum_squares, Z, rows.weight)
+        (state or self._state)._state.update(Z, rows.targets(), rows.weight)  # type: ignore[union-attr]
 
-    def _solve(self, *, keep_holdout: bool) -> None:
-        """Choose alpha and solve; `keep_holdout` leaves the state as it is, so that more rows can follow."""
+    def _solve(self, *, keep_holdout: bool, rows: Rows | None = None) -> None:
+        """Choose alpha and solve; `keep_holdout` leaves the state as it is, so that more rows can follow.
+
+        `rows` are those of the state and the held-out ones together, if they are at hand.
+        """
         if self._solution is not None:
             return
         state = self._state
         if state is None:
-            raise ValueError(f"this {type(self).__name__} was loaded from a file, which holds no state to solve")
+            raise ValueError(f"this {type(self).__name__} holds no state to solve")
         alpha = self.alpha if self._holdout is None else None
+        sum_squares = self._sum_squares
         if self._holdout is not None and self._uses_holdout(state, self._holdout):
             alpha = self._alpha_by_holdout(state, self._holdout)
         if self._holdout is not None and len(self._holdout):
@@ -150,7 +187,10 @@ class _RidgeOnFeatures(BaseEstimator):  # type: ignore[misc]
             if not keep_holdout:
                 self._holdout.clear()
         if alpha is None:
-            alpha = self._alpha_by_gcv(state)
+            few = rows is not None and state.rows < state.n_features
+            alpha = self._alpha_by_rows(state, rows) if few and rows is not None else self._alpha_by_gcv(state)
+        if keep_holdout:
+            self._sum_squares = sum_squares
         coef, intercept, _, jitter = state.solve(alpha, fit_intercept=self.fit_intercept)
         if jitter:
             _log.warning("alpha=%.3g is too small for this data: %.3g was added to the diagonal", alpha, jitter)
@@ -163,10 +203,22 @@ class _RidgeOnFeatures(BaseEstimator):  # type: ignore[misc]
 
     def _search(self, score: Any, state: RidgeState) -> float:
         diagonal = self._sum_squares / state.n_features
-        if not diagonal > 0:
+        if not diagonal > _LEAST:
             return 1.0
         low = grid_index(float(np.finfo(self._dtype).eps) * self._sum_squares)
-        return grid_alpha(climb(score, grid_index(_START * diagonal), low, grid_index(_HIGHEST * diagonal)))
+        start, high = grid_index(_START * diagonal), grid_index(_HIGHEST * diagonal)
+        if not self.verbose:
+            return grid_alpha(climb(score, start, low, high))
+        from tqdm import tqdm
+
+        with tqdm(desc="alpha", unit="alpha", disable=None) as bar:
+
+            def counted(point: int) -> float:
+                value = float(score(point))
+                bar.update()
+                return value
+
+            return grid_alpha(climb(counted, start, low, high))
 
     def _alpha_by_holdout(self, state: RidgeState, holdout: Holdout) -> float:
         def score(point: int) -> float:
@@ -176,7 +228,7 @@ class _RidgeOnFeatures(BaseEstimator):  # type: ignore[misc]
             for kept in holdout:
                 for block in _blocks(kept, self._block_rows):
                     Z = self._transform(block.X)
-                    squares = ((Z @ coef.astype(Z.dtype) + intercept - block.Y) ** 2).sum(axis=1)
+                    squares = ((Z @ coef.astype(Z.dtype) + intercept - block.targets()) ** 2).sum(axis=1)
                     loss += float(squares.sum() if block.weight is None else squares @ block.weight)
             _log.info("alpha=%.3g: squared error %.6g on %d held-out rows", alpha, loss, len(holdout))
             return loss
@@ -192,12 +244,68 @@ class _RidgeOnFeatures(BaseEstimator):  # type: ignore[misc]
 
         return self._search(score, state)
 
+    def _alpha_by_rows(self, state: RidgeState, rows: Rows) -> float:
+        """By the same score, from the eigenvalues of the rows' Gram matrix: for fewer rows than features."""
+        if rows.weight is not None:
+            rows = rows.take(rows.weight > 0)
+        n = len(rows)
+        root = None if rows.weight is None else np.sqrt(rows.weight)[:, None]
+        samples = float(n) if rows.weight is None else float(rows.weight.sum())
+
+        def centred(columns: NDArray[Any]) -> NDArray[np.float64]:
+            columns = columns.astype(np.float64)
+            if self.fit_intercept:
+                columns -= np.average(columns, axis=0, weights=rows.weight)
+            return columns if root is None else columns * root
+
+        Z: FloatArray = np.empty((n, state.n_features), self._transform(rows.X[:1]).dtype)
+        for first in range(0, n, self._block_rows):
+            Z[first : first + self._block_rows] = self._transform(rows.X[first : first + self._block_rows])
+        gram = np.zeros((n, n))
+        for first in range(0, Z.shape[1], _GRAM_COLUMNS):
+            part = centred(Z[:, first : first + _GRAM_COLUMNS])
+            gram += part @ part.T
+        del Z
+        eigenvalues, vectors = eigh(gram, overwrite_a=True, check_finite=False)
+        # What lies below is rounding; in such directions nothing is fitted.
+        eigenvalues[eigenvalues <= n * np.finfo(np.float64).eps * eigenvalues[-1]] = 0
+        squares = ((vectors.T @ centred(rows.targets())) ** 2).sum(axis=1)
+
+        def score(point: int) -> float:
+            alpha = grid_alpha(point)
+            left = alpha / (eigenvalues + alpha)
+            freedom = samples - n + float(left.sum()) - bool(self.fit_intercept)
+            residual = float(left**2 @ squares)
+            # As in RidgeState: an all but exact fit says nothing about alpha, and its solution is mostly rounding.
+            known = freedom > 0 and residual >= 1e-10 * float(squares.sum())
+            gcv = samples * residual / freedom**2 if known else np.inf
+            _log.info("alpha=%.3g: generalised cross-validation score %.6g", alpha, gcv)
+            return gcv
+
+        return self._search(score, state)
+
+    @contextmanager
+    def _unchanged_on_failure(self) -> Iterator[None]:
+        """The model predicts as it did before if what runs inside, which begins a fit, fails; its old state is not kept."""
+        before = dict(self.__dict__)
+        if before.get("_solution") is not None:
+            before["_state"] = None  # two states at a time would be more than the plan says
+        try:
+            yield
+        except BaseException:
+            if self.__dict__.get("features_") is not before.get("features_"):
+                self.__dict__.clear()
+                self.__dict__.update(before)
+            raise
+
     def _fit(self, rows: Rows) -> None:
         if rows.weight is not None and not rows.weight.any():
             raise ValueError("sample_weight is zero in all rows; at least one positive weight is needed")
-        self._begin(rows.X, rows.Y.shape[1])
-        self._add(rows)
-        self._solve(keep_holdout=False)
+        n = len(rows) if rows.weight is None else int(np.count_nonzero(rows.weight))
+        with self._unchanged_on_failure():
+            self._begin(rows.X, rows.n_targets, n)
+            self._add(rows)
+            self._solve(keep_holdout=False, rows=rows)
 
     def _linear(self, X: Any) -> tuple[FloatArray, Source]:
         """Z coef + intercept for the rows of `X`, block by block, and `X` as it came."""
@@ -248,11 +356,12 @@ class _RidgeOnFeatures(BaseEstimator):  # type: ignore[misc]
         Returns
         -------
         Plan
-            For float32 inputs and one target.
+            For `fit` with float32 inputs and one target. `partial_fit` with alpha="auto" takes 4 n_components**2 bytes more:
+            a copy of the state.
         """
         n, d = arguments.integer(n, "n"), arguments.integer(d, "d")
-        n_components = arguments.integer(self.n_components, "n_components")
-        plan = _plan(n_components, d, 1, np.dtype(np.float32), hold_out=self.alpha == "auto")
+        n_components = self._checked_components()
+        plan = self._plan(n, d, n_components, 1, np.dtype(np.float32))
         rows = min(n, plan.block_rows)
         parts = {**plan.parts, "features": rows * n_components * 4}
         return Plan(sum(parts.values()), 1, rows, parts)
@@ -292,15 +401,18 @@ class NTKRegressor(MultiOutputMixin, RegressorMixin, _RidgeOnFeatures):  # type:
     depth : int
         Number of hidden layers of the network, at least 1.
     features : {"auto", "random"} or transformer
-        The feature map: random features, or any scikit-learn transformer, which is cloned (`n_components`, `depth` and
-        `bias` are then unused).
+        The feature map. "auto" and "random" are ``NTKRandomFeatures(low_orders="sampled")`` with directions "auto":
+        Algorithm 2 of Zandieh et al., with structured directions above 32 inputs, because its columns predict better in a
+        linear model than those closest to the kernel. Or any scikit-learn transformer, which is cloned (`n_components`,
+        `depth` and `bias` are then unused).
     bias : float
         Value of a constant column appended to the input, a first-layer bias.
     alpha : float or "auto"
         Ridge parameter: |Z w + b - y|^2 + alpha |w|^2. "auto" chooses one.
     selection : {"auto", "holdout", "gcv"}
         How "auto" chooses alpha: by the squared error on held-out rows (about an eighth, at most 5000; they are used for the
-        final fit as well), or by generalised cross-validation. "auto" means held-out rows from 1000 rows on.
+        final fit as well), or by generalised cross-validation. "auto" means held-out rows from 1000 rows on. `fit` on fewer
+        rows than features computes the generalised cross-validation score from the rows, `partial_fit` from the sums.
     fit_intercept : bool
         Whether b is fitted.
     random_state : None, int, numpy.random.Generator or numpy.random.RandomState
@@ -314,7 +426,7 @@ class NTKRegressor(MultiOutputMixin, RegressorMixin, _RidgeOnFeatures):  # type:
     assume_finite : bool
         Skip the scan of inputs for NaN and inf.
     verbose : bool
-        Show progress on stderr, if that is a terminal.
+        Show the progress of rows and of the alphas that are tried on stderr, if that is a terminal.
 
     Attributes
     ----------
@@ -429,9 +541,12 @@ class NTKRegressor(MultiOutputMixin, RegressorMixin, _RidgeOnFeatures):  # type:
             validate_data(self, X, skip_check_array=True, reset=False)
             rows = _continued(self, rows)
         else:
-            self._begin(rows.X, rows.Y.shape[1])
-            validate_data(self, X, skip_check_array=True)
-            self._one_target = as_source(y, "y").array.ndim == 1
+            with self._unchanged_on_failure():
+                self._begin(rows.X, rows.n_targets)
+                validate_data(self, X, skip_check_array=True)
+                self._one_target = as_source(y, "y").array.ndim == 1
+                self._add(rows)
+            return self
         self._add(rows)
         return self
 
@@ -473,15 +588,18 @@ class NTKClassifier(ClassifierMixin, _RidgeOnFeatures):  # type: ignore[misc]
     depth : int
         Number of hidden layers of the network, at least 1.
     features : {"auto", "random"} or transformer
-        The feature map: random features, or any scikit-learn transformer, which is cloned (`n_components`, `depth` and
-        `bias` are then unused).
+        The feature map. "auto" and "random" are ``NTKRandomFeatures(low_orders="sampled")`` with directions "auto":
+        Algorithm 2 of Zandieh et al., with structured directions above 32 inputs, because its columns predict better in a
+        linear model than those closest to the kernel. Or any scikit-learn transformer, which is cloned (`n_components`,
+        `depth` and `bias` are then unused).
     bias : float
         Value of a constant column appended to the input, a first-layer bias.
     alpha : float or "auto"
         Ridge parameter: |Z w + b - y|^2 + alpha |w|^2. "auto" chooses one.
     selection : {"auto", "holdout", "gcv"}
         How "auto" chooses alpha: by the squared error on held-out rows (about an eighth, at most 5000; they are used for the
-        final fit as well), or by generalised cross-validation. "auto" means held-out rows from 1000 rows on.
+        final fit as well), or by generalised cross-validation. "auto" means held-out rows from 1000 rows on. `fit` on fewer
+        rows than features computes the generalised cross-validation score from the rows, `partial_fit` from the sums.
     fit_intercept : bool
         Whether b is fitted.
     class_weight : None, "balanced" or dict
@@ -497,7 +615,7 @@ class NTKClassifier(ClassifierMixin, _RidgeOnFeatures):  # type: ignore[misc]
     assume_finite : bool
         Skip the scan of inputs for NaN and inf.
     verbose : bool
-        Show progress on stderr, if that is a terminal.
+        Show the progress of rows and of the alphas that are tried on stderr, if that is a terminal.
 
     Attributes
     ----------
@@ -631,13 +749,14 @@ class NTKClassifier(ClassifierMixin, _RidgeOnFeatures):  # type: ignore[misc]
             raise ValueError(f"classes is {classes!r}; the first call's, {known!r}, are needed")
         rows = self._rows(array, labels, weight, known)
         if first:
-            self._begin(rows.X, rows.Y.shape[1])
-            validate_data(self, X, skip_check_array=True)
-            self.classes_ = known
-        else:
-            validate_data(self, X, skip_check_array=True, reset=False)
-            rows = _continued(self, rows)
-        self._add(rows)
+            with self._unchanged_on_failure():
+                self._begin(rows.X, rows.n_targets)
+                validate_data(self, X, skip_check_array=True)
+                self.classes_ = known
+                self._add(rows)
+            return self
+        validate_data(self, X, skip_check_array=True, reset=False)
+        self._add(_continued(self, rows))
         return self
 
     def decision_function(self, X: Any) -> Any:
@@ -694,20 +813,17 @@ class NTKClassifier(ClassifierMixin, _RidgeOnFeatures):  # type: ignore[misc]
         return array, labels, weights(sample_weight, len(array))
 
     def _rows(self, X: FloatArray, labels: NDArray[Any], weight: NDArray[np.float64] | None, classes: NDArray[Any]) -> Rows:
-        """One-hot targets less 1 / classes; with two classes their second column alone, which says it all."""
+        """Rows whose targets are the classes' numbers."""
         index = np.minimum(np.searchsorted(classes, labels), len(classes) - 1)
         unknown = classes[index] != labels
         if unknown.any():
             raise ValueError(
                 f"y is {labels[np.argmax(unknown)]!r} in row {int(np.argmax(unknown))}; one of classes is needed"
             )
-        Y = np.zeros((len(labels), len(classes)))
-        Y[np.arange(len(labels)), index] = 1
-        Y -= 1 / len(classes)
         if self.class_weight is not None:
             of_class = _class_weights(self.class_weight, classes, index, weight)
             weight = of_class[index] if weight is None else weight * of_class[index]
-        return Rows(X, np.ascontiguousarray(Y[:, 1:]) if len(classes) == 2 else Y, weight)
+        return Rows(X, index, weight, len(classes))
 
 
 def _class_weights(
@@ -737,11 +853,13 @@ def _require_y(estimator: Any, y: Any) -> None:
 def _continued(model: Any, rows: Rows) -> Rows:
     """Rows of a later batch, in the first batch's dtype."""
     if model._state is None:
-        raise ValueError(f"this {type(model).__name__} was loaded from a file, which holds no state to continue from")
+        raise ValueError(
+            f"this {type(model).__name__} holds no state to continue from: it was loaded from a file, or a later fit failed"
+        )
     if rows.X.shape[1] != model.n_features_in_:
         raise ValueError(f"X has shape {rows.X.shape}; {model.n_features_in_} columns are needed")
-    if rows.Y.shape[1] != model._state.n_targets:
-        raise ValueError(f"y has {rows.Y.shape[1]} columns; {model._state.n_targets}, as in the first call, are needed")
+    if rows.n_targets != model._state.n_targets:
+        raise ValueError(f"y has {rows.n_targets} columns; {model._state.n_targets}, as in the first call, are needed")
     return replace(rows, X=rows.X.astype(model._dtype, copy=False))
 
 
@@ -759,16 +877,45 @@ def _holdout_capacity(X: FloatArray) -> int:
     return int(max(256, min(_HOLDOUT_ROWS, _HOLDOUT_BYTES // (X.shape[1] * X.itemsize))))
 
 
-def _plan(n_features: int, d: int, n_targets: int, dtype: np.dtype[Any], *, hold_out: bool) -> Plan:
-    item = dtype.itemsize
-    block_rows = max(64, min(_BLOCK_ROWS, _BLOCK_BYTES // (n_features * item)))
-    parts = {
-        "state": 4 * n_features**2 + _BLOCK_ROWS * n_features * item,
-        "solution": 4 * n_features**2 + 16 * n_features * n_targets,
-        "features": block_rows * n_features * item,
-        "held-out rows": min(_HOLDOUT_ROWS, max(256, _HOLDOUT_BYTES // (d * item))) * d * item if hold_out else 0,
-    }
-    return Plan(sum(parts.values()), 1, block_rows, parts)
+def _with_target_squares(total: float, rows: Rows) -> float:
+    """`total` and the squares of the targets; ValueError if their sum, which the state will hold, overflows."""
+    if rows.weight is not None and not np.isfinite(_sum(rows.weight)):
+        raise ValueError("sample_weight is so large that its sum overflows; scale it down")
+    if rows.classes:
+        return total
+    with np.errstate(over="ignore"):
+        squares = np.einsum("ij,ij->i", rows.Y, rows.Y)
+        plain = total + float(squares.sum())
+        weighted = plain if rows.weight is None else total + float(squares @ rows.weight)
+    if not np.isfinite(weighted):
+        name, value = ("sample_weight", "weights") if np.isfinite(plain) else ("y", "targets")
+        raise ValueError(f"{name} has {value} so large that sums of squares of the targets overflow; scale it down")
+    return weighted
+
+
+def _sum(values: NDArray[np.float64]) -> float:
+    with np.errstate(over="ignore"):
+        return float(values.sum())
+
+
+def _with_squares(total: float, Z: FloatArray, weight: NDArray[np.float64] | None) -> float:
+    """`total` and the squares of features; ValueError if sums of them overflow, in the state or in their own type."""
+    with np.errstate(all="ignore"):
+        squares = np.einsum("ij,ij->i", Z, Z, dtype=np.float64)
+        plain = total + float(squares.sum())
+        weighted = plain if weight is None else total + float(squares @ weight)
+        limit = float(np.finfo(Z.dtype).max) / _BLOCK_ROWS
+        if np.isfinite(weighted) and float((squares if weight is None else squares * weight).max(initial=0.0)) <= limit:
+            return weighted
+        # The norm of a row exceeds what its largest entry may be: look closer.
+        tops = np.maximum(Z.max(axis=1), -Z.min(axis=1)).astype(np.float64) ** 2
+        if np.isfinite(weighted) and (tops if weight is None else tops * weight).max() <= limit:
+            return weighted
+        by_weight = np.isfinite(plain) and tops.max() <= limit
+    name = "sample_weight" if by_weight else "X"
+    raise ValueError(
+        f"{name} gives features that are not finite, or whose sums of squares overflow {Z.dtype}; scale it down"
+    )
 
 
 def _blocks(rows: Rows, size: int, *, verbose: bool = False) -> Iterator[Rows]:

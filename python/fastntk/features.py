@@ -11,10 +11,14 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 from . import _arguments as arguments
 from ._arrays import matrix
 from ._load import _core
+from ._memory import require_memory
 from ._random import RandomState, resolve_seed
 from .sketches import Operator, allocate
 
 __all__ = ["NTKRandomFeatures"]
+
+_MOST_COMPONENTS = 2**31 - 1
+_PLANNED_BYTES = 1 << 24  # below this, memory is not looked up
 
 DIRECTIONS = ("auto", "structured", "gaussian", "sphere")
 LOW_ORDERS = ("auto", "exact", "constant", "sampled")
@@ -147,11 +151,16 @@ class NTKRandomFeatures(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseE
             no row or no column.
         TypeError
             If `X` is sparse or of an unsupported dtype, or a parameter is of the wrong type.
+        MemoryError
+            If the directions do not fit into the memory that is available.
         """
         array = matrix(X, min_rows=1, assume_finite=self.assume_finite).array
+        n_components = arguments.integer(self.n_components, "n_components")
+        if n_components > _MOST_COMPONENTS:
+            raise ValueError(f"n_components is {n_components}; at most {_MOST_COMPONENTS} is allowed")
         params = {
             "in_features": array.shape[1],
-            "out_features": arguments.integer(self.n_components, "n_components"),
+            "out_features": n_components,
             "depth": arguments.integer(self.depth, "depth"),
             "directions": arguments.choice(self.directions, "directions", DIRECTIONS),
             "low_orders": arguments.choice(self.low_orders, "low_orders", LOW_ORDERS),
@@ -159,6 +168,13 @@ class NTKRandomFeatures(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseE
             "bias": arguments.real(self.bias, "bias"),
             "seed": resolve_seed(self.random_state),
         }
+        width = array.shape[1] + (params["bias"] != 0)
+        dense = width < 33 if self.directions == "auto" else self.directions != "structured"
+        # Dense directions in float32, where "auto" is resolved, and in the type of X; structured ones are a few signs each.
+        needed = n_components * (4 + array.itemsize) * (width if dense else 1)
+        if needed >= _PLANNED_BYTES:
+            what = f"NTKRandomFeatures.fit with {n_components} components"
+            require_memory(needed, None, what=what, lower="lower n_components")
         feature_map = _NtkMap(params, n_threads=self.n_threads, device=self.device)
         validate_data(self, X, skip_check_array=True)
         self._map = feature_map

@@ -2,12 +2,23 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
 
 from . import _arguments as arguments
-from ._arrays import Source, as_real, as_source, common_dtype, dense_rows, has_dense_rows, matrix
+from ._arrays import (
+    Source,
+    as_real,
+    as_source,
+    common_dtype,
+    dense_rows,
+    has_dense_rows,
+    matrix,
+    require_no_overflow,
+    scan_wanted,
+)
 from ._load import _core
 from ._memory import require_memory
 
@@ -117,6 +128,7 @@ def arc_cosine_kernel(
     x, y, give_back = _pair(X, Y, assume_finite)
     out = _gram(x, y)
     _core.arc_cosine_kernel(x, y, order, out, arguments.threads(n_threads))
+    _check(out, x, y, 0, 0.0, assume_finite)
     return give_back(out)
 
 
@@ -178,6 +190,7 @@ def ntk_kernel(
     x, y, give_back = _pair(X, Y, assume_finite)
     out = _gram(x, y)
     _core.ntk_kernel(x, y, depth, bias, out, arguments.threads(n_threads))
+    _check(out, x, y, depth, bias, assume_finite)
     return give_back(out)
 
 
@@ -239,6 +252,7 @@ def nngp_kernel(
     x, y, give_back = _pair(X, Y, assume_finite)
     out = _gram(x, y)
     _core.nngp_kernel(x, y, depth, bias, out, arguments.threads(n_threads))
+    _check(out, x, y, 0, bias, assume_finite)
     return give_back(out)
 
 
@@ -267,7 +281,7 @@ def fwht(x: Any, *, normalize: bool = False, out: Any = None, n_threads: int | N
     ValueError
         If the last axis is no power of two, or `out` has another shape or layout, or is read-only.
     TypeError
-        On unsupported dtypes, or if `out` has another dtype.
+        On unsupported dtypes, or if `out` has another dtype or is no array.
 
     Examples
     --------
@@ -276,6 +290,7 @@ def fwht(x: Any, *, normalize: bool = False, out: Any = None, n_threads: int | N
     array([10., -2., -4.,  0.])
     """
     arguments.device(device)
+    normalize = arguments.boolean(normalize, "normalize")
     source, give_back = as_source(x, "x")
     values = as_real(source, "x")
     if values.ndim == 0:
@@ -286,6 +301,8 @@ def fwht(x: Any, *, normalize: bool = False, out: Any = None, n_threads: int | N
     if out is None:
         target = np.empty(values.shape, values.dtype)
     else:
+        if not isinstance(out, np.ndarray) and not hasattr(out, "__dlpack__"):
+            raise TypeError(f"out is a {type(out).__name__}; a NumPy array or a tensor is needed")
         target = as_source(out, "out").array
         if target.shape != values.shape:
             raise ValueError(f"out has shape {target.shape}; the shape of x, {values.shape}, is needed")
@@ -310,6 +327,16 @@ def _pair(X: Any, Y: Any, assume_finite: bool) -> tuple[Any, Any, Any]:
     y: Source = matrix(Y, "Y", columns=x.shape[1], assume_finite=assume_finite)
     dtype = common_dtype(x, y.array)
     return x.astype(dtype, copy=False), y.array.astype(dtype, copy=False), give_back
+
+
+def _check(out: Any, x: Any, y: Any, depth: int, bias: float, assume_finite: bool) -> None:
+    """ValueError if the kernel overflowed; its entries are scanned only where the bound (L + 1)|x||y| might."""
+    if out.size == 0 or not scan_wanted(assume_finite):
+        return
+    largest = [float(max(rows.max(), -rows.min(), abs(bias), 1e-300)) for rows in ((x,) if x is y else (x, y))]
+    exponent = math.log2(depth + 1) + math.log2(x.shape[1] + 1) + math.log2(largest[0]) + math.log2(largest[-1])
+    if exponent > np.finfo(out.dtype).maxexp - 1:
+        require_no_overflow(out, "X" if x is y else "X or Y")
 
 
 def _gram(x: Any, y: Any) -> Any:

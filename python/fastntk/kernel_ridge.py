@@ -25,7 +25,8 @@ KERNELS: dict[str, Callable[..., Any]] = {"ntk": ntk_kernel, "nngp": nngp_kernel
 class KernelRidge(MultiOutputMixin, RegressorMixin, BaseEstimator):  # type: ignore[misc]
     """Exact kernel ridge regression: the dual problem (K + alpha I) c = y, solved by a float64 Cholesky factorisation.
 
-    Takes 8 n**2 bytes and n**3 / 3 multiplications; it is the ground truth that the features approximate.
+    Takes 8 n**2 bytes (16 n**2 with a callable `kernel`, whose matrix is copied) and n**3 / 3 multiplications; it is the
+    ground truth that the features approximate.
 
     Parameters
     ----------
@@ -111,8 +112,11 @@ class KernelRidge(MultiOutputMixin, RegressorMixin, BaseEstimator):  # type: ign
         Y = targets(y, len(array))
         weight = weights(sample_weight, len(array), some_positive=True)
         n = len(array)
-        require_memory(8 * n * n, self.max_memory, what=f"KernelRidge.fit with {n} rows", lower="pass fewer rows")
-        K = np.array(self._kernel(array, None), dtype=np.float64)
+        needed = (16 if callable(self.kernel) else 8) * n * n
+        require_memory(needed, self.max_memory, what=f"KernelRidge.fit with {n} rows", lower="pass fewer rows")
+        K = self._kernel(array, None)
+        if callable(self.kernel):
+            K = K.copy()  # the caller may keep it
         if weight is not None:
             root = np.sqrt(weight)
             K *= root[:, None]

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from . import _arguments as arguments
-from ._arrays import FloatArray, as_real, common_dtype, is_sparse, matrix, scan_wanted
+from ._arrays import FloatArray, as_real, common_dtype, is_sparse, matrix, require_no_overflow, scan_wanted
 from ._load import _core
 from ._memory import require_memory
 from ._random import SEED_LIMIT
@@ -63,6 +63,11 @@ def allocate(rows: int, cols: int, dtype: np.dtype[Any], *, lower: str) -> Float
     if needed >= _PLANNED_BYTES:
         require_memory(needed, None, what=f"an output of {rows} x {cols}", lower=lower)
     return np.empty((rows, cols), dtype)
+
+
+def _check(out: FloatArray, name: str, assume_finite: bool) -> None:
+    if scan_wanted(assume_finite):
+        require_no_overflow(out, name)
 
 
 def _seed(seed: Any) -> int:
@@ -120,7 +125,7 @@ class SRHT(Operator):
             "in_features": arguments.integer(in_features, "in_features"),
             "out_features": arguments.integer(out_features, "out_features"),
             "seed": _seed(seed),
-            "replacement": bool(replacement),
+            "replacement": arguments.boolean(replacement, "replacement"),
         }
         super().__init__(params, n_threads=n_threads, device=device)
 
@@ -134,6 +139,7 @@ class SRHT(Operator):
         array, give_back = matrix(x, "x", columns=self.in_features, assume_finite=assume_finite)
         out = allocate(len(array), self.out_features, array.dtype, lower="pass fewer rows at a time or lower out_features")
         self._operator(array.dtype)(array, out)
+        _check(out, "x", assume_finite)
         return give_back(out)
 
 
@@ -208,6 +214,7 @@ class CountSketch(Operator):
         array, give_back = matrix(x, "x", columns=self.in_features, assume_finite=assume_finite)
         out = allocate(len(array), self.out_features, array.dtype, lower="pass fewer rows at a time or lower out_features")
         self._operator(array.dtype)(array, out)
+        _check(out, "x", assume_finite)
         return give_back(out)
 
     def _sparse(self, x: Any, assume_finite: bool) -> NDArray[Any]:
@@ -215,18 +222,12 @@ class CountSketch(Operator):
         if csr.ndim != 2 or csr.shape[1] != self.in_features:
             raise ValueError(f"x has shape {csr.shape}; {self.in_features} columns are needed")
         values = np.require(as_real(csr.data, "x"), requirements=["C", "ALIGNED"])
-        if scan_wanted(assume_finite) and not np.isfinite(values).all():
-            entry = int(np.argmin(np.isfinite(values)))
-            row = int(np.searchsorted(csr.indptr, entry, side="right")) - 1
-            what = "NaN" if np.isnan(values[entry]) else "infinity"
-            raise ValueError(
-                f"x contains {what}, first in row {row}, column {csr.indices[entry]}; only finite values are allowed"
-            )
         # The C++ side trusts the structure, so it is checked here.
         columns = np.require(csr.indices, requirements=["C", "ALIGNED"])
         row_starts = np.require(csr.indptr, np.int64, ["C", "ALIGNED"])
         well_formed = (
             len(columns) == len(values)
+            and len(row_starts) == csr.shape[0] + 1
             and row_starts[0] == 0
             and row_starts[-1] == len(values)
             and bool(np.all(np.diff(row_starts) >= 0))
@@ -234,10 +235,18 @@ class CountSketch(Operator):
         )
         if not well_formed:
             raise ValueError("x is not a well-formed CSR matrix: its indices or indptr are out of range")
+        if scan_wanted(assume_finite) and not np.isfinite(values).all():
+            entry = int(np.argmin(np.isfinite(values)))
+            row = int(np.searchsorted(csr.indptr, entry, side="right")) - 1
+            what = "NaN" if np.isnan(values[entry]) else "infinity"
+            raise ValueError(
+                f"x contains {what}, first in row {row}, column {csr.indices[entry]}; only finite values are allowed"
+            )
         out = allocate(
             csr.shape[0], self.out_features, values.dtype, lower="pass fewer rows at a time or lower out_features"
         )
         self._operator(values.dtype).csr(values, columns.astype(np.int32, copy=False), row_starts, self.in_features, out)
+        _check(out, "x", assume_finite)
         return out
 
 
@@ -313,6 +322,7 @@ class TensorSRHT(Operator):
         dtype = common_dtype(first, second)
         out = allocate(len(first), self.out_features, dtype, lower="pass fewer rows at a time or lower out_features")
         self._operator(dtype)(first.astype(dtype, copy=False), second.astype(dtype, copy=False), out)
+        _check(out, "x or y", assume_finite)
         return give_back(out)
 
 
@@ -394,6 +404,7 @@ class PolySketch(Operator):
         array, give_back = matrix(x, "x", columns=self.in_features, assume_finite=assume_finite)
         out = allocate(len(array), self.out_features, array.dtype, lower="pass fewer rows at a time or lower out_features")
         self._operator(array.dtype)(array, out)
+        _check(out, "x", assume_finite)
         return give_back(out)
 
     def tensor(self, factors: Any, *, assume_finite: bool = False) -> Any:
@@ -401,7 +412,7 @@ class PolySketch(Operator):
 
         Parameters
         ----------
-        factors : sequence of `degree` arrays of shape (n, in_features)
+        factors : iterable of `degree` arrays of shape (n, in_features)
         assume_finite : bool
             Skip the scan for NaN and inf.
 
@@ -409,6 +420,10 @@ class PolySketch(Operator):
         -------
         array of shape (n, out_features)
         """
+        try:
+            factors = list(factors)
+        except TypeError:
+            raise TypeError(f"factors is a {type(factors).__name__}; a sequence of arrays is needed") from None
         if len(factors) != self.degree:
             raise ValueError(f"factors has {len(factors)} arrays; as many as the degree, {self.degree}, are needed")
         sources = [
@@ -421,6 +436,7 @@ class PolySketch(Operator):
         lower = "pass fewer rows at a time or lower out_features"
         out = allocate(len(sources[0].array), self.out_features, dtype, lower=lower)
         self._operator(dtype).tensor([source.array.astype(dtype, copy=False) for source in sources], out)
+        _check(out, "factors", assume_finite)
         return sources[0].give_back(out)
 
     def powers(self, x: Any, *, assume_finite: bool = False) -> Any:
@@ -443,4 +459,5 @@ class PolySketch(Operator):
         out = allocate((self.degree + 1) * rows, self.out_features, array.dtype, lower=lower)
         powers = out.reshape(self.degree + 1, rows, self.out_features)
         self._operator(array.dtype).powers(array, list(powers))
+        _check(out, "x", assume_finite)
         return give_back(powers)

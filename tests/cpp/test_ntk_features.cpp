@@ -252,6 +252,8 @@ TEST(bad_parameters_are_named) {
   CHECK(check::throws<Error>(make({.in_features = 0, .out_features = 8}), "in_features"));
   CHECK(check::throws<Error>(make({.in_features = 4, .out_features = 0}), "out_features"));
   CHECK(check::throws<Error>(make({.in_features = 4, .out_features = 8, .depth = 0}), "depth"));
+  CHECK(check::throws<Error>(make({.in_features = 4, .out_features = 8, .depth = std::size_t{1} << 62}), "at most 65536"));
+  CHECK(check::throws<Error>(make({.in_features = 4, .out_features = std::size_t{1} << 40}), "out_features"));
   CHECK(check::throws<Error>(make({.in_features = 4, .out_features = 8, .bias = NAN}), "bias"));
   CHECK(check::throws<Error>(make({.in_features = 4, .out_features = 1, .low_orders = LowOrders::sampled}), "at least 2"));
   CHECK(check::throws<Error>(make({.in_features = 4, .out_features = 5, .low_orders = LowOrders::exact}),

@@ -7,17 +7,6 @@ rounded cosine near 1 has lost half of its angle's digits.
 import numpy as np
 
 
-def kappa0(a):
-    """(pi - acos a)/pi, a clipped to [-1, 1]."""
-    return 1 - np.arccos(np.clip(a, -1, 1)) / np.pi
-
-
-def kappa1(a):
-    """(sqrt(1 - a^2) + a (pi - acos a))/pi, a clipped to [-1, 1]."""
-    a = np.clip(a, -1, 1)
-    return np.sqrt((1 - a) * (1 + a)) / np.pi + a * kappa0(a)
-
-
 def _layers(theta, depth):
     """S_depth and K_depth at the cosine of theta (Zandieh et al. 2021, Definition 1)."""
     delta = 2 * np.sin(theta / 2) ** 2
@@ -39,11 +28,6 @@ def _angle_of_cosine(a):
 def relu_ntk(cosine, depth):
     """K_depth, elementwise."""
     return _layers(_angle_of_cosine(cosine), depth)[1]
-
-
-def relu_nngp(cosine, depth):
-    """S_depth, elementwise."""
-    return _layers(_angle_of_cosine(cosine), depth)[0]
 
 
 def _unit_rows(x, bias):

@@ -32,9 +32,9 @@ struct RidgeSolveParams {
 
 struct RidgeSolution {
   /// Generalised cross-validation score n |W^(1/2) (Y - Yhat)|^2 / (n - tr(hat))^2 (Golub, Heath and Wahba 1979), n the
-  /// total weight, summed over the targets, the intercept counted as one degree of freedom; infinite where n - tr(hat) is
-  /// not positive, and NaN if it was not asked for. Float rows, and the trace from a mixed factor, leave it the digits of
-  /// float.
+  /// total weight, summed over the targets, the intercept counted as one degree of freedom; infinite where only
+  /// rounding is left of it (n - tr(hat) or the squares too small, or jitter), and NaN if it was not asked for. Float rows,
+  /// and the trace from a mixed factor, leave it the digits of float.
   double gcv = 0;
   /// What was added to the diagonal beyond alpha, to make the factorisation succeed (0 as a rule).
   double jitter = 0;
