@@ -129,11 +129,6 @@ void row_squares(Tile<B>&, View<const T, B> in, T* square) {
   cpu::kernels<T>().row_squares(in.rows, in.cols, in.data, in.stride, square);
 }
 
-template <Real T, Backend B>
-void fill(Tile<B>&, T value, View<T, B> out) {
-  for (std::size_t i = 0; i < out.rows; ++i) std::fill_n(out.row(i), out.cols, value);
-}
-
 #define FASTNTK_INSTANTIATE(T)                                                                                           \
   template void hadamard(Tile<Cpu>&, View<const T, Cpu>, const std::uint32_t*, T, View<T, Cpu>);                         \
   template void gather(Tile<Cpu>&, View<const T, Cpu>, const std::uint32_t*, T, View<T, Cpu>);                           \
@@ -148,7 +143,6 @@ void fill(Tile<B>&, T value, View<T, B> out) {
   template void step(Tile<Cpu>&, T, View<T, Cpu>);                                                                       \
   template void scale_rows(Tile<Cpu>&, const T*, View<const T, Cpu>, View<T, Cpu>);                                      \
   template void row_squares(Tile<Cpu>&, View<const T, Cpu>, T*);                                                         \
-  template void fill(Tile<Cpu>&, T, View<T, Cpu>);                                                                       \
   template void copy(Tile<Cpu>&, View<const T, Cpu>, View<T, Cpu>);                                                      \
   template void count_sketch(Tile<Cpu>&, View<const T, Cpu>, const std::uint32_t*, const T*, std::size_t, View<T, Cpu>); \
   template void count_sketch(Tile<Cpu>&, CsrView<T, Cpu>, const std::uint32_t*, const T*, std::size_t, View<T, Cpu>);    \

@@ -137,8 +137,4 @@ void scale_rows(Tile<B>& tile, const T* factor, View<const T, B> in, View<T, B> 
 template <Real T, Backend B>
 void row_squares(Tile<B>& tile, View<const T, B> in, T* square);
 
-/// out = value.
-template <Real T, Backend B>
-void fill(Tile<B>& tile, T value, View<T, B> out);
-
 }  // namespace fastntk
