@@ -3,6 +3,8 @@
 
 #include <algorithm>
 #include <bit>
+#include <cmath>
+#include <vector>
 
 #include "kernels.hpp"
 
@@ -24,6 +26,33 @@ void gather_product(Tile<B>&, View<const T, B> a, const std::uint32_t* index_a, 
                     const std::uint32_t* index_b, T scale, View<T, B> out) {
   cpu::kernels<T>().gather_product(a.rows, a.data, a.stride, index_a, b.data, b.stride, index_b, scale, out.data, out.stride,
                                    out.cols);
+}
+
+template <Real T, Backend B>
+void hadamard_gather(Tile<B>& tile, View<const T, B> in, const std::uint32_t* signs, std::size_t n,
+                     const std::uint32_t* index, T scale, View<T, B> out) {
+  const typename Tile<B>::Scope scope(tile);
+  const View<T, B> transformed = tile.template scratch<T>(in.rows, n);
+  hadamard<T, B>(tile, in, signs, T(1), transformed);
+  gather<T, B>(tile, transformed, index, scale, out);
+}
+
+template <Real T, Backend B>
+void hadamard_gather_product(Tile<B>& tile, View<const T, B> other, const std::uint32_t* index_other, View<const T, B> in,
+                             const std::uint32_t* signs, std::size_t n, const std::uint32_t* index, T scale,
+                             View<T, B> out) {
+  const typename Tile<B>::Scope scope(tile);
+  const View<T, B> transformed = tile.template scratch<T>(in.rows, n);
+  hadamard<T, B>(tile, in, signs, T(1), transformed);
+  gather_product<T, B>(tile, other, index_other, transformed, index, scale, out);
+}
+
+template <Real T, Backend B>
+void tensor_srht(Tile<B>& tile, const TensorFactor<T, B>& a, const TensorFactor<T, B>& b, T scale, View<T, B> out) {
+  const typename Tile<B>::Scope scope(tile);
+  const View<T, B> first = tile.template scratch<T>(a.rows.rows, a.length);
+  hadamard<T, B>(tile, a.rows, a.signs, T(1), first);
+  hadamard_gather_product<T, B>(tile, first, a.sample, b.rows, b.signs, b.length, b.sample, scale, out);
 }
 
 template <Real T, Backend B>
@@ -71,14 +100,28 @@ void relu_kernel(Tile<B>&, ReluKernel kind, std::size_t depth, View<const T, B> 
 }
 
 template <Real T, Backend B>
-ProjectionMatrix<T, B>::ProjectionMatrix(const std::vector<T>& columns, std::size_t d) : d_(d) {
+ProjectionMatrix<T, B>::ProjectionMatrix(const B& backend, std::uint64_t seed, std::size_t d, std::size_t cols,
+                                         bool on_sphere)
+    : d_(d), panels_(backend, (cols + column_step - 1) / column_step * column_step * d) {
   static_assert(column_step * sizeof(T) == cpu::projection_panel_bytes);
-  const std::size_t cols = columns.size() / d;
-  std::vector<T> panels((cols + column_step - 1) / column_step * column_step * d);
-  for (std::size_t j = 0; j < cols; ++j)
-    for (std::size_t i = 0; i < d; ++i)
-      panels[j / column_step * column_step * d + i * column_step + j % column_step] = columns[j * d + i];
-  panels_ = Buffer<T, B>(std::move(panels));
+  const rng::Draws draws{seed, rng::Stream::normal};
+  const std::size_t even_d = (d + 1) / 2 * 2;
+  std::fill_n(panels_.data(), panels_.size(), T(0));
+  for_host_blocks(cols, 64, [&](std::size_t begin, std::size_t end) {
+    std::vector<double> w(even_d);
+    for (std::size_t j = begin; j < end; ++j) {
+      double square = 0;
+      for (std::size_t i = 0; i < even_d; i += 2) {
+        const auto pair = rng::Draws::normal_pair(draws.bits((j * even_d + i) / 2));
+        w[i] = pair[0];
+        w[i + 1] = pair[1];
+      }
+      for (std::size_t i = 0; i < d; ++i) square += w[i] * w[i];
+      const double scale = on_sphere ? std::sqrt(static_cast<double>(d) / square) : 1;
+      T* const panel = panels_.data() + j / column_step * column_step * d + j % column_step;
+      for (std::size_t i = 0; i < d; ++i) panel[i * column_step] = static_cast<T>(w[i] * scale);
+    }
+  });
 }
 
 template <Real T, Backend B>
@@ -95,12 +138,12 @@ void rotated_hadamard(Tile<B>& tile, View<const T, B> in, const T* rotation, con
 }
 
 template <Real T, Backend B>
-DualTable<T, B>::DualTable(const DualActivation& g) : even(g.cubic[0] == g.cubic[1]) {
+DualTable<T, B>::DualTable(const B& backend, const DualActivation& g) : even(g.cubic[0] == g.cubic[1]) {
   std::vector<T> flat;
   for (const auto& side : g.cubic)
     for (const auto& power : side)
       for (const double coefficient : power) flat.push_back(static_cast<T>(coefficient));
-  cubic = Buffer<T, B>(std::move(flat));
+  cubic = Buffer<T, B>(backend, flat);
 }
 
 template <Real T, Backend B>
@@ -129,27 +172,32 @@ void row_squares(Tile<B>&, View<const T, B> in, T* square) {
   cpu::kernels<T>().row_squares(in.rows, in.cols, in.data, in.stride, square);
 }
 
-#define FASTNTK_INSTANTIATE(T)                                                                                           \
-  template void hadamard(Tile<Cpu>&, View<const T, Cpu>, const std::uint32_t*, T, View<T, Cpu>);                         \
-  template void gather(Tile<Cpu>&, View<const T, Cpu>, const std::uint32_t*, T, View<T, Cpu>);                           \
-  template void gather_product(Tile<Cpu>&, View<const T, Cpu>, const std::uint32_t*, View<const T, Cpu>,                 \
-                               const std::uint32_t*, T, View<T, Cpu>);                                                   \
-  template void rotated_hadamard(Tile<Cpu>&, View<const T, Cpu>, const T*, const T*, std::size_t, View<T, Cpu>);         \
-  template class ProjectionMatrix<T, Cpu>;                                                                               \
-  template void project(Tile<Cpu>&, View<const T, Cpu>, const ProjectionMatrix<T, Cpu>&, std::size_t, View<T, Cpu>);     \
-  template struct DualTable<T, Cpu>;                                                                                     \
-  template void dual_features(Tile<Cpu>&, const DualTable<T, Cpu>&, View<T, Cpu>, T*);                                   \
-  template void relu(Tile<Cpu>&, T, View<T, Cpu>);                                                                       \
-  template void step(Tile<Cpu>&, T, View<T, Cpu>);                                                                       \
-  template void scale_rows(Tile<Cpu>&, const T*, View<const T, Cpu>, View<T, Cpu>);                                      \
-  template void row_squares(Tile<Cpu>&, View<const T, Cpu>, T*);                                                         \
-  template void copy(Tile<Cpu>&, View<const T, Cpu>, View<T, Cpu>);                                                      \
-  template void count_sketch(Tile<Cpu>&, View<const T, Cpu>, const std::uint32_t*, const T*, std::size_t, View<T, Cpu>); \
-  template void count_sketch(Tile<Cpu>&, CsrView<T, Cpu>, const std::uint32_t*, const T*, std::size_t, View<T, Cpu>);    \
-  template void transpose(Tile<Cpu>&, View<const T, Cpu>, View<T, Cpu>, bool);                                           \
-  template void unit_rows(Tile<Cpu>&, View<const T, Cpu>, T, View<T, Cpu>, T*);                                          \
-  template void signed_gaps(Tile<Cpu>&, View<const T, Cpu>, View<const T, Cpu>, View<const T, Cpu>, const NearPairs&,    \
-                            View<T, Cpu>);                                                                               \
+#define FASTNTK_INSTANTIATE(T)                                                                                              \
+  template void hadamard(Tile<Cpu>&, View<const T, Cpu>, const std::uint32_t*, T, View<T, Cpu>);                            \
+  template void hadamard_gather(Tile<Cpu>&, View<const T, Cpu>, const std::uint32_t*, std::size_t, const std::uint32_t*, T, \
+                                View<T, Cpu>);                                                                              \
+  template void hadamard_gather_product(Tile<Cpu>&, View<const T, Cpu>, const std::uint32_t*, View<const T, Cpu>,           \
+                                        const std::uint32_t*, std::size_t, const std::uint32_t*, T, View<T, Cpu>);          \
+  template void tensor_srht(Tile<Cpu>&, const TensorFactor<T, Cpu>&, const TensorFactor<T, Cpu>&, T, View<T, Cpu>);         \
+  template void gather(Tile<Cpu>&, View<const T, Cpu>, const std::uint32_t*, T, View<T, Cpu>);                              \
+  template void gather_product(Tile<Cpu>&, View<const T, Cpu>, const std::uint32_t*, View<const T, Cpu>,                    \
+                               const std::uint32_t*, T, View<T, Cpu>);                                                      \
+  template void rotated_hadamard(Tile<Cpu>&, View<const T, Cpu>, const T*, const T*, std::size_t, View<T, Cpu>);            \
+  template class ProjectionMatrix<T, Cpu>;                                                                                  \
+  template void project(Tile<Cpu>&, View<const T, Cpu>, const ProjectionMatrix<T, Cpu>&, std::size_t, View<T, Cpu>);        \
+  template struct DualTable<T, Cpu>;                                                                                        \
+  template void dual_features(Tile<Cpu>&, const DualTable<T, Cpu>&, View<T, Cpu>, T*);                                      \
+  template void relu(Tile<Cpu>&, T, View<T, Cpu>);                                                                          \
+  template void step(Tile<Cpu>&, T, View<T, Cpu>);                                                                          \
+  template void scale_rows(Tile<Cpu>&, const T*, View<const T, Cpu>, View<T, Cpu>);                                         \
+  template void row_squares(Tile<Cpu>&, View<const T, Cpu>, T*);                                                            \
+  template void copy(Tile<Cpu>&, View<const T, Cpu>, View<T, Cpu>);                                                         \
+  template void count_sketch(Tile<Cpu>&, View<const T, Cpu>, const std::uint32_t*, const T*, std::size_t, View<T, Cpu>);    \
+  template void count_sketch(Tile<Cpu>&, CsrView<T, Cpu>, const std::uint32_t*, const T*, std::size_t, View<T, Cpu>);       \
+  template void transpose(Tile<Cpu>&, View<const T, Cpu>, View<T, Cpu>, bool);                                              \
+  template void unit_rows(Tile<Cpu>&, View<const T, Cpu>, T, View<T, Cpu>, T*);                                             \
+  template void signed_gaps(Tile<Cpu>&, View<const T, Cpu>, View<const T, Cpu>, View<const T, Cpu>, const NearPairs&,       \
+                            View<T, Cpu>);                                                                                  \
   template void relu_kernel(Tile<Cpu>&, ReluKernel, std::size_t, View<const T, Cpu>, const T*, const T*, View<T, Cpu>);
 FASTNTK_INSTANTIATE(float)
 FASTNTK_INSTANTIATE(double)

@@ -11,7 +11,7 @@
 namespace fastntk {
 
 template <Real T, Backend B>
-CountSketch<T, B>::State::State(const CountSketchParams& p, B b) : params(p), backend(b) {
+CountSketch<T, B>::State::State(const CountSketchParams& p, const B& backend) : params(p) {
   require_size(p.in_features, "CountSketch: in_features");
   require_size(p.out_features, "CountSketch: out_features");
   require_positive(p.nnz_per_column, "CountSketch: nnz_per_column");
@@ -28,16 +28,18 @@ CountSketch<T, B>::State::State(const CountSketchParams& p, B b) : params(p), ba
   const rng::Draws buckets{p.seed, rng::Stream::bucket};
   const rng::Draws signs{p.seed, rng::Stream::bucket_sign};
   const T scale = static_cast<T>(1 / std::sqrt(static_cast<double>(s)));
-  std::vector<std::uint32_t> host_bucket(p.in_features * s);
-  std::vector<T> host_weight(p.in_features * s);
-  for (std::size_t e = 0; e < host_bucket.size(); ++e) {
-    const std::size_t begin = e % s * p.out_features / s;
-    const std::size_t end = (e % s + 1) * p.out_features / s;
-    host_bucket[e] = static_cast<std::uint32_t>(begin + buckets.integer(e, static_cast<std::uint32_t>(end - begin)));
-    host_weight[e] = static_cast<T>(signs.sign(e)) * scale;
-  }
-  bucket = Buffer<std::uint32_t, B>(std::move(host_bucket));
-  weight = Buffer<T, B>(std::move(host_weight));
+  const std::size_t m = p.out_features;
+  bucket = Buffer<std::uint32_t, B>(backend, p.in_features * s);
+  weight = Buffer<T, B>(backend, p.in_features * s);
+  std::uint32_t* const row = bucket.data();
+  T* const entry = weight.data();
+  Tile<B> tile(backend);
+  for_each(tile, bucket.size(), [=] FASTNTK_FORMULA(std::size_t e) {
+    const std::size_t begin = e % s * m / s;
+    const std::size_t end = (e % s + 1) * m / s;
+    row[e] = static_cast<std::uint32_t>(begin + buckets.integer(e, static_cast<std::uint32_t>(end - begin)));
+    entry[e] = static_cast<T>(signs.sign(e)) * scale;
+  });
 }
 
 template <Real T, Backend B>
@@ -52,7 +54,17 @@ void CountSketch<T, B>::State::apply(Tile<B>& tile, CsrView<T, B> x, View<T, B> 
 
 template <Real T, Backend B>
 CountSketch<T, B>::CountSketch(const CountSketchParams& params, B backend)
-    : state_(std::make_shared<State>(params, backend)) {}
+    : backend_(backend), state_(std::make_shared<State>(params, backend)) {
+  finish(backend);
+}
+
+template <Real T, Backend B>
+CountSketch<T, B> CountSketch<T, B>::on(const B& backend) const {
+  require_same_memory(backend_, backend, "CountSketch: on");
+  CountSketch other = *this;
+  other.backend_ = backend;
+  return other;
+}
 
 template <Real T, Backend B>
 const CountSketchParams& CountSketch<T, B>::params() const {
@@ -64,8 +76,8 @@ void CountSketch<T, B>::operator()(View<const T, B> x, View<T, B> out) const {
   require_shape(x, x.rows, state_->params.in_features, "CountSketch: x");
   require_shape(out, x.rows, state_->params.out_features, "CountSketch: out");
   // Whole vectors of rows, so that each can be summed in a lane of its own.
-  const std::size_t tile_rows = (rows_per_tile<T>(x.cols) + 15) / 16 * 16;
-  for_tiles<B>(state_->backend, x.rows, tile_rows, [&](Tile<B>& tile, RowRange r) {
+  const std::size_t tile_rows = (rows_per_tile<T>(backend_, x.cols) + 15) / 16 * 16;
+  for_tiles<B>(backend_, x.rows, tile_rows, [&](Tile<B>& tile, RowRange r) {
     state_->apply(tile, x.row_block(r.begin, r.count), out.row_block(r.begin, r.count));
   });
 }
@@ -77,7 +89,7 @@ void CountSketch<T, B>::operator()(CsrView<T, B> x, View<T, B> out) const {
            " are needed";
   });
   require_shape(out, x.rows, state_->params.out_features, "CountSketch: out");
-  for_tiles<B>(state_->backend, x.rows, rows_per_tile<T>(out.cols), [&](Tile<B>& tile, RowRange r) {
+  for_tiles<B>(backend_, x.rows, rows_per_tile<T>(backend_, out.cols), [&](Tile<B>& tile, RowRange r) {
     state_->apply(tile, x.row_block(r.begin, r.count), out.row_block(r.begin, r.count));
   });
 }

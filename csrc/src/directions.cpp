@@ -15,41 +15,19 @@ constexpr std::size_t stages = 3;
 }  // namespace
 
 template <Real T, Backend B>
-DirectionSet<T, B>::DirectionSet(Directions kind, std::size_t d, std::size_t m, std::uint64_t seed) : d_(d), m_(m) {
+DirectionSet<T, B>::DirectionSet(const B& backend, Directions kind, std::size_t d, std::size_t m, std::uint64_t seed)
+    : d_(d), m_(m) {
   if (kind == Directions::structured) {
     panel_ = std::max<std::size_t>(padded(d), 2);
-    draw_blocks(seed);
+    draw_blocks(backend, seed);
   } else {
     panel_ = 8 * ProjectionMatrix<T, B>::column_step;
-    draw_matrix(seed, kind == Directions::sphere);
+    matrix_ = ProjectionMatrix<T, B>(backend, seed, d, m, kind == Directions::sphere);
   }
 }
 
-// The normals of direction j have the indices j * d .. j * d + d, so that directions do not depend on how many there are.
 template <Real T, Backend B>
-void DirectionSet<T, B>::draw_matrix(std::uint64_t seed, bool on_sphere) {
-  const rng::Draws draws{seed, rng::Stream::normal};
-  const std::size_t even_d = (d_ + 1) / 2 * 2;
-  std::vector<T> columns(d_ * m_);
-  for_host_blocks(m_, 64, [&](std::size_t begin, std::size_t end) {
-    std::vector<double> w(even_d);
-    for (std::size_t j = begin; j < end; ++j) {
-      double square = 0;
-      for (std::size_t i = 0; i < even_d; i += 2) {
-        const auto pair = rng::Draws::normal_pair(draws.bits((j * even_d + i) / 2));
-        w[i] = pair[0];
-        w[i + 1] = pair[1];
-      }
-      for (std::size_t i = 0; i < d_; ++i) square += w[i] * w[i];
-      const double scale = on_sphere ? std::sqrt(static_cast<double>(d_) / square) : 1;
-      for (std::size_t i = 0; i < d_; ++i) columns[j * d_ + i] = static_cast<T>(w[i] * scale);
-    }
-  });
-  matrix_ = ProjectionMatrix<T, B>(columns, d_);
-}
-
-template <Real T, Backend B>
-void DirectionSet<T, B>::draw_blocks(std::uint64_t seed) {
+void DirectionSet<T, B>::draw_blocks(const B& backend, std::uint64_t seed) {
   const std::size_t n = panel_;
   const std::size_t blocks = (m_ + n - 1) / n;
   const rng::Draws angles{seed, rng::Stream::angle};
@@ -71,15 +49,15 @@ void DirectionSet<T, B>::draw_blocks(std::uint64_t seed) {
     for (std::size_t j = begin; j < end; ++j)
       length[j] = static_cast<T>(std::sqrt(lengths.chi_square(j, static_cast<double>(n))) * scale);
   });
-  rotation_ = Buffer<T, B>(std::move(rotation));
-  length_ = Buffer<T, B>(std::move(length));
+  rotation_ = Buffer<T, B>(backend, rotation);
+  length_ = Buffer<T, B>(backend, length);
 }
 
 template <Real T, Backend B>
-std::size_t DirectionSet<T, B>::tile_rows(std::size_t out_features) const {
+std::size_t DirectionSet<T, B>::tile_rows(const B& backend, std::size_t out_features) const {
   // A large matrix comes from far away once a tile, so that a tile has to have many rows.
   constexpr std::size_t large = 128;
-  return length_.size() == 0 && d_ >= large ? large : rows_per_tile<T>(out_features + 2 * panel_);
+  return length_.size() == 0 && d_ >= large ? large : rows_per_tile<T>(backend, out_features + 2 * panel_);
 }
 
 template <Real T, Backend B>

@@ -22,7 +22,7 @@ namespace fastntk {
 template <Real T, Backend B>
 class DirectionSet {
  public:
-  DirectionSet(Directions kind, std::size_t d, std::size_t m, std::uint64_t seed);
+  DirectionSet(const B& backend, Directions kind, std::size_t d, std::size_t m, std::uint64_t seed);
 
   std::size_t in_features() const { return d_; }
   std::size_t size() const { return m_; }
@@ -31,15 +31,14 @@ class DirectionSet {
   std::size_t panel() const { return panel_; }
 
   /// Rows of a tile, for a map with this many outputs.
-  std::size_t tile_rows(std::size_t out_features) const;
+  std::size_t tile_rows(const B& backend, std::size_t out_features) const;
 
   /// x (rows, d) -> out (rows, out.cols): products with the directions first, first + 1, ..., where `first` is a multiple of
   /// panel() and out.cols is panel(), or less at the end.
   void apply(Tile<B>& tile, View<const T, B> x, std::size_t first, View<T, B> out) const;
 
  private:
-  void draw_matrix(std::uint64_t seed, bool on_sphere);
-  void draw_blocks(std::uint64_t seed);
+  void draw_blocks(const B& backend, std::uint64_t seed);
 
   std::size_t d_;
   std::size_t m_;

@@ -14,8 +14,9 @@
 namespace fastntk {
 namespace {
 
-// Rows and columns of a tile of the output: whole vectors of row_products(), and small enough for a second-level cache.
-constexpr std::size_t tile_size = 144;
+// Rows and columns of a tile of the output.
+template <Backend B>
+constexpr std::size_t tile_size = kernel_tile_edge<B>;
 
 // The tiles below one another that one thread takes, so that the rows of their columns are packed once for all.
 constexpr std::size_t tiles_per_task = 8;
@@ -24,7 +25,10 @@ constexpr std::size_t tiles_per_task = 8;
 // grow more are recomputed from the difference of their rows.
 constexpr double largest_amplification = 2;
 
-std::size_t tiles_of(std::size_t rows) { return (rows + tile_size - 1) / tile_size; }
+template <Backend B>
+std::size_t tiles_of(std::size_t rows) {
+  return (rows + tile_size<B> - 1) / tile_size<B>;
+}
 
 // The rows of x over their norms, padded to whole vectors.
 template <Real T, Backend B>
@@ -32,7 +36,7 @@ struct UnitRows {
   UnitRows(const B& backend, Tile<B>& workspace, View<const T, B> x, T bias)
       : rows(workspace.template scratch<T>(x.rows, padded_columns(x.cols + (bias != 0)))),
         norm(workspace.template scratch<T>(1, x.rows).data) {
-    for_tiles<B>(backend, x.rows, tile_size, [&](Tile<B>& tile, RowRange r) {
+    for_tiles<B>(backend, x.rows, tile_size<B>, [&](Tile<B>& tile, RowRange r) {
       unit_rows<T, B>(tile, x.row_block(r.begin, r.count), bias, rows.row_block(r.begin, r.count), norm + r.begin);
     });
   }
@@ -67,21 +71,22 @@ void kernel_matrix(const B& backend, ReluKernel kind, std::size_t depth, View<co
                    View<T, B> out) {
   if (x.rows == 0 || y.rows == 0) return;
   const bool symmetric = x.data == y.data && x.rows == y.rows && x.stride == y.stride;
-  Tile<B> workspace;
+  Tile<B> workspace(backend);
   const UnitRows<T, B> u(backend, workspace, x, bias);
   const UnitRows<T, B> v = symmetric ? u : UnitRows<T, B>(backend, workspace, y, bias);
   const NearPairs near(kind, depth, largest_amplification);
 
-  const std::vector<Task> tasks = tasks_of(tiles_of(x.rows), tiles_of(y.rows), symmetric);
+  constexpr std::size_t edge = tile_size<B>;
+  const std::vector<Task> tasks = tasks_of(tiles_of<B>(x.rows), tiles_of<B>(y.rows), symmetric);
   for_tiles<B>(backend, tasks.size(), 1, [&](Tile<B>& tile, RowRange r) {
     const Task& task = tasks[r.begin];
-    const std::size_t col = task.col * tile_size;
-    const std::size_t cols = std::min(tile_size, y.rows - col);
+    const std::size_t col = task.col * edge;
+    const std::size_t cols = std::min(edge, y.rows - col);
     const View<const T, B> v_tile = v.rows.row_block(col, cols);
     const PackedRows<T, B> packed(tile, v_tile);
-    const View<T, B> scratch = tile.template scratch<T>(tile_size, cols);
-    for (std::size_t row = task.first_row * tile_size; row < std::min(task.end_row * tile_size, x.rows); row += tile_size) {
-      const std::size_t rows = std::min(tile_size, x.rows - row);
+    const View<T, B> scratch = tile.template scratch<T>(edge, cols);
+    for (std::size_t row = task.first_row * edge; row < std::min(task.end_row * edge, x.rows); row += edge) {
+      const std::size_t rows = std::min(edge, x.rows - row);
       const View<const T, B> u_tile = u.rows.row_block(row, rows);
       const View<T, B> gap = scratch.row_block(0, rows);
       row_products<T, B>(tile, u_tile, packed, gap);
@@ -123,11 +128,12 @@ void relu_ntk(const B& backend, View<const T, B> cosine, std::size_t depth, View
   };
   const bool contiguous = cosine.stride == cosine.cols && out.stride == out.cols;
   if (contiguous) {
-    for_tiles<B>(backend, cosine.rows * cosine.cols, 4096, [&](Tile<B>& tile, RowRange r) {
+    const std::size_t pairs = std::max<std::size_t>(tile_budget(backend).bytes / (16 * sizeof(T)), 4096);
+    for_tiles<B>(backend, cosine.rows * cosine.cols, pairs, [&](Tile<B>& tile, RowRange r) {
       apply(tile, {cosine.data + r.begin, 1, r.count}, {out.data + r.begin, 1, r.count});
     });
   } else {
-    for_tiles<B>(backend, cosine.rows, rows_per_tile<T>(cosine.cols), [&](Tile<B>& tile, RowRange r) {
+    for_tiles<B>(backend, cosine.rows, rows_per_tile<T>(backend, cosine.cols), [&](Tile<B>& tile, RowRange r) {
       apply(tile, cosine.row_block(r.begin, r.count), out.row_block(r.begin, r.count));
     });
   }

@@ -16,7 +16,7 @@ void fwht(const B& backend, View<const T, B> x, View<T, B> out, T scale) {
           [&] { return "fwht: x has " + std::to_string(x.cols) + " columns; a power of two is needed"; });
   require_shape(out, x.rows, x.cols, "fwht: out");
   // Short rows make large tiles: there is nothing between the passes that would have to stay in cache.
-  const std::size_t tile_rows = std::max<std::size_t>((std::size_t{1} << 18) / (sizeof(T) * x.cols), 1);
+  const std::size_t tile_rows = std::max<std::size_t>(tile_budget(backend).bytes / (sizeof(T) * x.cols), 1);
   for_tiles<B>(backend, x.rows, tile_rows, [&](Tile<B>& tile, RowRange r) {
     hadamard<T, B>(tile, x.row_block(r.begin, r.count), nullptr, scale, out.row_block(r.begin, r.count));
   });

@@ -44,19 +44,19 @@ NtkRandomFeaturesParams resolve(NtkRandomFeaturesParams p) {
 }  // namespace
 
 template <Real T, Backend B>
-DualFeatures<T, B>::DualFeatures(const NtkRandomFeaturesParams& p, std::size_t d)
+DualFeatures<T, B>::DualFeatures(const NtkRandomFeaturesParams& p, std::size_t d, const B& backend)
     : exact_columns_(p.low_orders == LowOrders::exact ? 1 + d
                      : p.out_features > 1             ? 1
                                                       : 0),
       exact_diagonal_(p.diagonal == Diagonal::exact),
       // Directions on the sphere get a chi_d length here: the dual activation is made for normal projections.
-      directions_(p.directions == Directions::structured ? Directions::structured : Directions::gaussian, d,
+      directions_(backend, p.directions == Directions::structured ? Directions::structured : Directions::gaussian, d,
                   p.out_features - exact_columns_, rng::child_seed(p.seed, 1)) {
   const DualActivation g = dual_activation(p.depth, std::min<std::size_t>(exact_columns_, 2));
   constant_ = static_cast<T>(std::sqrt(g.low_order[0]));
   linear_ = static_cast<T>(std::sqrt(g.low_order[1]));
   remainder_ = static_cast<T>(g.remainder);
-  g_ = DualTable<T, B>(g);
+  g_ = DualTable<T, B>(backend, g);
 }
 
 template <Real T, Backend B>
@@ -65,7 +65,7 @@ void DualFeatures<T, B>::apply(Tile<B>& tile, View<const T, B> unit, const T* no
   const std::size_t rows = out.rows;
   const std::size_t m = directions_.size();
   T* const square = tile.template scratch<T>(1, rows).data;
-  for_each(tile, rows, [=](std::size_t r) { square[r] = 0; });
+  for_each(tile, rows, [=] FASTNTK_FORMULA(std::size_t r) { square[r] = 0; });
 
   const View<T, B> random = out.col_block(exact_columns_, m);
   for (std::size_t first = 0; first < m; first += directions_.panel()) {
@@ -79,23 +79,23 @@ void DualFeatures<T, B>::apply(Tile<B>& tile, View<const T, B> unit, const T* no
   const bool exact_diagonal = exact_diagonal_;
   const T target = remainder_;
   const T mean_scale = static_cast<T>(1 / std::sqrt(static_cast<double>(m)));
-  for_each(tile, rows, [=](std::size_t r) {
+  for_each(tile, rows, [=] FASTNTK_FORMULA(std::size_t r) {
     scale[r] = norm[r] * (exact_diagonal && square[r] > 0 ? std::sqrt(target / square[r]) : mean_scale);
   });
   scale_rows<T, B>(tile, scale, random, random);
 
   if (exact_columns_ == 0) return;
   const T constant = constant_;
-  for_each(tile, rows, [=](std::size_t r) { out(r, 0) = constant * norm[r]; });
+  for_each(tile, rows, [=] FASTNTK_FORMULA(std::size_t r) { out(r, 0) = constant * norm[r]; });
   if (exact_columns_ > 1) {
     const T linear = linear_;
-    for_each(tile, rows, [=](std::size_t r) { scale[r] = linear * norm[r]; });
+    for_each(tile, rows, [=] FASTNTK_FORMULA(std::size_t r) { scale[r] = linear * norm[r]; });
     scale_rows<T, B>(tile, scale, unit, out.col_block(1, unit.cols));
   }
 }
 
 template <Real T, Backend B>
-LayeredFeatures<T, B>::LayeredFeatures(const NtkRandomFeaturesParams& p, std::size_t d)
+LayeredFeatures<T, B>::LayeredFeatures(const NtkRandomFeaturesParams& p, std::size_t d, const B& backend)
     : m_s_(p.out_features / 2),
       m_1_(p.out_features - m_s_),
       exact_diagonal_(p.diagonal == Diagonal::exact),
@@ -104,17 +104,17 @@ LayeredFeatures<T, B>::LayeredFeatures(const NtkRandomFeaturesParams& p, std::si
   std::size_t psi = d;
   for (std::size_t layer = 0; layer < p.depth; ++layer) {
     const std::uint64_t seed = rng::child_seed(p.seed, 1 + layer);
-    layers_.push_back({DirectionSet<T, B>(p.directions, phi, m_s_, rng::child_seed(seed, 1)),
-                       DirectionSet<T, B>(p.directions, phi, m_1_, rng::child_seed(seed, 2)),
-                       typename TensorSrht<T, B>::State({m_s_, psi, m_s_, rng::child_seed(seed, 3)}, {})});
+    layers_.push_back({DirectionSet<T, B>(backend, p.directions, phi, m_s_, rng::child_seed(seed, 1)),
+                       DirectionSet<T, B>(backend, p.directions, phi, m_1_, rng::child_seed(seed, 2)),
+                       typename TensorSrht<T, B>::State({m_s_, psi, m_s_, rng::child_seed(seed, 3)}, backend)});
     phi = m_1_;
     psi = m_1_ + m_s_;
   }
 }
 
 template <Real T, Backend B>
-std::size_t LayeredFeatures<T, B>::tile_rows() const {
-  return layers_.back().relu.tile_rows(4 * padded(m_1_ + m_s_));
+std::size_t LayeredFeatures<T, B>::tile_rows(const B& backend) const {
+  return layers_.back().relu.tile_rows(backend, 4 * padded(m_1_ + m_s_));
 }
 
 template <Real T, Backend B>
@@ -148,20 +148,22 @@ void LayeredFeatures<T, B>::apply(Tile<B>& tile, View<const T, B> unit, const T*
   if (exact_diagonal_) {
     row_squares<T, B>(tile, psi, factor);
     const T target = diagonal_;
-    for_each(tile, rows, [=](std::size_t r) { factor[r] = factor[r] > 0 ? norm[r] * std::sqrt(target / factor[r]) : T(0); });
+    for_each(tile, rows, [=] FASTNTK_FORMULA(std::size_t r) {
+      factor[r] = factor[r] > 0 ? norm[r] * std::sqrt(target / factor[r]) : T(0);
+    });
   } else {
-    for_each(tile, rows, [=](std::size_t r) { factor[r] = norm[r]; });
+    for_each(tile, rows, [=] FASTNTK_FORMULA(std::size_t r) { factor[r] = norm[r]; });
   }
   scale_rows<T, B>(tile, factor, psi, out);
 }
 
 template <Real T, Backend B>
-NtkRandomFeatures<T, B>::State::State(const NtkRandomFeaturesParams& p, B b) : params(resolve(p)), backend(b) {
+NtkRandomFeatures<T, B>::State::State(const NtkRandomFeaturesParams& p, const B& backend) : params(resolve(p)) {
   const std::size_t d = params.in_features + (params.bias != 0);
   if (params.low_orders == LowOrders::sampled) {
-    layered.emplace(params, d);
+    layered.emplace(params, d, backend);
   } else {
-    dual.emplace(params, d);
+    dual.emplace(params, d, backend);
   }
 }
 
@@ -180,7 +182,17 @@ void NtkRandomFeatures<T, B>::State::apply(Tile<B>& tile, View<const T, B> x, Vi
 
 template <Real T, Backend B>
 NtkRandomFeatures<T, B>::NtkRandomFeatures(const NtkRandomFeaturesParams& params, B backend)
-    : state_(std::make_shared<State>(params, backend)) {}
+    : backend_(backend), state_(std::make_shared<State>(params, backend)) {
+  finish(backend);
+}
+
+template <Real T, Backend B>
+NtkRandomFeatures<T, B> NtkRandomFeatures<T, B>::on(const B& backend) const {
+  require_same_memory(backend_, backend, "NtkRandomFeatures: on");
+  NtkRandomFeatures other = *this;
+  other.backend_ = backend;
+  return other;
+}
 
 template <Real T, Backend B>
 const NtkRandomFeaturesParams& NtkRandomFeatures<T, B>::params() const {
@@ -191,7 +203,7 @@ template <Real T, Backend B>
 void NtkRandomFeatures<T, B>::operator()(View<const T, B> x, View<T, B> out) const {
   require_shape(x, x.rows, state_->params.in_features, "NtkRandomFeatures: x");
   require_shape(out, x.rows, state_->params.out_features, "NtkRandomFeatures: out");
-  for_tiles<B>(state_->backend, x.rows, state_->tile_rows(), [&](Tile<B>& tile, RowRange r) {
+  for_tiles<B>(backend_, x.rows, state_->tile_rows(backend_), [&](Tile<B>& tile, RowRange r) {
     state_->apply(tile, x.row_block(r.begin, r.count), out.row_block(r.begin, r.count));
   });
 }

@@ -18,8 +18,10 @@ namespace fastntk {
 template <Real T, Backend B>
 class DualFeatures {
  public:
-  DualFeatures(const NtkRandomFeaturesParams& params, std::size_t d);
-  std::size_t tile_rows() const { return directions_.tile_rows(exact_columns_ + directions_.size()); }
+  DualFeatures(const NtkRandomFeaturesParams& params, std::size_t d, const B& backend);
+  std::size_t tile_rows(const B& backend) const {
+    return directions_.tile_rows(backend, exact_columns_ + directions_.size());
+  }
 
   /// unit (rows, d) with the rows' norms -> out (rows, out_features).
   void apply(Tile<B>& tile, View<const T, B> unit, const T* norm, View<T, B> out) const;
@@ -38,8 +40,8 @@ class DualFeatures {
 template <Real T, Backend B>
 class LayeredFeatures {
  public:
-  LayeredFeatures(const NtkRandomFeaturesParams& params, std::size_t d);
-  std::size_t tile_rows() const;
+  LayeredFeatures(const NtkRandomFeaturesParams& params, std::size_t d, const B& backend);
+  std::size_t tile_rows(const B& backend) const;
 
   /// unit (rows, d) with the rows' norms -> out (rows, out_features).
   void apply(Tile<B>& tile, View<const T, B> unit, const T* norm, View<T, B> out) const;
@@ -59,14 +61,13 @@ class LayeredFeatures {
 
 template <Real T, Backend B>
 struct NtkRandomFeatures<T, B>::State {
-  State(const NtkRandomFeaturesParams& params, B backend);
+  State(const NtkRandomFeaturesParams& params, const B& backend);
 
   /// One tile: x (rows, in_features) -> out (rows, out_features).
   void apply(Tile<B>& tile, View<const T, B> x, View<T, B> out) const;
-  std::size_t tile_rows() const { return dual ? dual->tile_rows() : layered->tile_rows(); }
+  std::size_t tile_rows(const B& run) const { return dual ? dual->tile_rows(run) : layered->tile_rows(run); }
 
   NtkRandomFeaturesParams params;  // resolved
-  B backend;
   std::optional<DualFeatures<T, B>> dual;
   std::optional<LayeredFeatures<T, B>> layered;
 };

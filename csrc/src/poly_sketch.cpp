@@ -21,26 +21,27 @@ std::size_t depth_of(std::size_t v) { return static_cast<std::size_t>(std::bit_w
 }  // namespace
 
 template <Real T, Backend B>
-PolySketch<T, B>::State::State(const PolySketchParams& p, B b)
-    : params(checked(p)), backend(b), leaves(std::bit_ceil(p.degree)) {
+PolySketch<T, B>::State::State(const PolySketchParams& p, const B& backend)
+    : params(checked(p)), leaves(std::bit_ceil(p.degree)) {
   const std::size_t m = p.out_features;
-  for (std::size_t v = 1; v < leaves; ++v) nodes_.emplace_back(TensorSrhtParams{m, m, m, rng::child_seed(p.seed, v)}, b);
+  for (std::size_t v = 1; v < leaves; ++v)
+    nodes_.emplace_back(TensorSrhtParams{m, m, m, rng::child_seed(p.seed, v)}, backend);
   for (std::size_t k = 0; k < leaves; ++k) {
     const std::uint64_t seed = rng::child_seed(p.seed, leaves + k);
     if (p.base == PolySketchBase::srht) {
-      base_.emplace_back(std::in_place_index<0>, SrhtParams{p.in_features, m, seed}, b);
+      base_.emplace_back(std::in_place_index<0>, SrhtParams{p.in_features, m, seed}, backend);
     } else {
-      base_.emplace_back(std::in_place_index<1>, CountSketchParams{p.in_features, m, seed}, b);
+      base_.emplace_back(std::in_place_index<1>, CountSketchParams{p.in_features, m, seed}, backend);
     }
   }
 
   // The values of the tree where every leaf holds e1 do not depend on the data.
   std::vector<T> host_e1(p.in_features, T(0));
   host_e1[0] = 1;
-  const Buffer<T, B> e1(std::move(host_e1));
-  unit_root_ = Buffer<T, B>(m);
-  transformed_units_ = Buffer<T, B>(leaves * padded(m));
-  for_tiles<B>(b, 1, 1, [&](Tile<B>& tile, RowRange) {
+  const Buffer<T, B> e1(backend, host_e1);
+  unit_root_ = Buffer<T, B>(backend, m);
+  transformed_units_ = Buffer<T, B>(backend, leaves * padded(m));
+  for_tiles<B>(backend, 1, 1, [&](Tile<B>& tile, RowRange) {
     const View<T, B> units = tile.template scratch<T>(2 * leaves, m);
     const View<T, B> left = tile.template scratch<T>(1, padded(m));
     for (std::size_t k = 0; k < leaves; ++k)
@@ -93,14 +94,13 @@ struct PolySketch<T, B>::State::Tree {
 
   // The value of node `parent`, from its left child's transform and from its right child's value in `out`, to `out`.
   void join_left(std::size_t parent, View<T, B> out) const {
-    state.node(parent).transform_second(tile, out, transformed);
-    state.node(parent).combine(tile, left[depth_of(parent)], transformed, out);
+    state.node(parent).transform_and_combine(tile, left[depth_of(parent)], out, out);
   }
 
   const State& state;
   Tile<B>& tile;
   std::size_t length;            // of the nodes' transforms
-  View<T, B> transformed;        // of the right child, or of a node above the completed one
+  View<T, B> transformed;        // of a node above the completed one
   std::vector<View<T, B>> left;  // by the parent's depth: the transform of the complete left child that waits there
   std::size_t filled = 0;        // leaves
   std::size_t v = 0;             // the highest node that the last leaf completed
@@ -134,7 +134,18 @@ void PolySketch<T, B>::State::powers(Tile<B>& tile, View<const T, B> x, const st
 }
 
 template <Real T, Backend B>
-PolySketch<T, B>::PolySketch(const PolySketchParams& params, B backend) : state_(std::make_shared<State>(params, backend)) {}
+PolySketch<T, B>::PolySketch(const PolySketchParams& params, B backend)
+    : backend_(backend), state_(std::make_shared<State>(params, backend)) {
+  finish(backend);
+}
+
+template <Real T, Backend B>
+PolySketch<T, B> PolySketch<T, B>::on(const B& backend) const {
+  require_same_memory(backend_, backend, "PolySketch: on");
+  PolySketch other = *this;
+  other.backend_ = backend;
+  return other;
+}
 
 template <Real T, Backend B>
 const PolySketchParams& PolySketch<T, B>::params() const {
@@ -145,10 +156,10 @@ namespace {
 
 // A row takes its transform at a leaf, one transform a level and its output; but below 8 rows a tile, reading the operator's
 // tables for them would cost more than the cache saves.
-template <Real T>
-std::size_t tree_tile_rows(const PolySketchParams& p) {
+template <Real T, Backend B>
+std::size_t tree_tile_rows(const B& backend, const PolySketchParams& p) {
   const std::size_t levels = depth_of(std::bit_ceil(p.degree));
-  return std::max<std::size_t>(rows_per_tile<T>(padded(p.in_features) + (levels + 2) * padded(p.out_features)), 8);
+  return std::max<std::size_t>(rows_per_tile<T>(backend, padded(p.in_features) + (levels + 2) * padded(p.out_features)), 8);
 }
 
 }  // namespace
@@ -158,7 +169,7 @@ void PolySketch<T, B>::operator()(View<const T, B> x, View<T, B> out) const {
   const PolySketchParams& p = state_->params;
   require_shape(x, x.rows, p.in_features, "PolySketch: x");
   require_shape(out, x.rows, p.out_features, "PolySketch: out");
-  for_tiles<B>(state_->backend, x.rows, tree_tile_rows<T>(p), [&](Tile<B>& tile, RowRange r) {
+  for_tiles<B>(backend_, x.rows, tree_tile_rows<T>(backend_, p), [&](Tile<B>& tile, RowRange r) {
     state_->apply(tile, x.row_block(r.begin, r.count), out.row_block(r.begin, r.count));
   });
 }
@@ -172,7 +183,7 @@ void PolySketch<T, B>::tensor(const std::vector<View<const T, B>>& factors, View
   });
   for (const View<const T, B>& x : factors) require_shape(x, factors[0].rows, p.in_features, "PolySketch: x");
   require_shape(out, factors[0].rows, p.out_features, "PolySketch: out");
-  for_tiles<B>(state_->backend, out.rows, tree_tile_rows<T>(p), [&](Tile<B>& tile, RowRange r) {
+  for_tiles<B>(backend_, out.rows, tree_tile_rows<T>(backend_, p), [&](Tile<B>& tile, RowRange r) {
     std::vector<View<const T, B>> block;
     for (const View<const T, B>& x : factors) block.push_back(x.row_block(r.begin, r.count));
     state_->tensor(tile, block, out.row_block(r.begin, r.count));
@@ -188,7 +199,7 @@ void PolySketch<T, B>::powers(View<const T, B> x, const std::vector<View<T, B>>&
            " are needed";
   });
   for (const View<T, B>& z : out) require_shape(z, x.rows, p.out_features, "PolySketch: out");
-  for_tiles<B>(state_->backend, x.rows, tree_tile_rows<T>(p), [&](Tile<B>& tile, RowRange r) {
+  for_tiles<B>(backend_, x.rows, tree_tile_rows<T>(backend_, p), [&](Tile<B>& tile, RowRange r) {
     std::vector<View<T, B>> block;
     for (const View<T, B>& z : out) block.push_back(z.row_block(r.begin, r.count));
     state_->powers(tile, x.row_block(r.begin, r.count), block);

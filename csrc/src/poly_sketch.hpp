@@ -16,7 +16,7 @@ namespace fastntk {
 // The tree is numbered like a heap: node 1 is the root, the children of v are 2v and 2v + 1, and leaf k is node leaves + k.
 template <Real T, Backend B>
 struct PolySketch<T, B>::State {
-  State(const PolySketchParams& params, B backend);
+  State(const PolySketchParams& params, const B& backend);
 
   /// One tile: x (rows, in_features) -> out (rows, out_features), the sketch of x^(degree). Here and below, `out` is written
   /// before x is read to its end, so they may not overlap.
@@ -29,7 +29,6 @@ struct PolySketch<T, B>::State {
   void powers(Tile<B>& tile, View<const T, B> x, const std::vector<View<T, B>>& out) const;
 
   PolySketchParams params;
-  B backend;
   std::size_t leaves;  // 2^ceil(log2 degree)
 
  private:

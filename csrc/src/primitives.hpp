@@ -9,20 +9,41 @@
 #include <cstdint>
 #include <vector>
 
+#include "draws.hpp"
 #include "dual_activation.hpp"
 #include "relu_kernels.hpp"
 #include "tile.hpp"
 
 namespace fastntk {
 
-/// Random signs, one bit each (1 means minus): bit i % 32 of word i / 32 belongs to element i.
-template <Backend B>
-using SignBits = Buffer<std::uint32_t, B>;
-
 /// out = scale * H * (signs o pad(in)), row by row: in has d <= n columns, out has n = 2^k. `signs` may be null.
 /// `in` and `out` may be the same view.
 template <Real T, Backend B>
 void hadamard(Tile<B>& tile, View<const T, B> in, const std::uint32_t* signs, T scale, View<T, B> out);
+
+/// out[r][j] = scale * hadamard(in)[r][index[j]], the transform of length n as above: SRHT. `out` and `in` do not overlap.
+template <Real T, Backend B>
+void hadamard_gather(Tile<B>& tile, View<const T, B> in, const std::uint32_t* signs, std::size_t n,
+                     const std::uint32_t* index, T scale, View<T, B> out);
+
+/// out[r][j] = scale * other[r][index_other[j]] * hadamard(in)[r][index[j]]: the product of a TensorSRHT one of whose
+/// factors has been transformed before. `other` may have stride 0, one row for all; `out` may overlap `in`, but not `other`.
+template <Real T, Backend B>
+void hadamard_gather_product(Tile<B>& tile, View<const T, B> other, const std::uint32_t* index_other, View<const T, B> in,
+                             const std::uint32_t* signs, std::size_t n, const std::uint32_t* index, T scale, View<T, B> out);
+
+/// One factor of a TensorSRHT: rows, the signs and the length of their transform, and its sample.
+template <Real T, Backend B>
+struct TensorFactor {
+  View<const T, B> rows;
+  const std::uint32_t* signs;
+  std::size_t length;
+  const std::uint32_t* sample;
+};
+
+/// out[r][j] = scale * hadamard(a)[r][a.sample[j]] * hadamard(b)[r][b.sample[j]]. `out` may overlap the rows.
+template <Real T, Backend B>
+void tensor_srht(Tile<B>& tile, const TensorFactor<T, B>& a, const TensorFactor<T, B>& b, T scale, View<T, B> out);
 
 /// out[r][j] = scale * in[r][index[j]].
 template <Real T, Backend B>
@@ -47,6 +68,11 @@ void count_sketch(Tile<B>& tile, View<const T, B> in, const std::uint32_t* bucke
 template <Real T, Backend B>
 void count_sketch(Tile<B>& tile, CsrView<T, B> in, const std::uint32_t* bucket, const T* weight, std::size_t s,
                   View<T, B> out);
+
+/// Rows and columns of a tile of a kernel matrix: on the CPU whole vectors of row_products(), and small enough for a
+/// second-level cache; on a device enough to fill the chip.
+template <Backend B>
+constexpr std::size_t kernel_tile_edge = std::same_as<B, Cpu> ? 144 : 2048;
 
 /// Rows of one side of an inner product, stored for row_products() in scratch memory of the tile.
 template <Real T, Backend B>
@@ -90,8 +116,10 @@ class ProjectionMatrix {
   static constexpr std::size_t column_step = 192 / sizeof(T);
 
   ProjectionMatrix() = default;
-  /// From `columns`, the matrix's (d, cols) columns one after the other.
-  ProjectionMatrix(const std::vector<T>& columns, std::size_t d);
+  /// `cols` independent columns of d standard normals, or, `on_sphere`, each of them scaled to length sqrt(d). The normals
+  /// of column j have the indices j * d', j * d' + 1, ... (d' = d rounded up to even), so that columns do not depend on how
+  /// many there are.
+  ProjectionMatrix(const B& backend, std::uint64_t seed, std::size_t d, std::size_t cols, bool on_sphere);
   const T* from_column(std::size_t begin) const { return panels_.data() + begin * d_; }
   std::size_t rows() const { return d_; }
 
@@ -114,7 +142,7 @@ void rotated_hadamard(Tile<B>& tile, View<const T, B> in, const T* rotation, con
 template <Real T, Backend B>
 struct DualTable {
   DualTable() = default;
-  explicit DualTable(const DualActivation& g);
+  DualTable(const B& backend, const DualActivation& g);
   Buffer<T, B> cubic;  // [side][power][segment]
   bool even = false;   // whether both sides are equal
 };

@@ -166,7 +166,7 @@ void RidgeState<B>::merge(const RidgeState& other) {
       [&]<class T>(const RowBlock<T, B>& rows_of) {
         if (rows_of.rows == 0) return;
         constexpr std::size_t at_once = 64;
-        Tile<B> memory;
+        Tile<B> memory(s.backend);
         const View<T, B> z = memory.template scratch<T>(at_once, s.params.n_features);
         const std::vector<double> ones(at_once, 1.0);
         std::vector<std::size_t> source(at_once);
@@ -423,7 +423,7 @@ std::string RidgeState<B>::to_bytes() const {
   writer.write(s.right.data(), waiting * s.right_cols);
   std::visit(
       [&]<class T>(const RowBlock<T, B>& rows_of) {
-        Tile<B> memory;
+        Tile<B> memory(s.backend);
         const View<T, B> row = memory.template scratch<T>(1, s.params.n_features);
         for (std::size_t r = 0; r < waiting; ++r) {
           read_block(s.backend, s.tiles, rows_of, r, row);
@@ -471,7 +471,7 @@ RidgeState<B> RidgeState<B>::from_bytes(const std::string& bytes, B backend) {
   if (header.element_bytes == sizeof(double)) s.template block_of<double>();
   std::visit(
       [&]<class T>(RowBlock<T, B>& rows_of) {
-        Tile<B> memory;
+        Tile<B> memory(s.backend);
         const View<T, B> row = memory.template scratch<T>(1, s.params.n_features);
         const std::size_t first = 0;
         const double one = 1;

@@ -11,7 +11,7 @@ namespace fastntk {
 
 template <Real T, Backend B>
 struct TensorSrht<T, B>::State {
-  State(const TensorSrhtParams& params, B backend);
+  State(const TensorSrhtParams& params, const B& backend);
 
   /// One tile: x (rows, in_features_1), y (rows, in_features_2) -> out (rows, out_features).
   void apply(Tile<B>& tile, View<const T, B> x, View<const T, B> y, View<T, B> out) const;
@@ -22,8 +22,12 @@ struct TensorSrht<T, B>::State {
   void transform_second(Tile<B>& tile, View<const T, B> y, View<T, B> out) const;
   void combine(Tile<B>& tile, View<const T, B> first, View<const T, B> second, View<T, B> out) const;
 
+  /// transform_second and combine in one; `out` may be y.
+  void transform_and_combine(Tile<B>& tile, View<const T, B> first, View<const T, B> y, View<T, B> out) const;
+
+  T scale() const;  // of the samples' product
+
   TensorSrhtParams params;
-  B backend;
   std::size_t length_1;  // of the two transforms
   std::size_t length_2;
   SignBits<B> signs_1;

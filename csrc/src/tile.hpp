@@ -7,11 +7,17 @@
 #include <fastntk/view.hpp>
 
 #include <cstddef>
-#include <cstdint>
 #include <memory>
-#include <vector>
 
 #include "function_ref.hpp"
+#include "memory.hpp"
+
+/// Marks a formula that for_each() may run on a device.
+#if defined(__CUDACC__)
+#define FASTNTK_FORMULA __host__ __device__
+#else
+#define FASTNTK_FORMULA
+#endif
 
 namespace fastntk {
 
@@ -20,7 +26,8 @@ struct RowRange {
   std::size_t count;
 };
 
-/// What the code that processes one tile may use: scratch memory that is released when its Scope ends.
+/// What the code that processes one tile may use: scratch memory that is released when its Scope ends. All primitives queue
+/// their work in the order of the tile's backend, so released memory may be taken again at once.
 template <Backend B>
 class Tile {
  public:
@@ -37,7 +44,7 @@ class Tile {
     std::size_t mark_;
   };
 
-  Tile();
+  explicit Tile(const B& backend);
   ~Tile();
   Tile(const Tile&) = delete;
   Tile& operator=(const Tile&) = delete;
@@ -52,12 +59,15 @@ class Tile {
   /// `bytes` of memory aligned to 64, in the memory of B.
   void* allocate(std::size_t bytes);
 
+  const B& backend() const { return backend_; }
+
  private:
   std::size_t mark() const;
   void release(std::size_t mark);
 
-  struct Arena;
-  std::unique_ptr<Arena> arena_;
+  struct Memory;
+  B backend_;
+  std::unique_ptr<Memory> memory_;
 };
 
 template <Backend B>
@@ -68,32 +78,27 @@ using TileBody = FunctionRef<void(Tile<B>&, RowRange)>;
 template <Backend B>
 void for_tiles(const B& backend, std::size_t rows, std::size_t tile_rows, TileBody<B> body);
 
-/// Calls f(i) for i < count in the tile's order: for formulas over the rows of a tile.
+/// Calls f(i) for i < count in the tile's order: for formulas over the rows of a tile. On a device each call is a thread's,
+/// so `f` is marked FASTNTK_FORMULA and captures by value.
+template <Backend B, class F>
+void for_each(Tile<B>& tile, std::size_t count, F f);
+
 template <class F>
 void for_each(Tile<Cpu>&, std::size_t count, F f) {
   for (std::size_t i = 0; i < count; ++i) f(i);
 }
 
+/// What a tile's scratch and output should take together, and its most rows: on the CPU what stays in a core's second-level
+/// cache, on a device what fills the chip and mostly stays in its cache.
+struct TileBudget {
+  std::size_t bytes;
+  std::size_t most_rows;
+};
+template <Backend B>
+TileBudget tile_budget(const B& backend);
+
 /// Calls body(begin, end) for blocks of [0, count) on the host, in parallel where it can: for drawing an operator's
 /// constants.
 void for_host_blocks(std::size_t count, std::size_t block, FunctionRef<void(std::size_t, std::size_t)> body);
-
-/// An array in the memory of B, filled from the host or, through its pointer, by primitives.
-template <class T, Backend B>
-class Buffer;
-
-template <class T>
-class Buffer<T, Cpu> {
- public:
-  Buffer() = default;
-  explicit Buffer(std::vector<T> values) : values_(std::move(values)) {}
-  explicit Buffer(std::size_t size) : values_(size) {}
-  const T* data() const { return values_.data(); }
-  T* data() { return values_.data(); }
-  std::size_t size() const { return values_.size(); }
-
- private:
-  std::vector<T> values_;
-};
 
 }  // namespace fastntk

@@ -39,6 +39,9 @@ class CountSketch {
   /// Throws Error if a size is 0 or nnz_per_column exceeds out_features.
   explicit CountSketch(const CountSketchParams& params, B backend = {});
 
+  /// The same map, its constants shared, run by another backend: other threads, or another stream of the same device.
+  CountSketch on(const B& backend) const;
+
   /// x (n, in_features) -> out (n, out_features). Throws Error if a shape does not fit; the column indices and row starts of
   /// a sparse x are the caller's to check.
   void operator()(View<const T, B> x, View<T, B> out) const;
@@ -50,6 +53,7 @@ class CountSketch {
   const State& state() const { return *state_; }
 
  private:
+  B backend_;
   std::shared_ptr<const State> state_;
 };
 

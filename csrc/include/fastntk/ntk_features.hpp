@@ -40,6 +40,9 @@ class NtkRandomFeatures {
   /// Throws Error if a size or the depth is 0, bias is not finite, or out_features is too small for `low_orders`.
   explicit NtkRandomFeatures(const NtkRandomFeaturesParams& params, B backend = {});
 
+  /// The same map, its constants shared, run by another backend: other threads, or another stream of the same device.
+  NtkRandomFeatures on(const B& backend) const;
+
   /// x (n, in_features) -> out (n, out_features). A zero row gives a zero row (without bias). Throws Error if a shape does
   /// not fit.
   void operator()(View<const T, B> x, View<T, B> out) const;
@@ -51,6 +54,7 @@ class NtkRandomFeatures {
   const State& state() const { return *state_; }
 
  private:
+  B backend_;
   std::shared_ptr<const State> state_;
 };
 

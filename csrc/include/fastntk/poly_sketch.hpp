@@ -29,6 +29,9 @@ class PolySketch {
   /// Throws Error if a size or the degree is 0.
   explicit PolySketch(const PolySketchParams& params, B backend = {});
 
+  /// The same map, its constants shared, run by another backend: other threads, or another stream of the same device.
+  PolySketch on(const B& backend) const;
+
   /// x (n, in_features) -> out (n, out_features): the sketch of x^(p). Throws Error if a shape does not fit.
   void operator()(View<const T, B> x, View<T, B> out) const;
 
@@ -45,6 +48,7 @@ class PolySketch {
   const State& state() const { return *state_; }
 
  private:
+  B backend_;
   std::shared_ptr<const State> state_;
 };
 

@@ -25,6 +25,9 @@ class Srht {
   /// Throws Error if in_features or out_features is 0, or too large for sampling without replacement.
   explicit Srht(const SrhtParams& params, B backend = {});
 
+  /// The same map, its constants shared, run by another backend: other threads, or another stream of the same device.
+  Srht on(const B& backend) const;
+
   /// x (n, in_features) -> out (n, out_features). Throws Error if a shape does not fit.
   void operator()(View<const T, B> x, View<T, B> out) const;
 
@@ -34,6 +37,7 @@ class Srht {
   const State& state() const { return *state_; }
 
  private:
+  B backend_;
   std::shared_ptr<const State> state_;
 };
 

@@ -24,6 +24,9 @@ class TensorSrht {
   /// Throws Error if a size is 0.
   explicit TensorSrht(const TensorSrhtParams& params, B backend = {});
 
+  /// The same map, its constants shared, run by another backend: other threads, or another stream of the same device.
+  TensorSrht on(const B& backend) const;
+
   /// x (n, in_features_1), y (n, in_features_2) -> out (n, out_features). Throws Error if a shape does not fit.
   void operator()(View<const T, B> x, View<const T, B> y, View<T, B> out) const;
 
@@ -33,6 +36,7 @@ class TensorSrht {
   const State& state() const { return *state_; }
 
  private:
+  B backend_;
   std::shared_ptr<const State> state_;
 };
 

@@ -5,6 +5,8 @@
 #include <cstddef>
 #include <type_traits>
 
+struct CUstream_st;  // the driver's: cudaStream_t points to it
+
 namespace fastntk {
 
 /// Runs on the host. `threads = 0` means all processors this process may use (affinity and OMP_NUM_THREADS are obeyed).
@@ -12,8 +14,18 @@ struct Cpu {
   int threads = 0;
 };
 
+/// Runs on an NVIDIA GPU, on a stream that the caller owns: `stream` is a cudaStream_t of `device` (null: its default
+/// stream). Calls queue their work there and return; constructors and what returns numbers to the host wait for it. Works
+/// where the library was built with CUDA; elsewhere nothing links that uses it.
+struct Cuda {
+  int device = 0;
+  CUstream_st* stream = nullptr;
+  /// Bytes of workspace that the calls in flight may take; 0 means an eighth of the device's memory.
+  std::size_t max_memory = 0;
+};
+
 template <class B>
-concept Backend = std::same_as<B, Cpu>;
+concept Backend = std::same_as<B, Cpu> || std::same_as<B, Cuda>;
 
 template <class T>
 concept Real = std::same_as<std::remove_const_t<T>, float> || std::same_as<std::remove_const_t<T>, double>;
