@@ -2,16 +2,21 @@
 #   AUTO  where a CUDA compiler is found and works
 #   ON    always; without a compiler that is an error
 #   OFF   never
-set(FASTNTK_CUDA AUTO CACHE STRING "CUDA backend: AUTO (if there is a CUDA compiler), ON or OFF")
-set_property(CACHE FASTNTK_CUDA PROPERTY STRINGS AUTO ON OFF)
+#   EMULATED  compiled by the host's compiler and run on the host, slowly: for tests (FASTNTK_CUDA_EMULATED is then ON too)
+set(FASTNTK_CUDA AUTO CACHE STRING "CUDA backend: AUTO (if there is a CUDA compiler), ON, OFF or EMULATED")
+set_property(CACHE FASTNTK_CUDA PROPERTY STRINGS AUTO ON OFF EMULATED)
 
 string(TOUPPER "${FASTNTK_CUDA}" fastntk_cuda_choice)
-if(NOT fastntk_cuda_choice MATCHES "^(AUTO|ON|OFF)$")
-  message(FATAL_ERROR "fastntk: FASTNTK_CUDA is '${FASTNTK_CUDA}'; use AUTO, ON or OFF")
+if(NOT fastntk_cuda_choice MATCHES "^(AUTO|ON|OFF|EMULATED)$")
+  message(FATAL_ERROR "fastntk: FASTNTK_CUDA is '${FASTNTK_CUDA}'; use AUTO, ON, OFF or EMULATED")
 endif()
 
 set(FASTNTK_CUDA_ENABLED OFF)
-if(NOT fastntk_cuda_choice STREQUAL "OFF")
+set(FASTNTK_CUDA_EMULATED OFF)
+if(fastntk_cuda_choice STREQUAL "EMULATED")
+  set(FASTNTK_CUDA_ENABLED ON)
+  set(FASTNTK_CUDA_EMULATED ON)
+elseif(NOT fastntk_cuda_choice STREQUAL "OFF")
   # Before the language is enabled: that would choose the architectures itself.
   if(NOT DEFINED CMAKE_CUDA_ARCHITECTURES)
     set(CMAKE_CUDA_ARCHITECTURES "80-real;90-real;90-virtual")

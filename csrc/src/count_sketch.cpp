@@ -3,8 +3,6 @@
 #include <cmath>
 #include <limits>
 #include <string>
-#include <utility>
-#include <vector>
 
 #include "tiling.hpp"
 
@@ -25,12 +23,18 @@ CountSketch<T, B>::State::State(const CountSketchParams& p, const B& backend) : 
     return "CountSketch: nnz_per_column is " + std::to_string(s) + "; with in_features = " + std::to_string(p.in_features) +
            " at most " + std::to_string(max_entries / p.in_features) + " is possible";
   });
-  const rng::Draws buckets{p.seed, rng::Stream::bucket};
-  const rng::Draws signs{p.seed, rng::Stream::bucket_sign};
+  draw_entries(backend);
+}
+
+template <Real T, Backend B>
+void CountSketch<T, B>::State::draw_entries(const B& backend) {
+  const rng::Draws buckets{params.seed, rng::Stream::bucket};
+  const rng::Draws signs{params.seed, rng::Stream::bucket_sign};
+  const std::size_t s = params.nnz_per_column;
+  const std::size_t m = params.out_features;
   const T scale = static_cast<T>(1 / std::sqrt(static_cast<double>(s)));
-  const std::size_t m = p.out_features;
-  bucket = Buffer<std::uint32_t, B>(backend, p.in_features * s);
-  weight = Buffer<T, B>(backend, p.in_features * s);
+  bucket = Buffer<std::uint32_t, B>(backend, params.in_features * s);
+  weight = Buffer<T, B>(backend, params.in_features * s);
   std::uint32_t* const row = bucket.data();
   T* const entry = weight.data();
   Tile<B> tile(backend);

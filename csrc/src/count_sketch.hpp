@@ -17,6 +17,8 @@ struct CountSketch<T, B>::State {
   void apply(Tile<B>& tile, View<const T, B> x, View<T, B> out) const;
   void apply(Tile<B>& tile, CsrView<T, B> x, View<T, B> out) const;
 
+  void draw_entries(const B& backend);  // of bucket and weight
+
   CountSketchParams params;
   Buffer<std::uint32_t, B> bucket;  // of entry b of column j, at j * nnz_per_column + b
   Buffer<T, B> weight;              // likewise: +-1/sqrt(nnz_per_column)

@@ -4,13 +4,13 @@
 // owns it; on a device it is a batch of rows that fills the chip. Part 2, the primitives, is primitives.hpp.
 #pragma once
 
+#include <fastntk/memory.hpp>
 #include <fastntk/view.hpp>
 
 #include <cstddef>
 #include <memory>
 
 #include "function_ref.hpp"
-#include "memory.hpp"
 
 /// Marks a formula that for_each() may run on a device.
 #if defined(__CUDACC__)

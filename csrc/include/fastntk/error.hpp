@@ -1,8 +1,10 @@
-// The two kinds of failure the library reports.
+// The kinds of failure that the library reports.
 #pragma once
 
+#include <new>
 #include <stdexcept>
 #include <string>
+#include <utility>
 
 namespace fastntk {
 
@@ -14,6 +16,16 @@ struct Error : std::invalid_argument {
 /// A backend that is not there: the message says what is missing and how to get it.
 struct BackendError : std::runtime_error {
   using std::runtime_error::runtime_error;
+};
+
+/// Memory that a backend does not have, or may not take: the message gives the bytes. What was asked of it has not happened,
+/// and objects are as before.
+struct OutOfMemory : std::bad_alloc {
+  explicit OutOfMemory(std::string message) : message_(std::move(message)) {}
+  const char* what() const noexcept override { return message_.c_str(); }
+
+ private:
+  std::string message_;
 };
 
 /// Throws Error with `message` unless `condition` holds.

@@ -6,6 +6,7 @@
 #include <fastntk/error.hpp>
 #include <fastntk/exact.hpp>
 #include <fastntk/fwht.hpp>
+#include <fastntk/memory.hpp>
 #include <fastntk/ntk_features.hpp>
 #include <fastntk/poly_sketch.hpp>
 #include <fastntk/ridge.hpp>

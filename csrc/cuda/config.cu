@@ -1,7 +1,8 @@
 // What the CUDA runtime says of this machine.
-#include <cuda_runtime_api.h>
+#include <string>
 
 #include "../src/config.hpp"
+#include "platform.cuh"
 
 namespace fastntk {
 

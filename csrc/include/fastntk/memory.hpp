@@ -9,7 +9,8 @@
 
 namespace fastntk {
 
-/// Uninitialised memory of B, aligned to 64 bytes. Throws OutOfMemory.
+/// Uninitialised memory of B, aligned to 64 bytes. Throws OutOfMemory if there is not enough, BackendError without the
+/// backend.
 template <Backend B>
 void* allocate(const B& backend, std::size_t bytes);
 
@@ -63,6 +64,20 @@ class Buffer {
   B backend_ = {};
   T* data_ = nullptr;
   std::size_t size_ = 0;
+};
+
+/// An owning row-major matrix in the memory of B, uninitialised.
+template <class T, Backend B = Cpu>
+class Array {
+ public:
+  Array(const B& backend, std::size_t rows, std::size_t cols) : memory_(backend, rows * cols), rows_(rows), cols_(cols) {}
+
+  View<T, B> view() { return {memory_.data(), rows_, cols_}; }
+  View<const T, B> view() const { return {memory_.data(), rows_, cols_}; }
+
+ private:
+  Buffer<T, B> memory_;
+  std::size_t rows_, cols_;
 };
 
 }  // namespace fastntk

@@ -1,0 +1,76 @@
+// Calls to the CUDA runtime: errors, the current device, kernel launches.
+#pragma once
+
+#include <fastntk/error.hpp>
+#include <fastntk/view.hpp>
+
+#include <cstddef>
+#include <cstdint>
+#include <functional>
+#include <string>
+#include <type_traits>
+#include <utility>
+
+#include "platform.cuh"
+
+namespace fastntk::cuda {
+
+/// Throws OutOfMemory or BackendError, which say what was tried, unless `error` is cudaSuccess.
+void check(cudaError_t error, const char* what);
+
+/// The runtime's current device is `device` while this lives. Throws BackendError, which says what is missing, where there
+/// is no such device.
+class DeviceGuard {
+ public:
+  explicit DeviceGuard(int device);
+  ~DeviceGuard();
+  DeviceGuard(const DeviceGuard&) = delete;
+  DeviceGuard& operator=(const DeviceGuard&) = delete;
+
+ private:
+  int device_;
+  int before_;
+};
+
+/// What kernels are sized by.
+struct DeviceLimits {
+  int multiprocessors;
+  std::size_t shared_bytes;  // of a block, at most
+  std::size_t cache_bytes;   // of the second level
+  std::size_t memory_bytes;
+};
+const DeviceLimits& limits(int device);
+
+/// The shape of a launch: blocks of threads in one dimension, and their dynamic shared memory.
+struct Grid {
+  std::size_t blocks;
+  unsigned threads;
+  std::size_t shared_bytes = 0;
+};
+
+/// Queues kernel(arguments...) on the backend's stream; nothing if there are no blocks.
+template <class... Parameters, class... Arguments>
+void launch(const Cuda& backend, const Grid& grid, void (*kernel)(Parameters...), Arguments&&... arguments) {
+  if (grid.blocks == 0) return;
+  constexpr std::size_t most_blocks = 0x7fffffff;
+  require(grid.blocks <= most_blocks, [&] { return "a launch of " + std::to_string(grid.blocks) + " blocks is too large"; });
+  const DeviceGuard current(backend.device);
+#if defined(FASTNTK_EMULATE_CUDA)
+  // As on a device, arguments are copied when the kernel is queued.
+  const auto body = [kernel, ... copies = static_cast<Parameters>(arguments)] { kernel(copies...); };
+  const auto run = [body, grid] {
+    emulation::run_grid(dim3(static_cast<unsigned>(grid.blocks)), dim3(grid.threads), grid.shared_bytes, body);
+  };
+  check(emulation::enqueue("launch", backend.stream, run), "a kernel launch");
+#else
+  if (grid.shared_bytes > 48 << 10) {
+    check(cudaFuncSetAttribute(kernel, cudaFuncAttributeMaxDynamicSharedMemorySize, static_cast<int>(grid.shared_bytes)),
+          "shared memory for a kernel");
+  }
+  kernel<<<static_cast<unsigned>(grid.blocks), grid.threads, grid.shared_bytes, backend.stream>>>(
+      static_cast<Parameters>(arguments)...);
+  check(cudaGetLastError(), "a kernel launch");
+#endif
+}
+
+}  // namespace fastntk::cuda

@@ -1,0 +1,55 @@
+// What the tests of the CUDA backend share: matrices on the device, and a run that is skipped where there is none.
+#pragma once
+
+#include <fastntk/config.hpp>
+#include <fastntk/memory.hpp>
+#include <fastntk/view.hpp>
+
+#include <cstddef>
+#include <iostream>
+
+#include "../cpp/sketches.hpp"
+
+namespace device {
+
+using fastntk::Cuda;
+using fastntk::View;
+using sketches::Matrix;
+
+/// A matrix on the device whose rows are `gap` elements longer than they seem.
+template <class T>
+class DeviceMatrix {
+ public:
+  DeviceMatrix(std::size_t rows, std::size_t cols, std::size_t gap = 0, const Cuda& backend = {})
+      : backend_(backend), memory_(backend, rows * (cols + gap)), rows_(rows), cols_(cols), stride_(cols + gap) {}
+  explicit DeviceMatrix(const Matrix<T>& host, std::size_t gap = 0, const Cuda& backend = {})
+      : DeviceMatrix(host.rows, host.cols, gap, backend) {
+    for (std::size_t r = 0; r < rows_; ++r)
+      if (cols_ > 0) fastntk::copy_in(backend_, &host.values[r * cols_], cols_ * sizeof(T), view().row(r));
+  }
+
+  View<T, Cuda> view() { return {memory_.data(), rows_, cols_, stride_}; }
+  View<const T, Cuda> view() const { return {memory_.data(), rows_, cols_, stride_}; }
+  Matrix<T> to_host() const {
+    Matrix<T> host(rows_, cols_);
+    for (std::size_t r = 0; r < rows_; ++r)
+      if (cols_ > 0) fastntk::copy_out(backend_, view().row(r), cols_ * sizeof(T), &host.values[r * cols_]);
+    return host;
+  }
+
+ private:
+  Cuda backend_;
+  fastntk::Buffer<T, Cuda> memory_;
+  std::size_t rows_, cols_, stride_;
+};
+
+inline int run_tests(int argc, char** argv) {
+  const fastntk::Config config = fastntk::config();
+  if (config.cuda_status != "ready") {
+    std::cout << "skipped: CUDA is " << config.cuda_status << "\n";
+    return check::skipped;
+  }
+  return check::run_tests(argc, argv);
+}
+
+}  // namespace device
