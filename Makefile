@@ -1,16 +1,18 @@
 # make demo   install into .venv and run `fastntk demo`
-# make test   the C++ and the Python tests
+# make test   the C++ and the Python tests, then those of the CUDA backend, emulated on the host
 # make bench  the benchmarks: JSON lines, also in build/bench.jsonl, and the table in README.md
 # make lint   formatting, linters, types, stubs, warnings as errors, layering
 # make clean  remove .venv and build
 #
 # Needs Python >= 3.11 with venv, a C++20 compiler and a package index; cmake and ninja come from there.
-# Variables: PYTHON (makes .venv), JOBS, CXX, FASTNTK_CUDA=AUTO|ON|OFF, TEST_ARGS (for pytest), BENCH (native programs).
+# Variables: PYTHON (makes .venv), JOBS, CXX, FASTNTK_CUDA=AUTO|ON|OFF, TEST_ARGS (for pytest), BENCH (native programs),
+# WERROR=ON|OFF (warnings are errors in the emulated build of `make test`; then it is the one that `make lint` makes).
 SHELL := bash
 .SHELLFLAGS := -eo pipefail -c
 PYTHON ?= python3
 JOBS ?= $(shell nproc)
 FASTNTK_CUDA ?= AUTO
+WERROR ?= OFF
 TEST_ARGS ?=
 export FASTNTK_CUDA
 export CMAKE_BUILD_PARALLEL_LEVEL := $(JOBS)
@@ -19,39 +21,53 @@ bin := .venv/bin
 pip := $(bin)/python -m pip --quiet --disable-pip-version-check
 # One build tree for the extension, the C++ tests and the benchmarks: nothing is compiled twice.
 build := build/make
+# Another with the CUDA backend emulated, and a package directory of its own for its extension.
+emulated := build/$(if $(filter ON,$(WERROR)),lint,emulated)
 sources := CMakeLists.txt pyproject.toml $(wildcard README.md) \
-  $(shell find cmake csrc python tests/cpp bench -type f ! -name '*.pyc')
+  $(shell find cmake csrc python tests/cpp tests/cuda bench -type f ! -name '*.pyc')
 BENCH ?= $(patsubst bench/%.cpp,$(build)/bench/%,$(wildcard bench/bench_*.cpp))
 cxx_files := $(filter %.hpp %.cpp %.cuh %.cu,$(sources)) $(wildcard tests/consume/*.cpp)
 
-.PHONY: demo test bench lint clean
+.PHONY: demo test bench lint clean build/emulated build/lint
 .DELETE_ON_ERROR:
 
 demo: $(build)/installed
 	$(bin)/fastntk demo
 
-test: $(build)/installed .venv/have-test
+test: $(build)/installed $(emulated) .venv/have-test
+	$(bin)/cmake --build $(build)
 	$(bin)/ctest --test-dir $(build) -j $(JOBS) --output-on-failure --no-tests=error
 	$(bin)/python -m pytest $(TEST_ARGS)
+	$(bin)/ctest --test-dir $(emulated) -R '^(bench_)?cuda_' -j $(JOBS) --output-on-failure --no-tests=error
+	PYTHONPATH=$(CURDIR)/$(emulated)/site $(bin)/python -c \
+	  'import fastntk; print(c := fastntk.show_config("dicts")); assert c["cuda_status"] == "ready", c'
+	PYTHONPATH=$(CURDIR)/$(emulated)/site $(bin)/python -m pytest -m cuda $(TEST_ARGS)
+
+# Ninja knows what is new. The compiler flags differ, hence the two trees.
+build/emulated build/lint: .venv/have-build
+	$(bin)/cmake -S . -B $@ -G Ninja -DPython_EXECUTABLE=$(CURDIR)/$(bin)/python -DCMAKE_MAKE_PROGRAM=$(CURDIR)/$(bin)/ninja \
+	  -DFASTNTK_CUDA=EMULATED -DFASTNTK_WERROR=$(if $(filter %lint,$@),ON,OFF) -DFASTNTK_PYTHON=ON -DFASTNTK_TESTS=ON \
+	  -DFASTNTK_BENCH=ON
+	$(bin)/cmake --build $@
+	$(bin)/cmake --install $@ --component python --prefix $@/site
+	cp -r python/fastntk/. $@/site/fastntk
 
 bench: $(build)/installed
+	$(bin)/cmake --build $(build)
 	@{ for program in $(BENCH); do $$program; done; $(bin)/fastntk bench; } | tee build/bench.jsonl
-	$(bin)/python bench/report.py build/bench.jsonl README.md
+	$(bin)/python bench/report.py cpu build/bench.jsonl README.md
 
-lint: $(build)/installed .venv/have-test .venv/have-dev
+lint: $(build)/installed build/lint .venv/have-test .venv/have-dev
 	$(bin)/clang-format --dry-run -Werror $(cxx_files)
 	$(bin)/ruff check python tests bench
 	$(bin)/ruff format --check python tests bench
 	$(bin)/mypy python/fastntk
 	$(bin)/python -m mypy.stubtest fastntk._core
-	$(bin)/cmake -S . -B build/lint -G Ninja -DPython_EXECUTABLE=$(CURDIR)/$(bin)/python -DCMAKE_MAKE_PROGRAM=$(CURDIR)/$(bin)/ninja \
-	  -DFASTNTK_WERROR=ON -DFASTNTK_PYTHON=ON -DFASTNTK_TESTS=ON -DFASTNTK_BENCH=ON -DFASTNTK_CUDA=$(FASTNTK_CUDA)
-	$(bin)/cmake --build build/lint
 	FASTNTK_OBJECTS=build/lint $(bin)/python -m pytest tests/test_layering.py
 
 # Without build isolation, or every run would meet new tools and configure and compile from the start.
 $(build)/installed: .venv/have-build $(sources)
-	$(pip) install --no-build-isolation -C build-dir=$(build) -C build.targets=all \
+	$(pip) install --no-build-isolation -C build-dir=$(build) -C build.targets=_core \
 	  -C cmake.define.FASTNTK_TESTS=ON -C cmake.define.FASTNTK_BENCH=ON '.[plot]'
 	@touch $@
 

@@ -17,9 +17,10 @@
 namespace bench {
 namespace {
 
-double seconds_of(const std::function<void()>& call, std::size_t count) {
+double seconds_of(const std::function<void()>& call, std::size_t count, const std::function<void()>& wait) {
   const auto start = std::chrono::steady_clock::now();
   for (std::size_t i = 0; i < count; ++i) call();
+  wait();
   return std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
 }
 
@@ -32,19 +33,22 @@ double median(Times times) {
   return *middle;
 }
 
-std::vector<Times> alternate(const std::vector<std::function<void()>>& contenders, int rounds, double seconds) {
+std::vector<Times> alternate(const std::vector<std::function<void()>>& contenders, int rounds, double seconds,
+                             const std::function<void()>& wait) {
   std::vector<std::size_t> calls;
   for (const auto& contender : contenders) {
     contender();
+    wait();
     std::size_t count = 1;
-    while (seconds_of(contender, count) < seconds / 2) count *= 2;
+    while (seconds_of(contender, count, wait) < seconds / 2) count *= 2;
     calls.push_back(count);
   }
   std::vector<Times> times(contenders.size());
   for (int round = 0; round < rounds; ++round)
     for (std::size_t i = 0; i < contenders.size(); ++i) {
       contenders[i]();  // what the one before left in the cache is not this one's to pay for
-      times[i].push_back(seconds_of(contenders[i], calls[i]) / static_cast<double>(calls[i]));
+      wait();
+      times[i].push_back(seconds_of(contenders[i], calls[i], wait) / static_cast<double>(calls[i]));
     }
   return times;
 }

@@ -22,8 +22,11 @@ using Times = std::vector<double>;
 
 double median(Times times);
 
-/// Times all contenders in turn, `rounds` times; a round calls each as often as fills `seconds`.
-std::vector<Times> alternate(const std::vector<std::function<void()>>& contenders, int rounds = 21, double seconds = 2e-3);
+/// Times all contenders in turn, `rounds` times; a round calls each as often as fills `seconds`, and then `wait`, which
+/// counts: for calls that only queue their work.
+std::vector<Times> alternate(
+    const std::vector<std::function<void()>>& contenders, int rounds = 21, double seconds = 2e-3,
+    const std::function<void()>& wait = [] {});
 
 /// x *= factor, by the widest vectors of the machine this is built on: the bound of work in place.
 void scale(float* x, std::size_t n, float factor);

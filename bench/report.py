@@ -1,6 +1,7 @@
-"""Write the README's benchmark table from the JSON lines that `make bench` prints.
+"""Write a table of benchmarks from their JSON lines into the page that has its place, or print it where no page is named.
 
-Usage: python bench/report.py build/bench.jsonl README.md
+Usage: python bench/report.py cpu build/bench.jsonl README.md
+       python bench/report.py gpu build/gpu/results/bench.jsonl [bench/README.md]
 """
 
 from __future__ import annotations
@@ -10,8 +11,10 @@ import sys
 from pathlib import Path
 from typing import Any
 
-BEGIN = "<!-- benchmarks: written by `make bench` -->"
+BEGIN = {"cpu": "<!-- benchmarks: written by `make bench` -->", "gpu": "<!-- benchmarks: measured by `bench/gpu.sh` -->"}
 END = "<!-- end of benchmarks -->"
+
+NOT_MEASURED = "not yet measured"
 
 Line = dict[str, Any]
 
@@ -30,7 +33,8 @@ FROBENIUS, REMAINDER, SPECTRAL = "relative Frobenius error", "remainder error", 
 SIZES = [(1024, 1), (4096, 1), (8192, 1)]
 
 # What is measured, the lines that show it, the key of the figure, and the target.
-ROWS: list[tuple[str, list[Line], str, str]] = [
+Row = tuple[str, list[Line], str, str]
+CPU: list[Row] = [
     ("FWHT float32 in L2, n = 2^6, 2^8, 2^10 ÷ in-place scale", fwht("in L2", [6, 8, 10]), "ratio", "≥ .50"),
     ("… n = 2^12, 2^14, 2^16", fwht("in L2", [12, 14, 16]), "ratio", "≥ .45, .35, .25"),
     ("FWHT float32, 64 MB, n = 2^6 … 2^14 ÷ in-place scale", fwht("64 MB", [6, 8, 10, 12, 14]), "ratio", "≥ .75"),
@@ -100,6 +104,45 @@ ROWS: list[tuple[str, list[Line], str, str]] = [
 ]
 
 
+def cuda(op: str, shape: str = "", dtype: str = "float32") -> Line:
+    """The selector of a line of bench/cuda."""
+    return {"op": op, "backend": "cuda", "dtype": dtype, "shape": shape}
+
+
+GPU: list[Row] = [
+    (
+        "FWHT float32, 2^27 values, n = 2^6 … 2^13 ÷ device copy",
+        [cuda("fwht", f"x2^{k}") for k in range(6, 14)],
+        "ratio",
+        "≥ .90",
+    ),
+    ("… n = 2^14, 2^15", [cuda("fwht", f"x2^{k}") for k in (14, 15)], "ratio", "≥ .75"),
+    ("… n = 2^16, 2^18, 2^20", [cuda("fwht", f"x2^{k}") for k in (16, 18, 20)], "ratio", "≥ .45"),
+    ("… float16, n = 2^8, 2^10, 2^12", [cuda("fwht", f"x2^{k}", "float16") for k in (8, 10, 12)], "ratio", "≥ .80"),
+    (
+        "TensorSRHT, n = 1024, 4096 ÷ reading 2n and writing m values a row",
+        [cuda("tensor_srht", f"x{n}") for n in (1024, 4096)],
+        "ratio",
+        "≥ .70",
+    ),
+    (
+        "`NTKRandomFeatures(8192)`, 10^6 resident rows of 784 ÷ time to write the output",
+        [cuda("ntk_features", "x784x8192")],
+        "ratio",
+        "≤ 4",
+    ),
+    ("`ntk_kernel`, 20000x784 ÷ its sgemm", [cuda("ntk_kernel depth=1", "20000x784")], "ratio", "≤ 1.5"),
+    (
+        "MNIST 60000/10000, `NTKClassifier(8192)`: fit + predict, seconds",
+        [cuda("NTKClassifier(8192) fit + predict")],
+        "median_s",
+        "< 3",
+    ),
+    ("… test accuracy", [cuda("NTKClassifier(8192) fit + predict")], "accuracy", "≥ .972"),
+]
+TABLES = {"cpu": CPU, "gpu": GPU}
+
+
 def matches(line: Line, selector: Line) -> bool:
     """Whether the line has the selector's values; a shape is matched at its end."""
     return all(
@@ -112,7 +155,7 @@ def figure(lines: list[Line], selector: Line, key: str) -> str:
     """The last measured figure, in three digits."""
     found = [line[key] for line in lines if matches(line, selector) and key in line]
     if not found:
-        return "not measured"
+        return NOT_MEASURED
     value = float(found[-1])
     if key == "peak_bytes":
         return f"{value / 2**20:.0f}"
@@ -122,21 +165,27 @@ def figure(lines: list[Line], selector: Line, key: str) -> str:
     return digits.removeprefix("0")
 
 
-def table(lines: list[Line]) -> str:
+def table(rows: list[Row], lines: list[Line]) -> str:
     """The table in Markdown."""
-    rows = ["| figure | measured | aim |", "|---|---|---|"]
-    for what, selectors, key, target in ROWS:
-        rows.append(f"| {what} | {', '.join(figure(lines, s, key) for s in selectors)} | {target} |")
-    return "\n".join(rows)
+    out = ["| figure | measured | aim |", "|---|---|---|"]
+    for what, selectors, key, target in rows:
+        figures = [figure(lines, selector, key) for selector in selectors]
+        if set(figures) == {NOT_MEASURED}:
+            figures = [NOT_MEASURED]
+        out.append(f"| {what} | {', '.join(figures)} | {target} |")
+    return "\n".join(out)
 
 
-def main(results: str, readme: str) -> None:
-    """Replace what stands between the markers."""
+def main(which: str, results: str, page: str | None = None) -> None:
+    """Replace what stands between the page's markers, or print the table."""
     lines = [json.loads(text) for text in Path(results).read_text().splitlines() if text.startswith("{")]
-    page = Path(readme)
-    before, _, rest = page.read_text().partition(BEGIN)
+    text = table(TABLES[which], lines)
+    if page is None:
+        print(text)
+        return
+    before, _, rest = Path(page).read_text().partition(BEGIN[which])
     _, _, after = rest.partition(END)
-    page.write_text(f"{before}{BEGIN}\n{table(lines)}\n{END}{after}")
+    Path(page).write_text(f"{before}{BEGIN[which]}\n{text}\n{END}{after}")
 
 
 if __name__ == "__main__":

@@ -8,7 +8,9 @@ import pickle
 import fastntk
 import numpy as np
 import pytest
-from fastntk._selection import Holdout, Rows, climb
+from fastntk._holdout import Holdout
+from fastntk._rows import Rows
+from fastntk._search import climb
 from sklearn.datasets import load_digits, load_wine
 from sklearn.model_selection import KFold, cross_val_score
 

@@ -23,11 +23,14 @@ MAY_INCLUDE = {
     # The emulation's own tests and those of single kernels look inside.
     "tests/cuda": {"csrc/src", "csrc/cuda", "tests/cpp"},
     "bench": set(),
+    "bench/cuda": {"bench"},
+    # The bounds that kernels are judged by are the CUDA runtime's and cuBLAS's.
+    "bench/cuda/cuda_bench.cpp": {"bench", "bench/cuda", "csrc/cuda"},
 }
 SOURCE_SUFFIXES = {".hpp", ".cpp", ".cuh", ".cu"}
 # Each public header builds on those before it only, in the order of the pipeline.
-PIPELINE = ["error", "view", "memory", "config", "rng", "fwht", "srht", "count_sketch", "tensor_srht", "poly_sketch", "exact"]
-PIPELINE += ["ntk_features", "ridge", "fastntk"]
+PIPELINE = ["error", "half", "view", "memory", "convert", "upload", "config", "rng", "fwht", "srht", "count_sketch"]
+PIPELINE += ["tensor_srht", "poly_sketch", "exact", "ntk_features", "ridge", "linear", "fastntk"]
 FOREIGN_HEADERS = re.compile(r"cuda|cublas|cusolver|cblas|lapack|openblas|mkl|Python\.h|pybind11|numpy", re.IGNORECASE)
 
 
@@ -37,8 +40,11 @@ def includes(path: Path) -> list[tuple[str, str]]:
     return re.findall(r'^\s*#\s*include\s*([<"])([^>"]+)[>"]', path.read_text(), flags=re.MULTILINE)
 
 
-def sources(directory: str) -> list[Path]:
-    return sorted(p for p in (ROOT / directory).rglob("*") if p.suffix in SOURCE_SUFFIXES)
+def sources(layer: str) -> list[Path]:
+    """Return the sources of a directory, or a single one, without those of the layers inside it."""
+    inner = [ROOT / other for other in MAY_INCLUDE if other.startswith(f"{layer}/")]
+    files = [ROOT / layer] if (ROOT / layer).is_file() else (ROOT / layer).rglob("*")
+    return sorted(p for p in files if p.suffix in SOURCE_SUFFIXES and not any(p.is_relative_to(i) for i in inner))
 
 
 def relative(path: Path) -> str:
@@ -61,8 +67,16 @@ def test_quoted_includes_stay_in_their_layer(directory):
 
 def test_every_layer_is_looked_at():
     # Without sources the rules above would hold for nothing.
-    for directory in ("csrc/include", "csrc/src", "csrc/cpu", "csrc/cuda", "python/src"):
-        assert sources(directory), f"{directory} holds no sources"
+    for layer in MAY_INCLUDE:
+        assert sources(layer), f"{layer} holds no sources"
+
+
+def test_only_the_platform_header_knows_the_emulation():
+    # What kernels and their launches see must be what nvcc gives them.
+    emulation = ROOT / "csrc/cuda/emulation"
+    inside = [p for layer in ("csrc/cuda", "csrc/src") for p in sources(layer) if not p.is_relative_to(emulation)]
+    found = {relative(p) for p in inside for _, target in includes(p) if "emulation" in target}
+    assert found == {"csrc/cuda/platform.cuh"}
 
 
 def test_public_headers_include_only_std_and_lower_headers():
@@ -84,10 +98,16 @@ def test_the_collecting_header_has_every_public_header():
     assert collected == {p.name for p in HEADERS.glob("*.hpp")} - {"fastntk.hpp"}
 
 
-@pytest.mark.parametrize("directory", ["csrc/src", "python/src", "tests/cpp", "bench"])
+@pytest.mark.parametrize("directory", ["csrc/src", "python/src", "tests/cpp", "bench", "bench/cuda"])
 def test_blind_layers_include_no_backend_library(directory):
     foreign = re.compile(r"cuda|cublas|cusolver|cblas|lapack|openblas|mkl", re.IGNORECASE)
-    broken = [f"{relative(p)} includes {t}" for p in sources(directory) for _, t in includes(p) if foreign.search(t)]
+    # Their own header in quotes is none.
+    broken = [
+        f"{relative(p)} includes {t}"
+        for p in sources(directory)
+        for kind, t in includes(p)
+        if kind == "<" and foreign.search(t)
+    ]
     assert not broken
 
 

@@ -102,11 +102,11 @@ void relu_kernel(Tile<B>&, ReluKernel kind, std::size_t depth, View<const T, B> 
 template <Real T, Backend B>
 ProjectionMatrix<T, B>::ProjectionMatrix(const B& backend, std::uint64_t seed, std::size_t d, std::size_t cols,
                                          bool on_sphere)
-    : d_(d), panels_(backend, (cols + column_step - 1) / column_step * column_step * d) {
+    : d_(d), cols_(cols), entries_(backend, (cols + column_step - 1) / column_step * column_step * d) {
   static_assert(column_step * sizeof(T) == cpu::projection_panel_bytes);
   const rng::Draws draws{seed, rng::Stream::normal};
   const std::size_t even_d = (d + 1) / 2 * 2;
-  std::fill_n(panels_.data(), panels_.size(), T(0));
+  std::fill_n(entries_.data(), entries_.size(), T(0));
   for_host_blocks(cols, 64, [&](std::size_t begin, std::size_t end) {
     std::vector<double> w(even_d);
     for (std::size_t j = begin; j < end; ++j) {
@@ -118,15 +118,15 @@ ProjectionMatrix<T, B>::ProjectionMatrix(const B& backend, std::uint64_t seed, s
       }
       for (std::size_t i = 0; i < d; ++i) square += w[i] * w[i];
       const double scale = on_sphere ? std::sqrt(static_cast<double>(d) / square) : 1;
-      T* const panel = panels_.data() + j / column_step * column_step * d + j % column_step;
-      for (std::size_t i = 0; i < d; ++i) panel[i * column_step] = static_cast<T>(w[i] * scale);
+      T* const into = entries_.data() + j / column_step * column_step * d + j % column_step;
+      for (std::size_t i = 0; i < d; ++i) into[i * column_step] = static_cast<T>(w[i] * scale);
     }
   });
 }
 
 template <Real T, Backend B>
 void project(Tile<B>&, View<const T, B> x, const ProjectionMatrix<T, B>& w, std::size_t first, View<T, B> out) {
-  cpu::kernels<T>().project(x.rows, x.data, x.stride, x.cols, w.from_column(first), out.data, out.stride, out.cols);
+  cpu::kernels<T>().project(x.rows, x.data, x.stride, x.cols, w.data() + first * w.rows(), out.data, out.stride, out.cols);
 }
 
 template <Real T, Backend B>
@@ -138,19 +138,18 @@ void rotated_hadamard(Tile<B>& tile, View<const T, B> in, const T* rotation, con
 }
 
 template <Real T, Backend B>
-DualTable<T, B>::DualTable(const B& backend, const DualActivation& g) : even(g.cubic[0] == g.cubic[1]) {
-  std::vector<T> flat;
-  for (const auto& side : g.cubic)
-    for (const auto& power : side)
-      for (const double coefficient : power) flat.push_back(static_cast<T>(coefficient));
-  cubic = Buffer<T, B>(backend, flat);
-}
-
-template <Real T, Backend B>
 void dual_features(Tile<B>&, const DualTable<T, B>& g, View<T, B> z, T* square) {
   cpu::kernels<T>().dual_features(z.rows, z.cols, g.cubic.data(), DualActivation::first_octave, g.even, z.data, z.stride,
                                   square);
 }
+
+// The steps find a tile's rows in the cache: nothing is gained.
+template <Real T, Backend B>
+bool has_dual_rows(const B&, std::size_t, std::size_t) {
+  return false;
+}
+template <Real T, Backend B>
+void dual_rows(Tile<B>&, const DualRows<T, B>&, View<const T, B>, const T*, View<T, B>) {}
 
 template <Real T, Backend B>
 void relu(Tile<B>&, T scale, View<T, B> z) {
@@ -185,7 +184,8 @@ void row_squares(Tile<B>&, View<const T, B> in, T* square) {
   template void rotated_hadamard(Tile<Cpu>&, View<const T, Cpu>, const T*, const T*, std::size_t, View<T, Cpu>);            \
   template class ProjectionMatrix<T, Cpu>;                                                                                  \
   template void project(Tile<Cpu>&, View<const T, Cpu>, const ProjectionMatrix<T, Cpu>&, std::size_t, View<T, Cpu>);        \
-  template struct DualTable<T, Cpu>;                                                                                        \
+  template bool has_dual_rows<T>(const Cpu&, std::size_t, std::size_t);                                                     \
+  template void dual_rows(Tile<Cpu>&, const DualRows<T, Cpu>&, View<const T, Cpu>, const T*, View<T, Cpu>);                 \
   template void dual_features(Tile<Cpu>&, const DualTable<T, Cpu>&, View<T, Cpu>, T*);                                      \
   template void relu(Tile<Cpu>&, T, View<T, Cpu>);                                                                          \
   template void step(Tile<Cpu>&, T, View<T, Cpu>);                                                                          \

@@ -51,7 +51,7 @@ bool factor_diagonal_tile(std::size_t n, F* a) {
 
 // By columns: L_ij = (A_ij - sum_{k<j} L_ik L_jk^T) L_jj^-T.
 template <Real F, Backend B>
-bool cholesky(const B& backend, const TriangleTiles& tiles, F* a) {
+bool cholesky(Tile<B>& memory, const TriangleTiles& tiles, F* a) {
   const cpu::blas::SingleThread single;
   std::vector<std::pair<std::size_t, std::size_t>> where;
   where.reserve(tiles.count());
@@ -60,7 +60,7 @@ bool cholesky(const B& backend, const TriangleTiles& tiles, F* a) {
 
   Finished finished(tiles);
   std::atomic<bool> failed = false;
-  cpu::parallel_for(backend.threads, where.size(), [&](std::size_t t, int) {
+  cpu::parallel_for(memory.backend().threads, where.size(), [&](std::size_t t, int) {
     const auto [i, j] = where[t];
     const std::size_t m = tiles.size(i), n = tiles.size(j);
     F* tile = a + tiles.offset(i, j);
@@ -87,13 +87,13 @@ bool cholesky(const B& backend, const TriangleTiles& tiles, F* a) {
 }
 
 template <Real F, Backend B>
-void cholesky_solve(const B& backend, const TriangleTiles& tiles, const F* l, View<F> x) {
+void cholesky_solve(Tile<B>& memory, const TriangleTiles& tiles, const F* l, View<F, B> x) {
   const cpu::blas::SingleThread single;
   const auto rows = [&](std::size_t i) { return x.row(tiles.first(i)); };
   for (std::size_t j = 0; j < tiles.side; ++j) {
     const std::size_t n = tiles.size(j);
     cpu::blas::trsm<F>(Side::left, Transpose::no, n, x.cols, l + tiles.offset(j, j), n, rows(j), x.stride);
-    cpu::parallel_for(backend.threads, tiles.side - j - 1, [&](std::size_t t, int) {
+    cpu::parallel_for(memory.backend().threads, tiles.side - j - 1, [&](std::size_t t, int) {
       const std::size_t i = j + 1 + t;
       cpu::blas::gemm<F>(Transpose::no, Transpose::no, tiles.size(i), x.cols, n, -1, l + tiles.offset(i, j), n, rows(j),
                          x.stride, 1, rows(i), x.stride);
@@ -102,7 +102,7 @@ void cholesky_solve(const B& backend, const TriangleTiles& tiles, const F* l, Vi
   for (std::size_t j = tiles.side; j-- > 0;) {
     const std::size_t n = tiles.size(j);
     cpu::blas::trsm<F>(Side::left, Transpose::yes, n, x.cols, l + tiles.offset(j, j), n, rows(j), x.stride);
-    cpu::parallel_for(backend.threads, j, [&](std::size_t i, int) {
+    cpu::parallel_for(memory.backend().threads, j, [&](std::size_t i, int) {
       cpu::blas::gemm<F>(Transpose::yes, Transpose::no, tiles.edge, x.cols, n, -1, l + tiles.offset(j, i), tiles.edge,
                          rows(j), x.stride, 1, rows(i), x.stride);
     });
@@ -112,22 +112,24 @@ void cholesky_solve(const B& backend, const TriangleTiles& tiles, const F* l, Vi
 // By rows: X_ij = -L_ii^-1 sum_{j<=k<i} L_ik X_kj and X_ii = L_ii^-1. X_ij takes the place of L_ij, which only X_ij' with
 // j' <= j still read, so it is written once (i, j - 1) is finished.
 template <Real F, Backend B>
-double inverse_norm(const B& backend, const TriangleTiles& tiles, F* l) {
+double inverse_norm(Tile<B>& memory, const TriangleTiles& tiles, F* l) {
   const cpu::blas::SingleThread single;
   std::vector<std::pair<std::size_t, std::size_t>> where;
   where.reserve(tiles.count());
   for (std::size_t i = 0; i < tiles.side; ++i)
     for (std::size_t j = 0; j <= i; ++j) where.emplace_back(i, j);
 
-  const int threads = backend.threads > 0 ? backend.threads : cpu::available_threads();
-  const LargeArray<F, Cpu> scratch(static_cast<std::size_t>(threads) * tiles.edge * tiles.edge);
+  const int threads = memory.backend().threads > 0 ? memory.backend().threads : cpu::available_threads();
+  const typename Tile<B>::Scope scope(memory);
+  const std::size_t scratch_size = tiles.edge * tiles.edge;
+  F* const scratch = static_cast<F*>(memory.allocate(static_cast<std::size_t>(threads) * scratch_size * sizeof(F)));
   Finished finished(tiles);
   std::vector<double> norms(tiles.count());
   cpu::parallel_for(threads, where.size(), [&](std::size_t t, int worker) {
     const auto [i, j] = where[t];
     const std::size_t m = tiles.size(i), n = tiles.size(j);
     F* tile = l + tiles.offset(i, j);
-    F* x = scratch.data() + static_cast<std::size_t>(worker) * tiles.edge * tiles.edge;
+    F* x = scratch + static_cast<std::size_t>(worker) * scratch_size;
     for (std::size_t k = j; k < i; ++k) {
       finished.wait_for(k, j);
       cpu::blas::gemm<F>(Transpose::no, Transpose::no, m, n, tiles.edge, -1, l + tiles.offset(i, k), tiles.edge,
@@ -151,9 +153,9 @@ double inverse_norm(const B& backend, const TriangleTiles& tiles, F* l) {
 }
 
 #define FASTNTK_INSTANTIATE(F)                                                       \
-  template bool cholesky(const Cpu&, const TriangleTiles&, F*);                      \
-  template void cholesky_solve(const Cpu&, const TriangleTiles&, const F*, View<F>); \
-  template double inverse_norm(const Cpu&, const TriangleTiles&, F*);
+  template bool cholesky(Tile<Cpu>&, const TriangleTiles&, F*);                      \
+  template void cholesky_solve(Tile<Cpu>&, const TriangleTiles&, const F*, View<F>); \
+  template double inverse_norm(Tile<Cpu>&, const TriangleTiles&, F*);
 FASTNTK_INSTANTIATE(float)
 FASTNTK_INSTANTIATE(double)
 #undef FASTNTK_INSTANTIATE

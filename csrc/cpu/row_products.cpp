@@ -31,6 +31,11 @@ std::size_t whole_steps(std::size_t cols) {
 
 }  // namespace
 
+template <>
+std::size_t kernel_tile_edge(const Cpu&) {
+  return 144;
+}
+
 template <Real T, Backend B>
 PackedRows<T, B>::PackedRows(Tile<B>& tile, View<const T, B> v)
     : rows(v.rows), cols(v.cols), data(tile.template scratch<T>(1, v.cols * whole_steps<T>(v.rows)).data) {

@@ -46,10 +46,15 @@ struct Free {
   void operator()(void* p) const { deallocate(Cpu(), p); }
 };
 
-struct Chunk {
-  explicit Chunk(std::size_t bytes) : memory(fastntk::allocate(Cpu(), bytes)) {}
-  void* data() const { return memory.get(); }
-  std::unique_ptr<void, Free> memory;
+class Chunk {
+ public:
+  explicit Chunk(std::size_t bytes) : memory_(fastntk::allocate(Cpu(), bytes)), size_(bytes) {}
+  void* data() const { return memory_.get(); }
+  std::size_t size() const { return size_; }
+
+ private:
+  std::unique_ptr<void, Free> memory_;
+  std::size_t size_;
 };
 
 }  // namespace
@@ -74,7 +79,7 @@ void Tile<Cpu>::release(std::size_t mark) {
 
 template <>
 void* Tile<Cpu>::allocate(std::size_t bytes) {
-  return memory_->allocate(bytes, [](std::size_t size) { return Chunk(size); });
+  return memory_->allocate(bytes, [](std::size_t, std::size_t wished) { return Chunk(wished); });
 }
 
 template <>

@@ -1,10 +1,13 @@
 // Row-major matrix operations of cuBLAS and cuSOLVER, on the backend's stream. The libraries are loaded when they are first
 // needed; without them these throw BackendError, which says where they were looked for and how to get them.
+//
+// Beside the backend's max_memory cuBLAS has a workspace of 4 or 32 MiB of each stream in use.
 #pragma once
 
 #include <fastntk/view.hpp>
 
 #include <cstddef>
+#include <string>
 
 namespace fastntk::cuda::blas {
 
@@ -15,6 +18,16 @@ enum class Side { left, right };
 template <Real T>
 void gemm(const Cuda& backend, Transpose op_a, Transpose op_b, std::size_t m, std::size_t n, std::size_t k, T alpha,
           const T* a, std::size_t lda, const T* b, std::size_t ldb, T beta, T* c, std::size_t ldc);
+
+/// gemm() of `count` triples of matrices of one shape: a, b and c are arrays of pointers, in device memory and all to device
+/// memory. No two c overlap.
+template <Real T>
+void gemm_batched(const Cuda& backend, Transpose op_a, Transpose op_b, std::size_t m, std::size_t n, std::size_t k, T alpha,
+                  const T* const* a, std::size_t lda, const T* const* b, std::size_t ldb, T beta, T* const* c,
+                  std::size_t ldc, std::size_t count);
+
+/// Loads the libraries and what they keep per stream, so that the calls above do not fail for lack of them.
+void prepare(const Cuda& backend);
 
 /// The lower triangle of c (n, n) = alpha op(a) op(a)^T + beta c, op(a) (n, k).
 template <Real T>
@@ -32,5 +45,8 @@ template <Real T>
 std::size_t potrf_work(const Cuda& backend, std::size_t n, std::size_t lda);
 template <Real T>
 void potrf(const Cuda& backend, std::size_t n, T* a, std::size_t lda, T* work, std::size_t work_size, int* info);
+
+/// Versions and places of both libraries, or that they are not found.
+std::string description();
 
 }  // namespace fastntk::cuda::blas

@@ -2,7 +2,8 @@
 #include <string>
 
 #include "../src/config.hpp"
-#include "platform.cuh"
+#include "blas.cuh"
+#include "runtime.cuh"
 
 namespace fastntk {
 
@@ -25,7 +26,16 @@ void describe_cuda(Config& config) {
       const bool known = cudaGetDeviceProperties(&properties, device) == cudaSuccess;
       config.cuda_devices.emplace_back(known ? properties.name : "unknown");
     }
+    config.cuda_libraries = cuda::blas::description();
   }
+  cudaGetLastError();  // nobody else's concern
+}
+
+DeviceMemory device_memory(int device) {
+  const cuda::DeviceGuard current(device);
+  DeviceMemory memory{};
+  cuda::check(cudaMemGetInfo(&memory.free, &memory.total), "asking a device for its memory");
+  return memory;
 }
 
 }  // namespace fastntk

@@ -1,1 +1,60 @@
-#include "runtime.cuh"
+// Products with random matrices.
+#include <array>
+#include <cmath>
+
+#include "../src/primitives.hpp"
+#include "for_each.cuh"
+#include "gemm.cuh"
+
+namespace fastntk {
+namespace {
+
+// out (d, cols) = the normals of primitives.hpp. They are computed in double, as on the CPU, and rounded once.
+template <Real T>
+void draw_normals(const Cuda& backend, std::uint64_t seed, std::size_t d, std::size_t cols, bool on_sphere, T* out) {
+  const rng::Draws draws{seed, rng::Stream::normal};
+  const std::size_t pairs = (d + 1) / 2;
+  Tile<Cuda> tile(backend);
+  double* const scale = tile.scratch<double>(1, cols).data;
+  for_each(tile, cols, [=] FASTNTK_FORMULA(std::size_t j) {
+    double square = 0;
+    if (on_sphere)
+      for (std::size_t i = 0; i < pairs; ++i) {
+        const std::array<double, 2> w = rng::Draws::normal_pair(draws.bits(j * pairs + i));
+        square += w[0] * w[0];
+        if (2 * i + 1 < d) square += w[1] * w[1];
+      }
+    scale[j] = on_sphere ? std::sqrt(static_cast<double>(d) / square) : 1;
+  });
+  for_each(tile, pairs * cols, [=] FASTNTK_FORMULA(std::size_t index) {
+    const std::size_t i = index / cols;
+    const std::size_t j = index % cols;
+    const std::array<double, 2> w = rng::Draws::normal_pair(draws.bits(j * pairs + i));
+    out[2 * i * cols + j] = static_cast<T>(w[0] * scale[j]);
+    if (2 * i + 1 < d) out[(2 * i + 1) * cols + j] = static_cast<T>(w[1] * scale[j]);
+  });
+}
+
+}  // namespace
+
+template <Real T, Backend B>
+ProjectionMatrix<T, B>::ProjectionMatrix(const B& backend, std::uint64_t seed, std::size_t d, std::size_t cols,
+                                         bool on_sphere)
+    : d_(d), cols_(cols), entries_(backend, d * cols) {
+  draw_normals<T>(backend, seed, d, cols, on_sphere, entries_.data());
+}
+
+template <Real T, Backend B>
+void project(Tile<B>& tile, View<const T, B> x, const ProjectionMatrix<T, B>& w, std::size_t first, View<T, B> out) {
+  const View<const T, B> columns(w.data() + first, w.rows(), out.cols, w.cols());
+  cuda::gemm<cuda::WideGemm<T>>(tile.backend(), x, columns, cuda::StoreEntry<T>{out});
+}
+
+#define FASTNTK_INSTANTIATE(T)              \
+  template class ProjectionMatrix<T, Cuda>; \
+  template void project(Tile<Cuda>&, View<const T, Cuda>, const ProjectionMatrix<T, Cuda>&, std::size_t, View<T, Cuda>);
+FASTNTK_INSTANTIATE(float)
+FASTNTK_INSTANTIATE(double)
+#undef FASTNTK_INSTANTIATE
+
+}  // namespace fastntk

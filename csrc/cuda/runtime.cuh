@@ -7,6 +7,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <functional>
+#include <new>
 #include <string>
 #include <type_traits>
 #include <utility>
@@ -15,14 +16,20 @@
 
 namespace fastntk::cuda {
 
-/// Throws OutOfMemory or BackendError, which say what was tried, unless `error` is cudaSuccess.
+/// Throws OutOfMemory or BackendError, which say what was tried and what helps, unless `error` is cudaSuccess.
 void check(cudaError_t error, const char* what);
 
+/// What OutOfMemory says where `bytes` more are needed: what is free, what may be taken, and the argument to lower.
+std::string describe_lack(const Cuda& backend, std::size_t bytes);
+/// The same where `bytes` beside the `taken` ones of a call are more than it may take.
+std::string describe_limit(const Cuda& backend, std::size_t taken, std::size_t bytes);
+
 /// The runtime's current device is `device` while this lives. Throws BackendError, which says what is missing, where there
-/// is no such device.
+/// is no such device; with std::nothrow the device is as it may be then.
 class DeviceGuard {
  public:
   explicit DeviceGuard(int device);
+  DeviceGuard(int device, std::nothrow_t) noexcept;
   ~DeviceGuard();
   DeviceGuard(const DeviceGuard&) = delete;
   DeviceGuard& operator=(const DeviceGuard&) = delete;

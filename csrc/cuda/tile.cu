@@ -6,6 +6,7 @@
 
 #include "../src/arena.hpp"
 #include "runtime.cuh"
+#include "workspace.cuh"
 
 namespace fastntk {
 
@@ -17,15 +18,12 @@ void finish(const Cuda& backend) {
 
 template <>
 void* allocate(const Cuda& backend, std::size_t bytes) {
-  const cuda::DeviceGuard current(backend.device);
-  void* memory = nullptr;
-  cuda::check(cudaMalloc(&memory, bytes), "allocating device memory");
-  return memory;
+  return cuda::allocate_device(backend, bytes);
 }
 
 template <>
 void deallocate(const Cuda&, void* memory) noexcept {
-  cudaFree(memory);
+  if (cudaFree(memory) != cudaSuccess) cudaGetLastError();  // a broken context, which the next call reports
 }
 
 template <>
@@ -42,34 +40,20 @@ void copy_out(const Cuda& backend, const void* memory, std::size_t bytes, void* 
   finish(backend);
 }
 
+// Launching a kernel takes about 3 us, in which the memory moves some 10 MB; so a tile that held much less would wait for
+// launches, and one that is much larger than the second-level cache would pass every intermediate result through memory. The
+// cache's size lies between: 50 MB where it is that large, with the output, which only passes through, about half of it. At
+// least 256 KiB for each multiprocessor, several times what its threads have in flight.
+// A call may take up to four times the live scratch, because the arena's chunks double.
 template <>
 TileBudget tile_budget(const Cuda& backend) {
-  const std::size_t cached = cuda::limits(backend.device).cache_bytes;
-  const std::size_t allowed = backend.max_memory ? backend.max_memory : cached;
-  return {std::min(cached, allowed), std::size_t{1} << 20};
+  const cuda::DeviceLimits& device = cuda::limits(backend.device);
+  const std::size_t filled = std::max(device.cache_bytes, static_cast<std::size_t>(device.multiprocessors) << 18);
+  return {std::min(filled, cuda::memory_limit(backend) / 4), std::size_t{1} << 20};
 }
 
-namespace {
-
-// Stream-ordered: what is freed may be taken again by later work, while earlier work still uses it.
-class Chunk {
- public:
-  Chunk(const Cuda& backend, std::size_t bytes) : backend_(backend), memory_(fastntk::allocate(backend, bytes)) {}
-  Chunk(Chunk&& other) noexcept : backend_(other.backend_), memory_(std::exchange(other.memory_, nullptr)) {}
-  ~Chunk() {
-    if (memory_) deallocate(backend_, memory_);
-  }
-  void* data() const { return memory_; }
-
- private:
-  Cuda backend_;
-  void* memory_;
-};
-
-}  // namespace
-
 template <>
-struct Tile<Cuda>::Memory : Arena<Chunk> {};
+struct Tile<Cuda>::Memory : Arena<cuda::Workspace> {};
 
 template <>
 Tile<Cuda>::Tile(const Cuda& backend) : backend_(backend), memory_(std::make_unique<Memory>()) {}
@@ -88,7 +72,15 @@ void Tile<Cuda>::release(std::size_t mark) {
 
 template <>
 void* Tile<Cuda>::allocate(std::size_t bytes) {
-  return memory_->allocate(bytes, [&](std::size_t size) { return Chunk(backend_, size); });
+  return memory_->allocate(bytes, [&](std::size_t least, std::size_t wished) {
+    const std::size_t limit = cuda::memory_limit(backend_), taken = memory_->size();
+    if (least > limit || taken > limit - least) throw OutOfMemory(cuda::describe_limit(backend_, taken, least));
+    try {
+      return cuda::Workspace(backend_, std::min(wished, (limit - taken) / Memory::alignment * Memory::alignment));
+    } catch (const OutOfMemory&) {
+      return cuda::Workspace(backend_, least);
+    }
+  });
 }
 
 template <>

@@ -8,7 +8,7 @@
 
 namespace fastntk {
 
-/// `Chunk` owns memory: Chunk(bytes) takes it, data() points to it. Addresses are aligned to `alignment`.
+/// `Chunk` owns memory: data() points to its size() bytes. Addresses are aligned to `alignment`.
 template <class Chunk>
 class Arena {
  public:
@@ -17,21 +17,23 @@ class Arena {
 
   std::size_t mark() const { return top_; }
   void release(std::size_t mark) { top_ = mark; }
+  /// Bytes of all chunks.
+  std::size_t size() const { return places_.empty() ? 0 : places_.back().begin + places_.back().chunk.size(); }
 
-  /// `bytes` of memory; `make(size)` gives the chunk for it if none has room.
+  /// `bytes` of memory. If no chunk has room for it, `make(least, wished)` gives one of at least `least` bytes; `wished`
+  /// makes chunks few.
   template <class Make>
   void* allocate(std::size_t bytes, Make&& make) {
     bytes = (std::max<std::size_t>(bytes, 1) + alignment - 1) / alignment * alignment;
     for (const Place& place : places_) {
       const std::size_t start = std::max(top_, place.begin);
-      if (start + bytes <= place.begin + place.size) {
+      if (start + bytes <= place.begin + place.chunk.size()) {
         top_ = start + bytes;
         return static_cast<std::byte*>(place.chunk.data()) + (start - place.begin);
       }
     }
-    const std::size_t begin = places_.empty() ? 0 : places_.back().begin + places_.back().size;
-    const std::size_t size = std::max({bytes, begin, least_chunk});
-    places_.push_back({make(size), begin, size});
+    const std::size_t begin = size();
+    places_.push_back({make(bytes, std::max({bytes, begin, least_chunk})), begin});
     top_ = begin + bytes;
     return places_.back().chunk.data();
   }
@@ -40,7 +42,6 @@ class Arena {
   struct Place {
     Chunk chunk;
     std::size_t begin;  // of the arena's address range, which joins all chunks end to end
-    std::size_t size;
   };
   std::vector<Place> places_;
   std::size_t top_ = 0;

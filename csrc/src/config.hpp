@@ -8,7 +8,7 @@ namespace fastntk {
 /// Fills in instruction sets, BLAS and threads.
 void describe_cpu(Config& config);
 
-/// Fills in cuda_status and cuda_devices. Only in builds that have the CUDA backend.
+/// Fills in cuda_status, cuda_devices and cuda_libraries. Only in builds that have the CUDA backend.
 void describe_cuda(Config& config);
 
 }  // namespace fastntk

@@ -21,7 +21,7 @@ DirectionSet<T, B>::DirectionSet(const B& backend, Directions kind, std::size_t 
     panel_ = std::max<std::size_t>(padded(d), 2);
     draw_blocks(backend, seed);
   } else {
-    panel_ = 8 * ProjectionMatrix<T, B>::column_step;
+    panel_ = ProjectionMatrix<T, B>::panel;
     matrix_ = ProjectionMatrix<T, B>(backend, seed, d, m, kind == Directions::sphere);
   }
 }
@@ -55,9 +55,11 @@ void DirectionSet<T, B>::draw_blocks(const B& backend, std::uint64_t seed) {
 
 template <Real T, Backend B>
 std::size_t DirectionSet<T, B>::tile_rows(const B& backend, std::size_t out_features) const {
-  // A large matrix comes from far away once a tile, so that a tile has to have many rows.
+  if (length_.size() > 0) return rows_per_tile<T>(backend, out_features + 2 * panel_);
+  // A large matrix comes from far away once a tile, so that a tile has to have many rows; on a device it always has.
   constexpr std::size_t large = 128;
-  return length_.size() == 0 && d_ >= large ? large : rows_per_tile<T>(backend, out_features + 2 * panel_);
+  if (std::same_as<B, Cpu> && d_ >= large) return large;
+  return rows_per_tile<T>(backend, out_features + 2 * std::min(panel_, d_));
 }
 
 template <Real T, Backend B>

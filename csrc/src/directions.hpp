@@ -30,6 +30,10 @@ class DirectionSet {
   /// The products are computed in panels of this many directions.
   std::size_t panel() const { return panel_; }
 
+  /// Of structured directions, as rotated_hadamard() takes them block after block; null for others.
+  const T* rotation() const { return rotation_.data(); }
+  const T* length() const { return length_.data(); }
+
   /// Rows of a tile, for a map with this many outputs.
   std::size_t tile_rows(const B& backend, std::size_t out_features) const;
 

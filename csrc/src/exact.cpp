@@ -14,10 +14,6 @@
 namespace fastntk {
 namespace {
 
-// Rows and columns of a tile of the output.
-template <Backend B>
-constexpr std::size_t tile_size = kernel_tile_edge<B>;
-
 // The tiles below one another that one thread takes, so that the rows of their columns are packed once for all.
 constexpr std::size_t tiles_per_task = 8;
 
@@ -25,18 +21,13 @@ constexpr std::size_t tiles_per_task = 8;
 // grow more are recomputed from the difference of their rows.
 constexpr double largest_amplification = 2;
 
-template <Backend B>
-std::size_t tiles_of(std::size_t rows) {
-  return (rows + tile_size<B> - 1) / tile_size<B>;
-}
-
 // The rows of x over their norms, padded to whole vectors.
 template <Real T, Backend B>
 struct UnitRows {
   UnitRows(const B& backend, Tile<B>& workspace, View<const T, B> x, T bias)
       : rows(workspace.template scratch<T>(x.rows, padded_columns(x.cols + (bias != 0)))),
         norm(workspace.template scratch<T>(1, x.rows).data) {
-    for_tiles<B>(backend, x.rows, tile_size<B>, [&](Tile<B>& tile, RowRange r) {
+    for_tiles<B>(backend, x.rows, kernel_tile_edge(backend), [&](Tile<B>& tile, RowRange r) {
       unit_rows<T, B>(tile, x.row_block(r.begin, r.count), bias, rows.row_block(r.begin, r.count), norm + r.begin);
     });
   }
@@ -76,22 +67,23 @@ void kernel_matrix(const B& backend, ReluKernel kind, std::size_t depth, View<co
   const UnitRows<T, B> v = symmetric ? u : UnitRows<T, B>(backend, workspace, y, bias);
   const NearPairs near(kind, depth, largest_amplification);
 
-  constexpr std::size_t edge = tile_size<B>;
-  const std::vector<Task> tasks = tasks_of(tiles_of<B>(x.rows), tiles_of<B>(y.rows), symmetric);
+  const std::size_t edge = kernel_tile_edge(backend);
+  const auto tiles_of = [=](std::size_t rows) { return (rows + edge - 1) / edge; };
+  const std::vector<Task> tasks = tasks_of(tiles_of(x.rows), tiles_of(y.rows), symmetric);
   for_tiles<B>(backend, tasks.size(), 1, [&](Tile<B>& tile, RowRange r) {
     const Task& task = tasks[r.begin];
     const std::size_t col = task.col * edge;
     const std::size_t cols = std::min(edge, y.rows - col);
     const View<const T, B> v_tile = v.rows.row_block(col, cols);
     const PackedRows<T, B> packed(tile, v_tile);
-    const View<T, B> scratch = tile.template scratch<T>(edge, cols);
+    const View<T, B> scratch = kernel_tiles_in_place<B> ? View<T, B>() : tile.template scratch<T>(edge, cols);
     for (std::size_t row = task.first_row * edge; row < std::min(task.end_row * edge, x.rows); row += edge) {
       const std::size_t rows = std::min(edge, x.rows - row);
       const View<const T, B> u_tile = u.rows.row_block(row, rows);
-      const View<T, B> gap = scratch.row_block(0, rows);
+      const View<T, B> block = out.block(row, rows, col, cols);
+      const View<T, B> gap = kernel_tiles_in_place<B> ? block : scratch.row_block(0, rows);
       row_products<T, B>(tile, u_tile, packed, gap);
       signed_gaps<T, B>(tile, gap, u_tile, v_tile, near, gap);
-      const View<T, B> block = out.block(row, rows, col, cols);
       relu_kernel<T, B>(tile, kind, depth, gap, u.norm + row, v.norm + col, block);
       if (symmetric) transpose<T, B>(tile, block, out.block(col, cols, row, rows), row == col);
     }
@@ -122,13 +114,14 @@ void relu_ntk(const B& backend, View<const T, B> cosine, std::size_t depth, View
   require_depth(depth, "relu_ntk: depth");
   require_shape(out, cosine.rows, cosine.cols, "relu_ntk: out");
   const auto apply = [&](Tile<B>& tile, View<const T, B> a, View<T, B> value) {
-    const View<T, B> gap = tile.template scratch<T>(a.rows, a.cols);
-    signed_gaps<T, B>(tile, a, {}, {}, NearPairs(), gap);
-    relu_kernel<T, B>(tile, ReluKernel::ntk, depth, gap, nullptr, nullptr, value);
+    signed_gaps<T, B>(tile, a, {}, {}, NearPairs(), value);
+    relu_kernel<T, B>(tile, ReluKernel::ntk, depth, value, nullptr, nullptr, value);
   };
   const bool contiguous = cosine.stride == cosine.cols && out.stride == out.cols;
   if (contiguous) {
-    const std::size_t pairs = std::max<std::size_t>(tile_budget(backend).bytes / (16 * sizeof(T)), 4096);
+    // Input and output; on a CPU far less than fits, for threads to share the work evenly.
+    constexpr std::size_t arrays = std::same_as<B, Cuda> ? 2 : 16;
+    const std::size_t pairs = std::max<std::size_t>(tile_budget(backend).bytes / (arrays * sizeof(T)), 4096);
     for_tiles<B>(backend, cosine.rows * cosine.cols, pairs, [&](Tile<B>& tile, RowRange r) {
       apply(tile, {cosine.data + r.begin, 1, r.count}, {out.data + r.begin, 1, r.count});
     });

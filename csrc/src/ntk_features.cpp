@@ -60,7 +60,30 @@ DualFeatures<T, B>::DualFeatures(const NtkRandomFeaturesParams& p, std::size_t d
 }
 
 template <Real T, Backend B>
+std::size_t DualFeatures<T, B>::tile_rows(const B& backend) const {
+  // In one pass only the input, and its unit rows, are read again.
+  if (in_one_pass(backend)) return rows_per_tile<T>(backend, 2 * directions_.in_features());
+  return directions_.tile_rows(backend, exact_columns_ + directions_.size());
+}
+
+template <Real T, Backend B>
 void DualFeatures<T, B>::apply(Tile<B>& tile, View<const T, B> unit, const T* norm, View<T, B> out) const {
+  if (!in_one_pass(tile.backend())) return apply_in_steps(tile, unit, norm, out);
+  const DualRows<T, B> features{.n = directions_.panel(),
+                                .m = directions_.size(),
+                                .rotation = directions_.rotation(),
+                                .length = directions_.length(),
+                                .g = &g_,
+                                .exact_columns = exact_columns_,
+                                .exact_diagonal = exact_diagonal_,
+                                .constant = constant_,
+                                .linear = linear_,
+                                .remainder = remainder_};
+  dual_rows<T, B>(tile, features, unit, norm, out);
+}
+
+template <Real T, Backend B>
+void DualFeatures<T, B>::apply_in_steps(Tile<B>& tile, View<const T, B> unit, const T* norm, View<T, B> out) const {
   const typename Tile<B>::Scope scope(tile);
   const std::size_t rows = out.rows;
   const std::size_t m = directions_.size();
@@ -208,6 +231,8 @@ void NtkRandomFeatures<T, B>::operator()(View<const T, B> x, View<T, B> out) con
   });
 }
 
+template class DualFeatures<float, FASTNTK_BACKEND>;
+template class DualFeatures<double, FASTNTK_BACKEND>;
 template class NtkRandomFeatures<float, FASTNTK_BACKEND>;
 template class NtkRandomFeatures<double, FASTNTK_BACKEND>;
 

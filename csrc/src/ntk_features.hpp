@@ -19,14 +19,19 @@ template <Real T, Backend B>
 class DualFeatures {
  public:
   DualFeatures(const NtkRandomFeaturesParams& params, std::size_t d, const B& backend);
-  std::size_t tile_rows(const B& backend) const {
-    return directions_.tile_rows(backend, exact_columns_ + directions_.size());
-  }
+  std::size_t tile_rows(const B& backend) const;
 
   /// unit (rows, d) with the rows' norms -> out (rows, out_features).
   void apply(Tile<B>& tile, View<const T, B> unit, const T* norm, View<T, B> out) const;
 
+  /// The same from primitives that do one step each.
+  void apply_in_steps(Tile<B>& tile, View<const T, B> unit, const T* norm, View<T, B> out) const;
+
  private:
+  bool in_one_pass(const B& backend) const {
+    return directions_.length() && has_dual_rows<T>(backend, directions_.panel(), directions_.size());
+  }
+
   std::size_t exact_columns_;
   bool exact_diagonal_;
   T constant_;   // sqrt(c_0)

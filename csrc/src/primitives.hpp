@@ -72,7 +72,12 @@ void count_sketch(Tile<B>& tile, CsrView<T, B> in, const std::uint32_t* bucket, 
 /// Rows and columns of a tile of a kernel matrix: on the CPU whole vectors of row_products(), and small enough for a
 /// second-level cache; on a device enough to fill the chip.
 template <Backend B>
-constexpr std::size_t kernel_tile_edge = std::same_as<B, Cpu> ? 144 : 2048;
+std::size_t kernel_tile_edge(const B& backend);
+
+/// Whether a tile of a kernel matrix is best computed where it is to stand, instead of in scratch memory: a device's cache
+/// takes it either way.
+template <Backend B>
+constexpr bool kernel_tiles_in_place = std::same_as<B, Cuda>;
 
 /// Rows of one side of an inner product, stored for row_products() in scratch memory of the tile.
 template <Real T, Backend B>
@@ -109,23 +114,28 @@ template <Real T, Backend B>
 void relu_kernel(Tile<B>& tile, ReluKernel kind, std::size_t depth, View<const T, B> gap, const T* row_norm,
                  const T* col_norm, View<T, B> out);
 
-/// A matrix stored the way project() reads it fastest. `begin` is a column, a multiple of column_step.
+/// A matrix stored the way project() reads it fastest.
 template <Real T, Backend B>
 class ProjectionMatrix {
  public:
-  static constexpr std::size_t column_step = 192 / sizeof(T);
+  /// project() takes columns from a multiple of this on, and this many at a time at best: on the CPU what leaves the row's
+  /// part of the output in cache, on a device all.
+  static constexpr std::size_t column_step = std::same_as<B, Cpu> ? 192 / sizeof(T) : 1;
+  static constexpr std::size_t panel = std::same_as<B, Cpu> ? 8 * column_step : std::size_t{1} << 31;
 
   ProjectionMatrix() = default;
   /// `cols` independent columns of d standard normals, or, `on_sphere`, each of them scaled to length sqrt(d). The normals
   /// of column j have the indices j * d', j * d' + 1, ... (d' = d rounded up to even), so that columns do not depend on how
   /// many there are.
   ProjectionMatrix(const B& backend, std::uint64_t seed, std::size_t d, std::size_t cols, bool on_sphere);
-  const T* from_column(std::size_t begin) const { return panels_.data() + begin * d_; }
+  const T* data() const { return entries_.data(); }
   std::size_t rows() const { return d_; }
+  std::size_t cols() const { return cols_; }
 
  private:
   std::size_t d_ = 0;
-  Buffer<T, B> panels_;
+  std::size_t cols_ = 0;
+  Buffer<T, B> entries_;  // on the CPU in panels of column_step columns, row by row; on a device row by row
 };
 
 /// out = x W for the out.cols columns of W from `first` on. A row's result does not depend on its place or company.
@@ -142,7 +152,13 @@ void rotated_hadamard(Tile<B>& tile, View<const T, B> in, const T* rotation, con
 template <Real T, Backend B>
 struct DualTable {
   DualTable() = default;
-  DualTable(const B& backend, const DualActivation& g);
+  DualTable(const B& backend, const DualActivation& g) : even(g.cubic[0] == g.cubic[1]) {
+    std::vector<T> flat;
+    for (const auto& side : g.cubic)
+      for (const auto& power : side)
+        for (const double coefficient : power) flat.push_back(static_cast<T>(coefficient));
+    cubic = Buffer<T, B>(backend, flat);
+  }
   Buffer<T, B> cubic;  // [side][power][segment]
   bool even = false;   // whether both sides are equal
 };
@@ -150,6 +166,26 @@ struct DualTable {
 /// z <- g(z), and square[r] += the sum of the squares of row r.
 template <Real T, Backend B>
 void dual_features(Tile<B>& tile, const DualTable<T, B>& g, View<T, B> z, T* square);
+
+/// The constants of DualFeatures (ntk_features.hpp) with structured directions: m of them in blocks of n, rotations and
+/// lengths as rotated_hadamard() takes them block by block, and the factors of the columns.
+template <Real T, Backend B>
+struct DualRows {
+  std::size_t n, m;
+  const T* rotation;
+  const T* length;
+  const DualTable<T, B>* g;
+  std::size_t exact_columns;
+  bool exact_diagonal;
+  T constant, linear, remainder;
+};
+
+/// DualFeatures::apply() in one pass over memory, for the sizes that a backend has it for; the reference is
+/// DualFeatures::apply_in_steps(). unit (rows, d <= n) with the rows' norms -> out (rows, exact_columns + m).
+template <Real T, Backend B>
+bool has_dual_rows(const B& backend, std::size_t n, std::size_t m);
+template <Real T, Backend B>
+void dual_rows(Tile<B>& tile, const DualRows<T, B>& features, View<const T, B> unit, const T* norm, View<T, B> out);
 
 /// z <- scale * max(z, 0) and z <- scale * 1(z > 0).
 template <Real T, Backend B>

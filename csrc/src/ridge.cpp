@@ -2,10 +2,11 @@
 
 #include <algorithm>
 #include <cmath>
-#include <functional>
 #include <limits>
-#include <numeric>
+#include <string>
 #include <utility>
+#include <variant>
+#include <vector>
 
 #include "ridge_bytes.hpp"
 #include "tile.hpp"
@@ -16,6 +17,9 @@ namespace {
 
 constexpr std::size_t most = std::size_t{1}
                              << 24;  // keeps every size of a state within 64 bits, and those of BLAS within 32
+
+// Of a waiting block, when it is copied by way of ordinary rows.
+constexpr std::size_t rows_at_once = 64;
 
 void require_size(std::size_t value, const char* name) {
   require_positive(value, name);
@@ -30,6 +34,14 @@ const RidgeStateParams& checked(const RidgeStateParams& params) {
   return params;
 }
 
+/// total + 1 + 1 + ..., rounded after each sum.
+double add_ones(double total, std::size_t count) {
+  const double end = total + static_cast<double>(count);
+  if (total == std::floor(total) && end <= 0x1p53) return end;
+  for (; count > 0; --count) total += 1;
+  return total;
+}
+
 }  // namespace
 
 template <Backend B>
@@ -38,22 +50,23 @@ RidgeState<B>::State::State(const RidgeStateParams& p, B b)
       backend(b),
       tiles(p.n_features),
       right_cols(1 + p.n_targets),
-      gram(tiles.elements()),
-      cross(p.n_features * right_cols),
-      sum(p.n_targets),
-      square(p.n_targets),
-      block(std::in_place_type<RowBlock<float, B>>, tiles),
-      right(RowBlock<float, B>::capacity * right_cols) {
-  set_zero(backend, gram);
+      gram(backend, tiles.elements()),
+      cross(backend, p.n_features * right_cols),
+      sums(backend, 2 * p.n_targets),
+      block(std::in_place_type<RowBlock<float, B>>, backend, tiles),
+      right(backend, RowBlock<float, B>::capacity * right_cols) {
+  for (Buffer<double, B>* const zeros : {&gram, &cross, &sums}) set_zero(backend, zeros->data(), zeros->size());
 }
 
 template <Backend B>
-void RidgeState<B>::State::flush() {
+void RidgeState<B>::State::flush(Tile<B>& memory) {
   std::visit(
-      [&](auto& rows_of) {
+      [&]<class T>(RowBlock<T, B>& rows_of) {
         if (rows_of.rows == 0) return;
-        add_gram(backend, tiles, rows_of, gram.data());
-        add_cross(backend, tiles, rows_of, right_view(right), right_view(cross));
+        prepare_products<T>(memory, tiles);
+        add_gram(memory, tiles, rows_of, gram.data());
+        add_cross(memory, tiles, rows_of, std::as_const(*this).right_rows(0, rows_of.rows),
+                  View<double, B>(cross.data(), params.n_features, right_cols));
         rows_of.rows = 0;
       },
       block);
@@ -61,31 +74,26 @@ void RidgeState<B>::State::flush() {
 
 template <Backend B>
 template <Real T>
-RowBlock<T, B>& RidgeState<B>::State::block_of() {
+RowBlock<T, B>& RidgeState<B>::State::block_of(Tile<B>& memory) {
   if (!std::holds_alternative<RowBlock<T, B>>(block)) {
-    RowBlock<T, B> empty(tiles);
-    flush();
+    RowBlock<T, B> empty(backend, tiles);
+    flush(memory);
     block = std::move(empty);
   }
   return std::get<RowBlock<T, B>>(block);
 }
 
 template <Backend B>
-template <Real T>
-void RidgeState<B>::State::append(View<const T, B> z, const std::size_t* source, const double* root_weight,
-                                  std::size_t count, View<const double> sides) {
-  RowBlock<T, B>& rows_of = block_of<T>();
-  for (std::size_t done = 0; done < count;) {
+template <Real T, class Fill>
+void RidgeState<B>::State::append(Tile<B>& memory, std::size_t count, Fill fill) {
+  RowBlock<T, B>& rows_of = std::get<RowBlock<T, B>>(block);
+  for (std::size_t done = 0;;) {
+    if (rows_of.rows == rows_of.capacity) flush(memory);
+    if (done == count) return;
     const std::size_t part = std::min(count - done, rows_of.capacity - rows_of.rows);
-    fill_block(backend, tiles, z, source + done, root_weight + done, part, rows_of);
-    for (std::size_t r = 0; r < part; ++r) {
-      const double root = root_weight[done + r];
-      const double* side = sides.row(done + r);
-      std::transform(side, side + right_cols, &right[(rows_of.rows + r) * right_cols], [=](double v) { return root * v; });
-    }
+    fill(done, part, rows_of);
     rows_of.rows += part;
     done += part;
-    if (rows_of.rows == rows_of.capacity) flush();
   }
 }
 
@@ -101,6 +109,13 @@ template <Backend B>
 RidgeState<B>& RidgeState<B>::operator=(RidgeState&&) noexcept = default;
 
 template <Backend B>
+void RidgeState<B>::run_on(const B& backend) {
+  require_same_memory(state_->backend, backend, "RidgeState");
+  run_in_order(state_->backend, backend);
+  state_->backend = backend;
+}
+
+template <Backend B>
 template <Real T>
 void RidgeState<B>::update(View<const T, B> z, View<const double, B> y, const double* sample_weight) {
   State& s = *state_;
@@ -113,37 +128,40 @@ void RidgeState<B>::update(View<const T, B> z, View<const double, B> y, const do
     });
   }
 
-  constexpr std::size_t at_once = RowBlock<T, B>::capacity;
+  Tile<B> memory(s.backend);
+  ChosenRows<B> rows{z.rows};
+  double total_weight = s.total_weight;
   std::vector<std::size_t> source;
-  std::vector<double> root_weight, sides;
-  for (std::size_t i = 0; i < z.rows;) {
-    source.clear();
-    root_weight.clear();
-    sides.clear();
-    for (; i < z.rows && source.size() < at_once; ++i) {
-      const double weight = sample_weight ? sample_weight[i] : 1;
-      if (weight == 0) continue;
+  std::vector<double> weight;
+  if (!sample_weight) {
+    total_weight = add_ones(total_weight, z.rows);
+  } else {
+    for (std::size_t i = 0; i < z.rows; ++i) {
+      if (sample_weight[i] == 0) continue;
       source.push_back(i);
-      root_weight.push_back(std::sqrt(weight));
-      sides.push_back(1);
-      sides.insert(sides.end(), y.row(i), y.row(i) + y.cols);
+      weight.push_back(sample_weight[i]);
+      total_weight += sample_weight[i];
     }
-    s.template append<T>(z, source.data(), root_weight.data(), source.size(), s.right_view(sides));
-    for (const std::size_t row : source) {
-      const double weight = sample_weight ? sample_weight[row] : 1;
-      for (std::size_t k = 0; k < y.cols; ++k) {
-        s.sum[k] += weight * y(row, k);
-        s.square[k] += weight * y(row, k) * y(row, k);
-      }
-      s.total_weight += weight;
-    }
-    s.rows += source.size();
+    rows = {source.size(), stage(memory, source.data(), source.size()), stage(memory, weight.data(), weight.size())};
   }
+  if (rows.count == 0) return;
+
+  // All that can fail for lack of memory comes before the first change.
+  const RowBlock<T, B>* const present = std::get_if<RowBlock<T, B>>(&s.block);
+  if ((present ? present->rows : 0) + rows.count >= RowBlock<T, B>::capacity) prepare_products<T>(memory, s.tiles);
+  s.template block_of<T>(memory);
+
+  add_sums(s.backend, y, rows, s.sums.data());
+  s.template append<T>(memory, rows.count, [&](std::size_t first, std::size_t count, RowBlock<T, B>& block) {
+    fill_block(s.backend, s.tiles, z, rows.part(first, count), block);
+    fill_right(s.backend, y, rows.part(first, count), s.right_rows(block.rows, count));
+  });
+  s.total_weight = total_weight;
+  s.rows += rows.count;
 }
 
 template <Backend B>
 void RidgeState<B>::merge(const RidgeState& other) {
-  if (&other == this) return merge(from_bytes(to_bytes(), state_->backend));
   State& s = *state_;
   const State& o = *other.state_;
   require(o.params.n_features == s.params.n_features && o.params.n_targets == s.params.n_targets, [&] {
@@ -152,58 +170,69 @@ void RidgeState<B>::merge(const RidgeState& other) {
     };
     return "RidgeState: the other state has " + text(o.params) + "; " + text(s.params) + " are needed";
   });
+  if (&other == this || !same_memory(o.backend, s.backend)) return merge(from_bytes(other.to_bytes(), s.backend));
 
-  const auto add = [](std::vector<double>& to, const std::vector<double>& from) {
-    std::transform(to.begin(), to.end(), from.begin(), to.begin(), std::plus<>());
-  };
-  add_triangle(s.backend, s.tiles, o.gram.data(), s.gram.data());
-  add(s.cross, o.cross);
-  add(s.sum, o.sum);
-  add(s.square, o.square);
-  s.total_weight += o.total_weight;
-  s.rows += o.rows;
+  run_in_order(o.backend, s.backend);
   std::visit(
-      [&]<class T>(const RowBlock<T, B>& rows_of) {
-        if (rows_of.rows == 0) return;
-        constexpr std::size_t at_once = 64;
+      [&]<class T>(const RowBlock<T, B>& from) {
         Tile<B> memory(s.backend);
-        const View<T, B> z = memory.template scratch<T>(at_once, s.params.n_features);
-        const std::vector<double> ones(at_once, 1.0);
-        std::vector<std::size_t> source(at_once);
-        std::iota(source.begin(), source.end(), std::size_t{0});
-        for (std::size_t r = 0; r < rows_of.rows; r += at_once) {
-          const std::size_t count = std::min(at_once, rows_of.rows - r);
-          read_block(s.backend, s.tiles, rows_of, r, z.row_block(0, count));
-          s.template append<T>(z, source.data(), ones.data(), count,
-                               {o.right.data() + r * s.right_cols, count, s.right_cols});
+        View<T, B> z;
+        if (from.rows > 0) {
+          z = memory.template scratch<T>(rows_at_once, s.params.n_features);
+          prepare_products<T>(memory, s.tiles);
+          s.template block_of<T>(memory);
+        }
+        add_numbers(s.backend, o.gram.data(), o.gram.size(), s.gram.data());
+        add_numbers(s.backend, o.cross.data(), o.cross.size(), s.cross.data());
+        add_numbers(s.backend, o.sums.data(), o.sums.size(), s.sums.data());
+        for (std::size_t r = 0; r < from.rows; r += rows_at_once) {
+          const std::size_t rows = std::min(rows_at_once, from.rows - r);
+          read_block(s.backend, s.tiles, from, r, z.row_block(0, rows));
+          s.template append<T>(memory, rows, [&](std::size_t first, std::size_t count, RowBlock<T, B>& block) {
+            fill_block<T, B>(s.backend, s.tiles, z, {.count = count, .first = first}, block);
+            copy_numbers(s.backend, o.right_rows(r + first, count).data, count * s.right_cols,
+                         s.right_rows(block.rows, count).data);
+          });
         }
       },
       o.block);
+  s.total_weight += o.total_weight;
+  s.rows += o.rows;
+  run_in_order(s.backend, o.backend);
 }
 
 namespace {
 
 /// The normal equations of all rows, with the intercept eliminated: (G_c + alpha I) coef = rhs, where G_c and rhs are
-/// centred by the weighted means, and `variation` is the centred Y^T Y.
+/// centred by the weighted means, and `variation` is the centred Y^T Y. What has as many numbers as G_c is in the memory of
+/// B, the rest on the host.
 template <Backend B, class State>
 struct NormalEquations {
-  NormalEquations(const State& state, bool fit_intercept)
-      : s(state), n(state.params.n_features), t(state.params.n_targets), rhs(n * t), variation(state.square) {
-    std::vector<double> cross = s.cross;
-    std::visit(
-        [&](const auto& rows_of) {
-          add_cross(s.backend, s.tiles, rows_of, {s.right.data(), rows_of.rows, t + 1}, {cross.data(), n, t + 1});
-        },
-        s.block);
-    for (std::size_t i = 0; i < n; ++i) std::copy_n(&cross[i * (t + 1) + 1], t, &rhs[i * t]);
+  NormalEquations(const State& state, bool fit_intercept, Tile<B>& memory)
+      : s(state), tile(memory), n(state.params.n_features), t(state.params.n_targets), rhs(n * t) {
+    const std::vector<double> total = [&] {
+      Buffer<double, B> sum(s.backend, s.cross.size());
+      copy_numbers(s.backend, s.cross.data(), s.cross.size(), sum.data());
+      std::visit(
+          [&](const auto& rows_of) {
+            add_cross(tile, s.tiles, rows_of, s.right_rows(0, rows_of.rows), View<double, B>(sum.data(), n, t + 1));
+          },
+          s.block);
+      return sum.to_host();
+    }();
+    const std::vector<double> target_sums = s.sums.to_host();
+    target_sum.assign(target_sums.begin(), target_sums.begin() + static_cast<std::ptrdiff_t>(t));
+    variation.assign(target_sums.begin() + static_cast<std::ptrdiff_t>(t), target_sums.end());
+    for (std::size_t i = 0; i < n; ++i) std::copy_n(&total[i * (t + 1) + 1], t, &rhs[i * t]);
     if (!fit_intercept) return;
     sums.resize(n);
     for (std::size_t i = 0; i < n; ++i) {
-      sums[i] = cross[i * (t + 1)];
+      sums[i] = total[i * (t + 1)];
       const double mean = sums[i] / s.total_weight;
-      for (std::size_t k = 0; k < t; ++k) rhs[i * t + k] -= mean * s.sum[k];
+      for (std::size_t k = 0; k < t; ++k) rhs[i * t + k] -= mean * target_sum[k];
     }
-    for (std::size_t k = 0; k < t; ++k) variation[k] -= s.sum[k] * (s.sum[k] / s.total_weight);
+    for (std::size_t k = 0; k < t; ++k) variation[k] -= target_sum[k] * (target_sum[k] / s.total_weight);
+    near_sums = Buffer<double, B>(s.backend, sums);
   }
 
   /// out = G_c + diagonal I; the trace of G_c is returned.
@@ -211,8 +240,7 @@ struct NormalEquations {
   double matrix(double diagonal, F* out) const {
     const double trace = std::visit(
         [&](const auto& rows_of) {
-          return assemble(s.backend, s.tiles, s.gram.data(), rows_of, sums.empty() ? nullptr : sums.data(), s.total_weight,
-                          diagonal, out);
+          return assemble(tile, s.tiles, s.gram.data(), rows_of, near_sums.data(), s.total_weight, diagonal, out);
         },
         s.block);
     require(std::isfinite(trace) && std::all_of(rhs.begin(), rhs.end(), [](double v) { return std::isfinite(v); }),
@@ -222,17 +250,7 @@ struct NormalEquations {
 
   /// out = rhs - (G_c + alpha I) x.
   void residual(double alpha, const std::vector<double>& x, std::vector<double>& out) const {
-    const View<const double> xv{x.data(), n, t};
-    std::vector<double> product(n * t);
-    multiply_gram(s.backend, s.tiles, s.gram.data(), xv, View<double>{product.data(), n, t});
-    std::visit(
-        [&](const auto& rows_of) {
-          if (rows_of.rows == 0) return;
-          std::vector<double> fitted(rows_of.rows * t);
-          multiply_block(s.backend, s.tiles, rows_of, xv, {fitted.data(), rows_of.rows, t});
-          add_cross(s.backend, s.tiles, rows_of, {fitted.data(), rows_of.rows, t}, {product.data(), n, t});
-        },
-        s.block);
+    const std::vector<double> product = gram_times(x);
     const std::vector<double> projection = sums_times(x);
     for (std::size_t i = 0; i < n; ++i) {
       const double mean = sums.empty() ? 0 : sums[i] / s.total_weight;
@@ -240,6 +258,24 @@ struct NormalEquations {
         out[i * t + k] = rhs[i * t + k] - (product[i * t + k] - mean * projection[k] + alpha * x[i * t + k]);
       }
     }
+  }
+
+  /// G x for the G of all rows, not centred.
+  std::vector<double> gram_times(const std::vector<double>& x) const {
+    const Buffer<double, B> near_x(s.backend, x);
+    const View<const double, B> xv(near_x.data(), n, t);
+    Buffer<double, B> product(s.backend, n * t);
+    const View<double, B> out(product.data(), n, t);
+    multiply_gram(tile, s.tiles, s.gram.data(), xv, out);
+    std::visit(
+        [&](const auto& rows_of) {
+          if (rows_of.rows == 0) return;
+          Array<double, B> fitted(s.backend, rows_of.rows, t);
+          multiply_block(tile, s.tiles, rows_of, xv, fitted.view());
+          add_cross(tile, s.tiles, rows_of, std::as_const(fitted).view(), out);
+        },
+        s.block);
+    return product.to_host();
   }
 
   /// sums^T x, 0 without intercept.
@@ -250,11 +286,21 @@ struct NormalEquations {
     return out;
   }
 
+  /// x = (L L^T)^-1 x.
+  template <Real F>
+  void solve(const F* factor, std::vector<F>& x) const {
+    Buffer<F, B> near_x(s.backend, x);
+    cholesky_solve(tile, s.tiles, factor, View<F, B>(near_x.data(), n, t));
+    x = near_x.to_host();
+  }
+
   const State& s;
+  Tile<B>& tile;
   const std::size_t n, t;
   std::vector<double> sums;  // of the weighted rows; empty without intercept
+  std::vector<double> target_sum, variation;
   std::vector<double> rhs;
-  std::vector<double> variation;
+  Buffer<double, B> near_sums;  // sums in the memory of B
 };
 
 struct Coefficients {
@@ -266,11 +312,11 @@ struct Coefficients {
 template <Backend B, class Equations>
 Coefficients solve_float64(const Equations& equations, double alpha, bool with_trace) {
   const auto& s = equations.s;
-  const LargeArray<double, B> factor(s.tiles.elements());
+  Buffer<double, B> factor(s.backend, s.tiles.elements());
   Coefficients out;
   for (;;) {
     const double trace = equations.matrix(alpha + out.jitter, factor.data());
-    if (cholesky(s.backend, s.tiles, factor.data())) break;
+    if (cholesky(equations.tile, s.tiles, factor.data())) break;
     // The rounding of G_c is of the order of eps times its largest eigenvalue, which lies between the mean one and the
     // trace.
     require(out.jitter <= trace, "RidgeState: the matrix of the normal equations is not finite");
@@ -279,8 +325,8 @@ Coefficients solve_float64(const Equations& equations, double alpha, bool with_t
     out.jitter = out.jitter == 0 ? smallest : 32 * out.jitter;
   }
   out.values = equations.rhs;
-  cholesky_solve(s.backend, s.tiles, factor.data(), View<double>{out.values.data(), equations.n, equations.t});
-  if (with_trace) out.inverse_trace = inverse_norm(s.backend, s.tiles, factor.data());
+  equations.solve(factor.data(), out.values);
+  if (with_trace) out.inverse_trace = inverse_norm(equations.tile, s.tiles, factor.data());
   return out;
 }
 
@@ -309,9 +355,9 @@ bool solve_mixed(const Equations& equations, double alpha, bool with_trace, Coef
   constexpr double slowest = 0.25;
   const auto& s = equations.s;
   const std::size_t n = equations.n, t = equations.t;
-  const LargeArray<float, B> factor(s.tiles.elements());
+  Buffer<float, B> factor(s.backend, s.tiles.elements());
   equations.matrix(alpha, factor.data());
-  if (!cholesky(s.backend, s.tiles, factor.data())) return false;
+  if (!cholesky(equations.tile, s.tiles, factor.data())) return false;
 
   out = {};
   out.values.resize(n * t);
@@ -323,7 +369,7 @@ bool solve_mixed(const Equations& equations, double alpha, bool with_trace, Coef
     for (std::size_t e = 0; e < n * t; ++e) scale[e % t] = std::max(scale[e % t], std::abs(residual[e]));
     for (double& value : scale) value = value > 0 ? value : 1;
     for (std::size_t e = 0; e < n * t; ++e) scaled[e] = static_cast<float>(residual[e] / scale[e % t]);
-    cholesky_solve(s.backend, s.tiles, factor.data(), View<float>{scaled.data(), n, t});
+    equations.solve(factor.data(), scaled);
     for (std::size_t e = 0; e < n * t; ++e) {
       correction[e] = scale[e % t] * static_cast<double>(scaled[e]);
       out.values[e] += correction[e];
@@ -334,14 +380,14 @@ bool solve_mixed(const Equations& equations, double alpha, bool with_trace, Coef
     before = now;
     equations.residual(alpha, out.values, residual);
   }
-  if (with_trace) out.inverse_trace = inverse_norm(s.backend, s.tiles, factor.data());
+  if (with_trace) out.inverse_trace = inverse_norm(equations.tile, s.tiles, factor.data());
   return true;
 }
 
 }  // namespace
 
 template <Backend B>
-RidgeSolution RidgeState<B>::solve(const RidgeSolveParams& p, View<double, B> coef, View<double, B> intercept) const {
+RidgeSolution RidgeState<B>::solve(const RidgeSolveParams& p, View<double> coef, View<double> intercept) const {
   const State& s = *state_;
   require(p.alpha > 0 && std::isfinite(p.alpha),
           [&] { return "RidgeState: alpha is " + std::to_string(p.alpha) + "; a positive finite number is needed"; });
@@ -349,7 +395,8 @@ RidgeSolution RidgeState<B>::solve(const RidgeSolveParams& p, View<double, B> co
   require_shape(intercept, 1, s.params.n_targets, "RidgeState: intercept");
   require(s.rows > 0, "RidgeState: no rows of positive weight were added; at least 1 is needed");
 
-  const NormalEquations<B, State> equations(s, p.fit_intercept);
+  Tile<B> memory(s.backend);
+  const NormalEquations<B, State> equations(s, p.fit_intercept, memory);
   Coefficients solved;
   RidgeSolution solution{.gcv = std::numeric_limits<double>::quiet_NaN(), .jitter = 0, .factor = p.factor};
   if (p.factor == RidgeFactor::float64 || !solve_mixed<B>(equations, p.alpha, p.with_gcv, solved)) {
@@ -360,7 +407,8 @@ RidgeSolution RidgeState<B>::solve(const RidgeSolveParams& p, View<double, B> co
 
   const std::size_t n = equations.n, t = equations.t;
   const std::vector<double> projection = equations.sums_times(solved.values);
-  for (std::size_t k = 0; k < t; ++k) intercept(0, k) = p.fit_intercept ? (s.sum[k] - projection[k]) / s.total_weight : 0;
+  for (std::size_t k = 0; k < t; ++k)
+    intercept(0, k) = p.fit_intercept ? (equations.target_sum[k] - projection[k]) / s.total_weight : 0;
   for (std::size_t i = 0; i < n; ++i) std::copy_n(&solved.values[i * t], t, coef.row(i));
 
   if (p.with_gcv) {
@@ -416,18 +464,17 @@ std::string RidgeState<B>::to_bytes() const {
 
   ByteWriter writer(header.size());
   writer.write(&header, 1);
-  writer.write(s.gram.data(), s.gram.size());
-  writer.write(s.cross.data(), s.cross.size());
-  writer.write(s.sum.data(), s.sum.size());
-  writer.write(s.square.data(), s.square.size());
-  writer.write(s.right.data(), waiting * s.right_cols);
+  writer.write(s.backend, s.gram.data(), s.gram.size());
+  writer.write(s.backend, s.cross.data(), s.cross.size());
+  writer.write(s.backend, s.sums.data(), s.sums.size());
+  writer.write(s.backend, s.right.data(), waiting * s.right_cols);
   std::visit(
       [&]<class T>(const RowBlock<T, B>& rows_of) {
-        Tile<B> memory(s.backend);
-        const View<T, B> row = memory.template scratch<T>(1, s.params.n_features);
-        for (std::size_t r = 0; r < waiting; ++r) {
-          read_block(s.backend, s.tiles, rows_of, r, row);
-          writer.write(row.data, row.cols);
+        Array<T, B> some(s.backend, rows_at_once, s.params.n_features);
+        for (std::size_t r = 0; r < waiting; r += rows_at_once) {
+          const View<T, B> rows = some.view().row_block(0, std::min(rows_at_once, waiting - r));
+          read_block(s.backend, s.tiles, rows_of, r, rows);
+          writer.write(s.backend, rows.data, rows.rows * rows.cols);
         }
       },
       s.block);
@@ -463,21 +510,21 @@ RidgeState<B> RidgeState<B>::from_bytes(const std::string& bytes, B backend) {
   State& s = *state;
   s.rows = header.rows;
   s.total_weight = header.total_weight;
-  reader.read(s.gram.data(), s.gram.size());
-  reader.read(s.cross.data(), s.cross.size());
-  reader.read(s.sum.data(), s.sum.size());
-  reader.read(s.square.data(), s.square.size());
-  reader.read(s.right.data(), header.waiting * s.right_cols);
-  if (header.element_bytes == sizeof(double)) s.template block_of<double>();
+  reader.read(backend, s.gram.data(), s.gram.size());
+  reader.read(backend, s.cross.data(), s.cross.size());
+  reader.read(backend, s.sums.data(), s.sums.size());
+  reader.read(backend, s.right.data(), header.waiting * s.right_cols);
+  Tile<B> memory(backend);
+  if (header.element_bytes == sizeof(double)) s.template block_of<double>(memory);
   std::visit(
       [&]<class T>(RowBlock<T, B>& rows_of) {
-        Tile<B> memory(s.backend);
-        const View<T, B> row = memory.template scratch<T>(1, s.params.n_features);
-        const std::size_t first = 0;
-        const double one = 1;
-        for (; rows_of.rows < header.waiting; ++rows_of.rows) {
-          reader.read(row.data, row.cols);
-          fill_block<T, B>(s.backend, s.tiles, row, &first, &one, 1, rows_of);
+        Array<T, B> some(backend, rows_at_once, s.params.n_features);
+        while (rows_of.rows < header.waiting) {
+          const std::size_t count = std::min<std::size_t>(rows_at_once, header.waiting - rows_of.rows);
+          const View<T, B> rows = some.view().row_block(0, count);
+          reader.read(backend, rows.data, rows.rows * rows.cols);
+          fill_block<T, B>(backend, s.tiles, rows, {.count = count}, rows_of);
+          rows_of.rows += count;
         }
       },
       s.block);

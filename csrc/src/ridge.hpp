@@ -6,7 +6,6 @@
 #include <cstddef>
 #include <cstdint>
 #include <variant>
-#include <vector>
 
 #include "ridge_primitives.hpp"
 
@@ -16,39 +15,39 @@ template <Backend B>
 struct RidgeState<B>::State {
   State(const RidgeStateParams& params, B backend);
 
-  View<double> right_view(std::vector<double>& values) const {
-    return {values.data(), values.size() / right_cols, right_cols};
-  }
-
   std::size_t waiting() const {
     return std::visit([](const auto& rows_of) { return rows_of.rows; }, block);
   }
-
-  /// Appends `count` rows root_weight[r] * z[source[r]] with right sides root_weight[r] * sides[r] to the waiting block, and
-  /// adds every block that gets full to gram and cross.
-  template <Real T>
-  void append(View<const T, B> z, const std::size_t* source, const double* root_weight, std::size_t count,
-              View<const double> sides);
+  View<double, B> right_rows(std::size_t first, std::size_t count) {
+    return {right.data() + first * right_cols, count, right_cols};
+  }
+  View<const double, B> right_rows(std::size_t first, std::size_t count) const {
+    return {right.data() + first * right_cols, count, right_cols};
+  }
 
   /// The waiting block, for elements T: one of the other type is added first, full or not.
   template <Real T>
-  RowBlock<T, B>& block_of();
+  RowBlock<T, B>& block_of(Tile<B>& memory);
+
+  /// Lets fill(first, count, block) put `count` rows behind those that wait, until all are there; adds every block that gets
+  /// full. The block is one for elements T.
+  template <Real T, class Fill>
+  void append(Tile<B>& memory, std::size_t count, Fill fill);
 
   /// Adds the waiting block to gram and cross and empties it.
-  void flush();
+  void flush(Tile<B>& memory);
 
   RidgeStateParams params;
   B backend;
   TriangleTiles tiles;
-  std::size_t right_cols;      // 1 + n_targets: the right side of a row is sqrt(w) (1, y)
-  LargeArray<double, B> gram;  // Z^T Z without the waiting rows
-  std::vector<double> cross;   // Z^T (1, Y) likewise, (n_features, right_cols)
-  std::vector<double> sum;     // of w y over all rows
-  std::vector<double> square;  // of w y^2 over all rows
+  std::size_t right_cols;   // 1 + n_targets: the right side of a row is sqrt(w) (1, y)
+  Buffer<double, B> gram;   // Z^T Z without the waiting rows
+  Buffer<double, B> cross;  // Z^T (1, Y) likewise, (n_features, right_cols)
+  Buffer<double, B> sums;   // of w y and of w y^2 over all rows, (2, n_targets)
   double total_weight = 0;
   std::uint64_t rows = 0;
   std::variant<RowBlock<float, B>, RowBlock<double, B>> block;
-  std::vector<double> right;  // right sides of the waiting rows
+  Buffer<double, B> right;  // right sides of the waiting rows
 };
 
 }  // namespace fastntk

@@ -1,6 +1,8 @@
 // The byte format of RidgeState: header, payload, checksum.
 #pragma once
 
+#include <fastntk/memory.hpp>
+
 #include <bit>
 #include <cstddef>
 #include <cstdint>
@@ -55,6 +57,13 @@ class ByteWriter {
   void write(const T* values, std::size_t count) {
     bytes_.append(reinterpret_cast<const char*>(values), count * sizeof(T));
   }
+  /// Values in the memory of B.
+  template <class T, Backend B>
+  void write(const B& backend, const T* values, std::size_t count) {
+    const std::size_t at = bytes_.size();
+    bytes_.resize(at + count * sizeof(T));
+    if (count > 0) copy_out(backend, values, count * sizeof(T), bytes_.data() + at);
+  }
   std::string finish() && {
     const std::uint64_t hash = checksum(bytes_.data(), bytes_.size());
     write(&hash, 1);
@@ -72,6 +81,12 @@ class ByteReader {
   template <class T>
   void read(T* values, std::size_t count) {
     if (count > 0) std::memcpy(values, bytes_.data() + at_, count * sizeof(T));
+    at_ += count * sizeof(T);
+  }
+  /// Into the memory of B.
+  template <class T, Backend B>
+  void read(const B& backend, T* values, std::size_t count) {
+    if (count > 0) copy_in(backend, bytes_.data() + at_, count * sizeof(T), values);
     at_ += count * sizeof(T);
   }
   bool checksum_agrees() const {

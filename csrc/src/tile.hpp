@@ -10,14 +10,8 @@
 #include <cstddef>
 #include <memory>
 
+#include "formula.hpp"
 #include "function_ref.hpp"
-
-/// Marks a formula that for_each() may run on a device.
-#if defined(__CUDACC__)
-#define FASTNTK_FORMULA __host__ __device__
-#else
-#define FASTNTK_FORMULA
-#endif
 
 namespace fastntk {
 

@@ -31,11 +31,20 @@ void require_shape(View<T, B> view, std::size_t rows, std::size_t cols, const ch
   });
 }
 
+template <Backend B>
+bool same_memory(const B& a, const B& b) {
+  if constexpr (std::same_as<B, Cuda>) {
+    return a.device == b.device;
+  } else {
+    return true;
+  }
+}
+
 /// Constants in the memory of `a` serve `b` too.
 template <Backend B>
 void require_same_memory(const B& a, const B& b, const char* name) {
   if constexpr (std::same_as<B, Cuda>) {
-    require(a.device == b.device, [&] {
+    require(same_memory(a, b), [&] {
       return std::string(name) + ": the backend's device is " + std::to_string(b.device) + "; the constants are on device " +
              std::to_string(a.device);
     });

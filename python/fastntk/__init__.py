@@ -10,8 +10,7 @@ from ._load import _core
 if TYPE_CHECKING:
     from ._config import show_config as show_config
     from ._persistence import load as load
-    from .estimators import NTKClassifier as NTKClassifier
-    from .estimators import NTKRegressor as NTKRegressor
+    from .classifier import NTKClassifier as NTKClassifier
     from .features import NTKRandomFeatures as NTKRandomFeatures
     from .functional import arc_cosine_kernel as arc_cosine_kernel
     from .functional import fwht as fwht
@@ -19,6 +18,7 @@ if TYPE_CHECKING:
     from .functional import ntk_kernel as ntk_kernel
     from .functional import relu_ntk as relu_ntk
     from .kernel_ridge import KernelRidge as KernelRidge
+    from .regressor import NTKRegressor as NTKRegressor
     from .ridge import RidgeState as RidgeState
     from .sketches import SRHT as SRHT
     from .sketches import CountSketch as CountSketch
@@ -32,9 +32,9 @@ _MODULES = {
     "SRHT": "sketches",
     "CountSketch": "sketches",
     "KernelRidge": "kernel_ridge",
-    "NTKClassifier": "estimators",
+    "NTKClassifier": "classifier",
     "NTKRandomFeatures": "features",
-    "NTKRegressor": "estimators",
+    "NTKRegressor": "regressor",
     "PolySketch": "sketches",
     "RidgeState": "ridge",
     "TensorSRHT": "sketches",

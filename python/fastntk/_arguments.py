@@ -66,10 +66,34 @@ def threads(n_threads: Any) -> int:
 
 
 def device(value: Any) -> str:
-    """Check `device`; BackendError if it asks for a backend that this build does not have."""
+    """Check `device`; BackendError if it asks for a GPU and none can compute."""
     name = choice(value, "device", ("auto", "cpu", "cuda"))
     if name == "cuda":
-        raise _core.BackendError(
-            "device is 'cuda', but the Python package has no CUDA operators in this build; use device='auto' or 'cpu'"
-        )
+        cuda("device is 'cuda'")
     return name
+
+
+_REMEDIES = {
+    "not built": "install a build with CUDA (made where nvcc is found, or with FASTNTK_CUDA=ON)",
+    "built, no driver": "install the NVIDIA driver",
+    "built, driver too old": "update the NVIDIA driver",
+    "built, no device": "see that nvidia-smi lists a GPU and that CUDA_VISIBLE_DEVICES does not hide it",
+}
+
+
+def cuda(why: str) -> Any:
+    """The operators for GPUs; BackendError, which says what is missing, if they cannot run."""
+    global _cuda_is_ready  # noqa: PLW0603 - a machine that is ready stays so, and asking takes a millisecond
+    if not _cuda_is_ready:
+        status = str(_core.config()["cuda_status"])
+        if status != "ready":
+            remedy = _REMEDIES.get(status, "see fastntk.show_config()")
+            raise _core.BackendError(
+                f"{why}, but CUDA is not available: {status}. To use a GPU, {remedy}; or compute on the CPU "
+                "(device='auto' or 'cpu', and arrays in host memory)"
+            )
+        _cuda_is_ready = True
+    return _core._cuda
+
+
+_cuda_is_ready = False

@@ -1,63 +1,321 @@
-"""Arrays in and out: what comes in as NumPy goes out as NumPy, a torch tensor as a torch tensor, without copies."""
+"""Arrays in and out: what comes in as NumPy goes out as NumPy, a torch or CuPy array as one of its kind, without copies.
+
+A call brings its inputs here and gets a `Source` for each: the array in the form that the compiled side reads, and the `Place`
+where the call computes and where its results go. ::
+
+    source = matrix(X, "X", device=device)    # checked: (n, d), float32 or float64, dense rows
+    place = source.place
+    out = place.empty((n, m), dtype)          # in the caller's kind of memory
+    map_rows(place, [source.array], [out], lambda ins, outs, backend: operator(*ins, *outs, backend))
+    return place.give_back(out)               # the caller's kind of array
+
+There are three places. On the CPU, arrays are NumPy's. On a GPU whose memory holds the inputs (`place.on_device`), arrays are
+`_core._cuda.DeviceArray`, which has `shape`, `dtype`, `len()`, `reshape` and basic slices like NumPy's; work is queued on the
+caller's current stream. And with ``device="cuda"`` and inputs in host memory (`place.staged`), arrays are NumPy's, and blocks
+of rows travel to the GPU and back: `map_rows` does that, or `place.load` for what stays there for several calls.
+
+`place.core` is the module with the operators of the place (`_core` or `_core._cuda`, which have the same names), and
+`place.backend(threads)` the last argument of all of them.
+"""
 
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
+from . import _arguments as arguments
 from ._load import _core
+from ._memory import parse_bytes
 
 FloatArray: TypeAlias = NDArray[np.floating[Any]]
 
+# The compiled side's operators for GPUs; None in a build without them.
+_cuda: Any = getattr(_core, "_cuda", None)
+
+_DLPACK_GPU = (2, 13)  # kDLCUDA, kDLCUDAManaged
 _DLPACK_HOST = (1, 3)  # kDLCPU, kDLCUDAHost
 _SCAN_ROWS = 4096
+_STAGED_BYTES = 1 << 26  # of the rows that travel to a GPU and back at a time
+_INTEGERS = "biu"
 
 
 class ComplexError(TypeError, ValueError):
     """Complex data: a TypeError like every other wrong dtype, and the ValueError that scikit-learn's contract asks for."""
 
 
+class Place:
+    """Where a call computes, and what its results are.
+
+    Parameters
+    ----------
+    device : int or None
+        The GPU that computes; None is the CPU.
+    staged : bool
+        Whether a GPU computes on arrays in host memory.
+    stream : int
+        The GPU's stream, as `cudaStream_t`.
+    max_memory : int
+        Bytes of workspace of GPU work; 0 means an eighth of the GPU's memory.
+    library : module or None
+        What makes results; None makes NumPy arrays on the CPU and DeviceArrays on a GPU.
+    """
+
+    def __init__(
+        self,
+        device: int | None = None,
+        *,
+        staged: bool = False,
+        stream: int = 0,
+        max_memory: int = 0,
+        library: Any = None,
+    ) -> None:
+        self.device = device
+        self.staged = staged
+        self.on_device = device is not None and not staged
+        self.core: Any = _core if device is None else _cuda
+        self._cuda = None if device is None else _cuda.Cuda(device, stream, max_memory)
+        self.library = library
+
+    @property
+    def name(self) -> str:
+        """As messages call it."""
+        return f"GPU {self.device}" if self.on_device else "host memory"
+
+    def backend(self, threads: int = 0) -> Any:
+        """The last argument of what `core` computes."""
+        return _core.Cpu(threads) if self._cuda is None else self._cuda
+
+    def empty(self, shape: tuple[int, ...], dtype: Any) -> Any:
+        """An uninitialised array for results, in the caller's kind of memory; MemoryError without room for it."""
+        dtype = np.dtype(dtype)
+        if not self.on_device:
+            return np.empty(shape, dtype)
+        maker = _EMPTY.get(_name(self.library))
+        if maker is None:
+            return _cuda.DeviceArray.empty(shape, dtype.name, self._cuda)
+        try:
+            array = maker(self.library, shape, dtype.name, self.device)
+        except Exception as error:
+            if "OutOfMemory" not in type(error).__name__:
+                raise
+            needed = int(np.prod(shape, dtype=object)) * dtype.itemsize
+            raise MemoryError(
+                f"an array of shape {shape} needs {needed} bytes, which {self.name} does not have; pass fewer rows at a time"
+            ) from error
+        return _cuda.DeviceArray.of(array, self._cuda, False)
+
+    def copy(self, array: Any) -> Any:
+        """A row-major copy of `array` in the same memory."""
+        if not is_device_array(array):
+            return array.copy(order="C")
+        out = self.empty(array.shape, array.dtype_name)
+        _cuda.convert(array, out, self._cuda)
+        return out
+
+    def load(self, array: Any) -> Any:
+        """`array` where the place computes: NumPy arrays are copied to a GPU that computes, all else is left alone."""
+        if self._cuda is None or is_device_array(array):
+            return array
+        return _cuda.DeviceArray.from_host(np.ascontiguousarray(array), self._cuda)
+
+    def fetch(self, array: Any) -> NDArray[Any]:
+        """`array` as a NumPy array; waits for the work on it."""
+        host: NDArray[Any] = array.to_host() if is_device_array(array) else array
+        return host
+
+    def give_back(self, out: Any) -> Any:
+        """`out` as the caller's kind of array, without a copy; NumPy arrays come back as they would from host memory."""
+        if is_device_array(out):
+            if out.base is not None and _name(self.library) in _EMPTY:
+                return out.base
+            return out if self.library is None else self.library.from_dlpack(out)
+        if self.on_device:
+            return self.give_back(self.load(out))
+        if self.library is None:
+            return out
+        return self.library.from_numpy(out) if _name(self.library) == "torch" else self.library.from_dlpack(out)
+
+
 class Source(NamedTuple):
-    """An input as a NumPy array, and how to hand a result back in the caller's kind of array."""
+    """An input, and where the call that it belongs to computes."""
 
-    array: NDArray[Any]
-    give_back: Callable[[NDArray[Any]], Any]
+    array: Any
+    place: Place
+
+    def give_back(self, out: Any) -> Any:
+        """`out` as the caller's kind of array."""
+        return self.place.give_back(out)
 
 
-def _unchanged(out: NDArray[Any]) -> NDArray[Any]:
-    return out
+def _name(library: Any) -> str:
+    return "" if library is None else str(library.__name__)
+
+
+def _torch_empty(torch: Any, shape: tuple[int, ...], dtype: str, device: int) -> Any:
+    return torch.empty(shape, dtype=getattr(torch, dtype), device=f"cuda:{device}")
+
+
+def _cupy_empty(cupy: Any, shape: tuple[int, ...], dtype: str, device: int) -> Any:
+    with cupy.cuda.Device(device):
+        return cupy.empty(shape, dtype)
+
+
+def _torch_stream(torch: Any, device: int) -> int:
+    return int(torch.cuda.current_stream(device).cuda_stream)
+
+
+def _cupy_stream(cupy: Any, device: int) -> int:
+    with cupy.cuda.Device(device):
+        return int(cupy.cuda.get_current_stream().ptr)
+
+
+# The libraries whose memory is taken and given back in the order of their current stream.
+_EMPTY: dict[str, Callable[[Any, tuple[int, ...], str, int], Any]] = {"torch": _torch_empty, "cupy": _cupy_empty}
+_STREAM: dict[str, Callable[[Any, int], int]] = {"torch": _torch_stream, "cupy": _cupy_stream}
+
+
+def is_device_array(array: Any) -> bool:
+    """Whether this is a GPU array in the form that the compiled side reads."""
+    return _cuda is not None and isinstance(array, _cuda.DeviceArray)
 
 
 def is_sparse(X: Any) -> bool:
-    """Whether `X` is a scipy.sparse matrix or array (SciPy is not imported for this)."""
+    """Whether `X` is a scipy.sparse or cupyx.scipy.sparse matrix or array (neither is imported for this)."""
     return hasattr(type(X), "nnz") and hasattr(X, "tocsr")  # nnz of a damaged matrix may raise
 
 
-def as_source(X: Any, name: str) -> Source:
-    """`X` as a NumPy array of whatever shape and dtype, without a copy where it has a buffer or speaks DLPack."""
-    if isinstance(X, np.ndarray):
-        return Source(np.asarray(X), _unchanged)
+def _library(X: Any) -> Any:
+    """The library of an array, by the classes it inherits from; one of the array API standard tells itself."""
+    roots = [base.__module__.partition(".")[0] for base in type(X).__mro__]
+    for name in _EMPTY:
+        if name in roots and name in sys.modules:
+            return sys.modules[name]
+    return X.__array_namespace__() if hasattr(X, "__array_namespace__") else None
+
+
+def _gpu_of(X: Any) -> int | None:
+    """The GPU whose memory holds `X`: -1 if `X` does not say which, None if it is somewhere else or no array at all."""
+    if isinstance(X, (np.ndarray, np.generic, list, tuple, int, float)):
+        return None
+    if hasattr(X, "__dlpack_device__"):
+        kind, device = X.__dlpack_device__()
+        return int(device) if kind in _DLPACK_GPU else None
+    return -1 if hasattr(X, "__cuda_array_interface__") else None
+
+
+def as_source(
+    X: Any, name: str, *, device: str = "auto", like: Source | None = None, max_memory: int | str | None = None
+) -> Source:
+    """`X` in whatever shape, dtype and layout, without a copy where it has a buffer or speaks one of the two protocols.
+
+    Parameters
+    ----------
+    X : array
+        Anything that NumPy can read, or a GPU array with `__dlpack__` or `__cuda_array_interface__`.
+    name : str
+        What messages call it.
+    device : {"auto", "cpu", "cuda"}
+        Where to compute; "auto" follows the input.
+    like : Source, optional
+        Another input of the same call, which decides where that computes; `X` must be in the same memory.
+    max_memory : int or str, optional
+        Bytes of workspace of GPU work.
+
+    Returns
+    -------
+    Source
+
+    Raises
+    ------
+    TypeError
+        On sparse input, and on what cannot be read as an array.
+    ValueError
+        If `X` requires grad, or is in another memory than `device` or `like` asks for.
+    BackendError
+        If a GPU has to compute and cannot.
+    """
     if is_sparse(X):
         raise TypeError(f"{name} is sparse ({type(X).__name__}); a dense array is needed here: pass {name}.toarray()")
-    if hasattr(X, "__cuda_array_interface__"):
-        raise _no_cuda(X, name)
-    if not hasattr(X, "__dlpack__") or not hasattr(X, "__dlpack_device__") or isinstance(X, np.generic):
-        return Source(_from_objects(X, name), _unchanged)
-    if X.__dlpack_device__()[0] not in _DLPACK_HOST:
-        raise _no_cuda(X, name)
-    if getattr(X, "requires_grad", False):
+    if getattr(X, "requires_grad", False) is True:
         raise ValueError(f"{name} requires grad, but fastntk does not differentiate: pass {name}.detach()")
+    gpu = _gpu_of(X)
+    if gpu is None:
+        return _host_source(X, name, device, like, max_memory)
+    if like is not None and not like.place.on_device:
+        raise ValueError(
+            f"{name} is in the memory of a GPU, but the first array is in {like.place.name}; one place is needed"
+        )
+    if device == "cpu":
+        raise ValueError(f"{name} is in the memory of a GPU, but device is 'cpu'; pass a host array, or device='auto'")
+    cuda = arguments.cuda(f"{name} is a {type(X).__module__.partition('.')[0]} array in the memory of a GPU")
+    if gpu < 0:
+        gpu = cuda.device_of(X.__cuda_array_interface__["data"][0])
+        if gpu is None:  # without elements there is nothing to ask
+            gpu = 0 if like is None else like.place.device
+    if like is not None:
+        if gpu != like.place.device:
+            raise ValueError(f"{name} is on GPU {gpu}, but the first array is on {like.place.name}; one device is needed")
+        place = like.place
+    else:
+        place = _device_place(X, gpu, max_memory)
+    library = _library(X)
     try:
-        array = np.from_dlpack(X)
+        # Other libraries may reuse memory at once when it is released here, whatever is queued on our stream.
+        array = cuda.DeviceArray.of(X, place.backend(), _name(library) not in _EMPTY)
+    except (BufferError, RuntimeError, TypeError, ValueError) as error:
+        if isinstance(error, _core.BackendError):
+            raise
+        what = f"{type(X).__name__} of dtype {getattr(X, 'dtype', None)}"
+        raise TypeError(f"{name} ({what}) cannot be read: {error}") from error
+    return Source(array, place)
+
+
+def _workspace(max_memory: int | str | None) -> int:
+    return 0 if max_memory is None else parse_bytes(max_memory)
+
+
+def _device_place(X: Any, device: int, max_memory: int | str | None) -> Place:
+    library = None if is_device_array(X) else _library(X)
+    stream = 0
+    if is_device_array(X):
+        stream = X.stream
+    elif _name(library) in _STREAM:
+        stream = _STREAM[_name(library)](library, device)
+    return Place(device, stream=stream, max_memory=_workspace(max_memory), library=library)
+
+
+def _host_source(X: Any, name: str, device: str, like: Source | None, max_memory: int | str | None) -> Source:
+    if like is not None and like.place.on_device:
+        raise ValueError(f"{name} is in host memory, but the first array is on {like.place.name}; one place is needed")
+    array, library = _host_array(X, name)
+    if like is not None:
+        return Source(array, like.place)
+    if device == "cuda":
+        arguments.cuda("device is 'cuda'")
+        return Source(array, Place(0, staged=True, max_memory=_workspace(max_memory), library=library))
+    return Source(array, Place(library=library))
+
+
+def _host_array(X: Any, name: str) -> tuple[NDArray[Any], Any]:
+    if isinstance(X, np.ndarray):
+        return np.asarray(X), None
+    if not hasattr(X, "__dlpack__") or not hasattr(X, "__dlpack_device__") or isinstance(X, np.generic):
+        return _from_objects(X, name), None
+    if X.__dlpack_device__()[0] not in _DLPACK_HOST:
+        raise TypeError(
+            f"{name} is a {type(X).__module__.partition('.')[0]} array on a device that is no NVIDIA GPU; "
+            "pass a copy in host memory"
+        )
+    try:
+        return np.from_dlpack(X), _library(X)
     except (BufferError, RuntimeError, TypeError) as error:
         raise TypeError(
             f"{name} ({type(X).__name__} of dtype {getattr(X, 'dtype', None)}) cannot be read: {error}"
         ) from error
-    return Source(array, _give_back(X))
 
 
 def _from_objects(X: Any, name: str) -> NDArray[Any]:
@@ -67,29 +325,33 @@ def _from_objects(X: Any, name: str) -> NDArray[Any]:
         raise TypeError(f"{name} ({type(X).__name__}) cannot be read as an array of numbers: {error}") from error
 
 
-def _give_back(X: Any) -> Callable[[NDArray[Any]], Any]:
-    if type(X).__module__.partition(".")[0] == "torch":
-        from_numpy: Callable[[NDArray[Any]], Any] = sys.modules["torch"].from_numpy
-        return from_numpy
-    if hasattr(X, "__array_namespace__"):
-        from_dlpack: Callable[[NDArray[Any]], Any] = X.__array_namespace__().from_dlpack
-        return from_dlpack
-    return _unchanged
+def astype(array: Any, dtype: Any, place: Place) -> Any:
+    """`array` itself if it has this dtype, else a converted copy in the same memory, row-major on a GPU."""
+    if not is_device_array(array):
+        return array.astype(dtype, copy=False)
+    return array if array.dtype_name == np.dtype(dtype).name else _converted(array, dtype, place)
 
 
-def _no_cuda(X: Any, name: str) -> _core.BackendError:
-    return _core.BackendError(
-        f"{name} is a {type(X).__module__.partition('.')[0]} array on a GPU, but the Python package has no CUDA operators "
-        f"in this build; pass a host array, for example a copy made with .cpu() or .get()"
-    )
+def _converted(array: Any, dtype: Any, place: Place) -> Any:
+    out = place.empty(array.shape, dtype)
+    _cuda.convert(array, out, place.backend())
+    return out
 
 
-def as_real(array: NDArray[Any], name: str) -> FloatArray:
-    """float32 and float64 as they are, integers and float16 as float32, objects as float64; else TypeError."""
+def as_real(array: Any, name: str, place: Place | None = None) -> Any:
+    """float32 and float64 as they are, integers and float16 as float32, objects as float64; else TypeError.
+
+    A GPU array needs the `place`; there, bfloat16 becomes float32 too.
+    """
+    if is_device_array(array):
+        if array.dtype_name in ("float32", "float64"):
+            return array
+        assert place is not None
+        return _converted(array, np.float32, place)
     dtype = array.dtype.newbyteorder("=")
     if dtype in (np.float32, np.float64):
         return array.astype(dtype, copy=False)
-    if dtype.kind in "biu" or dtype == np.float16:
+    if dtype.kind in _INTEGERS or dtype == np.float16:
         return array.astype(np.float32)
     if dtype.kind == "c":
         raise ComplexError(f"Complex data not supported: {name} has dtype {dtype}; float32 or float64 is allowed")
@@ -101,20 +363,36 @@ def as_real(array: NDArray[Any], name: str) -> FloatArray:
     raise TypeError(f"{name} has dtype {dtype}; float32 or float64 is allowed (integers and float16 become float32)")
 
 
-def has_dense_rows(array: NDArray[Any]) -> bool:
+def has_dense_rows(array: Any) -> bool:
     """Whether a two-dimensional array can be read in place: dense, aligned rows in ascending order."""
     rows, cols = array.shape
     if rows == 0:
         return True
     item = array.itemsize
-    if not array.flags.aligned or (cols > 1 and array.strides[1] != item):
+    aligned = is_device_array(array) or array.flags.aligned
+    if not aligned or (cols > 1 and array.strides[1] != item):
         return False
-    return rows <= 1 or (array.strides[0] >= cols * item and array.strides[0] % item == 0)
+    return bool(rows <= 1 or (array.strides[0] >= cols * item and array.strides[0] % item == 0))
 
 
-def dense_rows(array: FloatArray) -> FloatArray:
-    """`array` itself if it can be read in place, else a row-major copy."""
-    return array if has_dense_rows(array) else array.copy(order="C")
+def dense_rows(array: Any, place: Place | None = None) -> Any:
+    """`array` itself if it can be read in place, else a row-major copy; a GPU array needs the `place`."""
+    if has_dense_rows(array):
+        return array
+    return (place or Place()).copy(array)
+
+
+def take(array: Any, index: Any, place: Place) -> Any:
+    """The rows of a matrix that `index` names: a slice, or a vector of their numbers or of booleans."""
+    if isinstance(index, slice) or not is_device_array(array):
+        return array[index]
+    index = np.asarray(index)
+    rows = np.flatnonzero(index) if index.dtype == bool else index.astype(np.int64, copy=False)
+    if len(rows) and not 0 <= rows.min() <= rows.max() < len(array):
+        raise IndexError(f"rows {rows.min()} to {rows.max()} of {len(array)}")
+    out = place.empty((len(rows), array.shape[1]), array.dtype)
+    _cuda.take_rows(dense_rows(array, place), place.load(rows), out, place.backend())
+    return out
 
 
 def scan_wanted(assume_finite: bool) -> bool:
@@ -125,32 +403,47 @@ def scan_wanted(assume_finite: bool) -> bool:
     return sklearn is None or not sklearn.get_config()["assume_finite"]
 
 
-def require_finite(array: FloatArray, name: str) -> None:
-    """ValueError with the first bad row and column if a matrix or vector has a NaN or an infinity."""
+def _first_bad(array: Any) -> tuple[int, int, bool] | None:
+    """Row, column and whether it is NaN, of the first entry of a matrix with dense rows that is NaN or infinite, or None."""
+    if is_device_array(array):
+        found: tuple[int, int, bool] | None = _cuda.first_bad(array, False, array.backend)
+        return found
     with np.errstate(all="ignore"):
         if np.isfinite(array.sum()):
-            return
-    matrix = array.reshape(len(array), -1)
-    for first in range(0, len(matrix), _SCAN_ROWS):
-        finite = np.isfinite(matrix[first : first + _SCAN_ROWS])
-        if finite.all():
-            continue
-        row, col = (int(i) for i in np.argwhere(~finite)[0])
-        what = "NaN" if np.isnan(matrix[first + row, col]) else "infinity"
-        place = f"row {first + row}" if array.ndim == 1 else f"row {first + row}, column {col}"
+            return None
+    for first in range(0, len(array), _SCAN_ROWS):
+        finite = np.isfinite(array[first : first + _SCAN_ROWS])
+        if not finite.all():
+            row, col = (int(i) for i in np.argwhere(~finite)[0])
+            return first + row, col, bool(np.isnan(array[first + row, col]))
+    return None
+
+
+def has_nan(array: Any) -> bool:
+    """Whether a matrix with dense rows has a NaN. On a GPU this waits for the answer."""
+    if is_device_array(array):
+        return _cuda.first_bad(array, True, array.backend) is not None
+    return bool(np.isnan(array).any())
+
+
+def require_finite(array: Any, name: str) -> None:
+    """ValueError with the first bad row and column if a matrix or vector has a NaN or an infinity.
+
+    On a GPU this waits for the answer, and a matrix must have dense rows.
+    """
+    found = _first_bad(array if array.ndim == 2 else array.reshape(len(array), -1))
+    if found is not None:
+        row, col, nan = found
+        what = "NaN" if nan else "infinity"
+        place = f"row {row}" if array.ndim == 1 else f"row {row}, column {col}"
         raise ValueError(f"{name} contains {what}, first in {place}; only finite values are allowed")
 
 
-def require_no_overflow(out: FloatArray, name: str) -> None:
+def require_no_overflow(out: Any, name: str) -> None:
     """ValueError if the result for the finite input `name` is not finite."""
-    with np.errstate(all="ignore"):
-        if np.isfinite(out.sum()):
-            return
-    rows = out.reshape(-1, out.shape[-1])
-    if all(np.isfinite(rows[first : first + _SCAN_ROWS]).all() for first in range(0, len(rows), _SCAN_ROWS)):
-        return
-    remedy = "scale the rows, or pass float64" if out.dtype == np.float32 else "scale the rows"
-    raise ValueError(f"{name} is so large that the result overflows {out.dtype}; {remedy}")
+    if out.size and _first_bad(out.reshape((-1, out.shape[-1]))) is not None:
+        remedy = "scale the rows, or pass float64" if out.dtype == np.float32 else "scale the rows"
+        raise ValueError(f"{name} is so large that the result overflows {out.dtype}; {remedy}")
 
 
 def matrix(
@@ -161,13 +454,16 @@ def matrix(
     min_rows: int = 0,
     assume_finite: bool = False,
     dtype: np.dtype[Any] | None = None,
+    device: str = "auto",
+    like: Source | None = None,
+    max_memory: int | str | None = None,
 ) -> Source:
     """An input matrix (n, d) as a float32 or float64 array with dense rows, checked.
 
     Parameters
     ----------
     X : array of shape (n, d)
-        NumPy array, CPU tensor, or anything that NumPy can read.
+        NumPy array, tensor, GPU array, or anything that NumPy can read.
     name : str
         What messages call it.
     columns : int, optional
@@ -175,25 +471,27 @@ def matrix(
     min_rows : int
         The least n that is allowed.
     assume_finite : bool
-        Skip the scan for NaN and inf.
+        Skip the scan for NaN and inf, for which a GPU is waited for.
     dtype : numpy.dtype, optional
         Convert to this type.
+    device, like, max_memory
+        As in `as_source`.
 
     Returns
     -------
     Source
-        The array, which shares the memory of `X` where its type and layout allow, and the way back.
+        The array, which shares the memory of `X` where its type and layout allow, and the place.
 
     Raises
     ------
     TypeError
         On sparse input and unsupported dtypes.
     ValueError
-        On other shapes, and on NaN or inf.
+        On other shapes, on NaN or inf, and if `X` is in another memory than `device` or `like` asks for.
     BackendError
-        On arrays in GPU memory.
+        If a GPU has to compute and cannot.
     """
-    source, give_back = as_source(X, name)
+    source, place = as_source(X, name, device=device, like=like, max_memory=max_memory)
     if source.ndim != 2:
         hint = (
             f"Reshape your data: {name}.reshape(-1, 1) if it is one column, {name}.reshape(1, -1) if it is one row"
@@ -208,14 +506,65 @@ def matrix(
         raise ValueError(f"{name} has 0 feature(s) (shape={source.shape}) while a minimum of 1 is required.")
     if rows < min_rows:
         raise ValueError(f"{name} has {rows} sample(s) (shape={source.shape}) while a minimum of {min_rows} is required.")
-    array = as_real(source, name)
+    array = as_real(source, name, place)
     if dtype is not None:
-        array = array.astype(dtype, copy=False)
+        array = astype(array, dtype, place)
+    array = dense_rows(array, place)
     if scan_wanted(assume_finite):
         require_finite(array, name)
-    return Source(dense_rows(array), give_back)
+    return Source(array, place)
 
 
-def common_dtype(*arrays: NDArray[Any]) -> np.dtype[Any]:
+def map_rows(
+    place: Place,
+    inputs: Sequence[Any],
+    outputs: Sequence[Any],
+    call: Callable[[Sequence[Any], Sequence[Any], Any], None],
+    threads: int = 0,
+) -> None:
+    """Compute output rows from the same rows of the inputs.
+
+    Parameters
+    ----------
+    place : Place
+    inputs, outputs : matrices of equally many rows
+    call : callable
+        Called with inputs, outputs and the backend: with all rows at once, or, where a GPU computes for the host, with
+        blocks of rows in its memory.
+    threads : int
+        Of the CPU; 0 means all that this process may use.
+    """
+    backend = place.backend(threads)
+    if not place.staged:
+        call(inputs, outputs, backend)
+        return
+    rows = len(inputs[0])
+    width = sum(array.shape[1] * array.itemsize for array in (*inputs, *outputs))
+    size = max(1, _STAGED_BYTES // max(width, 1))
+    for first in range(0, rows, size):
+        block = slice(first, first + size)
+        there = [place.load(array[block]) for array in inputs]
+        results = [_cuda.DeviceArray.empty(out[block].shape, out.dtype.name, backend) for out in outputs]
+        call(there, results, backend)
+        for result, out in zip(results, outputs, strict=True):
+            if out[block].flags.c_contiguous:
+                result.copy_to(out[block])
+            else:
+                out[block] = result.to_host()
+
+
+def overlaps(x: Any, out: Any) -> bool:
+    """Whether writing the matrix `out` changes the matrix `x`, both with dense rows, before it is read: unless they are one."""
+    if is_device_array(x):
+        spans = [(a.pointer, a.pointer + ((len(a) - 1) * a.strides[0] + a.shape[1] * a.itemsize)) for a in (x, out) if a.size]
+        shared = len(spans) == 2 and spans[0][0] < spans[1][1] and spans[1][0] < spans[0][1]
+        same = x.pointer == out.pointer
+    else:
+        shared = bool(np.may_share_memory(x, out))
+        same = x.ctypes.data == out.ctypes.data
+    return shared and not (same and (len(x) == 1 or x.strides[0] == out.strides[0]))
+
+
+def common_dtype(*arrays: Any) -> np.dtype[Any]:
     """float64 if any of the arrays is, else float32."""
     return np.result_type(*(a.dtype for a in arrays))

@@ -22,7 +22,7 @@ def show_config(mode: str = "stdout") -> dict[str, Any] | None:
     -------
     dict or None
         With "dicts": `version`, `compiler`, `instruction_set`, `available_instruction_sets`, `blas`, `threads`, `cuda`,
-        `cuda_status` and `cuda_devices`.
+        `cuda_status`, `cuda_devices` and `cuda_libraries`.
 
     Examples
     --------

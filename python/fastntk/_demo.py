@@ -13,7 +13,7 @@ from sklearn.datasets import load_digits
 from sklearn.metrics.pairwise import rbf_kernel
 from sklearn.model_selection import train_test_split
 
-from .estimators import NTKClassifier
+from .classifier import NTKClassifier
 from .features import NTKRandomFeatures
 from .functional import ntk_kernel
 from .kernel_ridge import KernelRidge

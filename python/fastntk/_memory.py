@@ -7,6 +7,7 @@ import re
 from typing import Any
 
 from ._arguments import integer
+from ._load import _core
 
 _UNITS = {"": 1, "K": 10**3, "M": 10**6, "G": 10**9, "T": 10**12, "KI": 2**10, "MI": 2**20, "GI": 2**30, "TI": 2**40}
 
@@ -36,7 +37,7 @@ def available_bytes() -> int | None:
     return min(found, default=None)
 
 
-def require_memory(needed: int, max_memory: Any, *, what: str, lower: str) -> None:
+def require_memory(needed: int, max_memory: Any, *, what: str, lower: str, device: int | None = None) -> None:
     """MemoryError if `needed` bytes exceed `max_memory`, or what is available if that is None.
 
     Parameters
@@ -49,8 +50,16 @@ def require_memory(needed: int, max_memory: Any, *, what: str, lower: str) -> No
         What needs the memory, as the message calls it.
     lower : str
         Which argument to lower.
+    device : int, optional
+        The GPU whose memory it is about; the host's by default.
     """
-    budget = available_bytes() if max_memory is None else parse_bytes(max_memory)
+    there = "" if device is None else f" on GPU {device}"
+    if max_memory is not None:
+        budget: int | None = parse_bytes(max_memory)
+    elif device is None:
+        budget = available_bytes()
+    else:
+        budget = _core._cuda.memory(device)[0]
     if budget is not None and needed > budget:
-        where = "are available" if max_memory is None else "are allowed by max_memory"
+        where = f"are available{there}" if max_memory is None else f"are allowed{there} by max_memory"
         raise MemoryError(f"{what} needs {needed} bytes, but {budget} bytes {where}; {lower}")

@@ -12,7 +12,10 @@ import numpy as np
 from sklearn.utils.validation import check_is_fitted
 
 from . import __version__
-from .estimators import NTKClassifier, NTKRegressor
+from ._arrays import Place
+from ._ridge_fit import Solution
+from .classifier import NTKClassifier
+from .regressor import NTKRegressor
 
 __all__ = ["load", "save"]
 
@@ -50,6 +53,7 @@ def save(model: Any, path: Any) -> None:
         params["random_state"] = None  # the seed that it gave is saved beside it
     if isinstance(params.get("class_weight"), dict):
         params["class_weight"] = None  # its keys are labels of any type, and prediction does not need it
+    params["device"] = "auto"  # the machine that reads the file may have another
     header = {
         "format": FORMAT,
         "format_version": FORMAT_VERSION,
@@ -124,7 +128,7 @@ def _restore(model: Any, header: dict[str, Any], arrays: dict[str, Any]) -> None
         raise ValueError(f"alpha is {alpha!r}")
     model.seed_ = int(header["seed"])
     model.n_features_in_ = d
-    model.features_ = model._features(model.seed_, np.zeros((1, d), dtype))
+    model.features_ = model._features(model.seed_, np.zeros((1, d), dtype), Place())
     chosen = {key: getattr(model.features_, key) for key in header["chosen"]}
     if chosen != header["chosen"]:
         raise ValueError(f"it was fitted with features {header['chosen']}, and this version would take {chosen}")
@@ -148,9 +152,8 @@ def _restore(model: Any, header: dict[str, Any], arrays: dict[str, Any]) -> None
     model._dtype = dtype
     model._block_rows = header["block_rows"]
     model._fitted_params = model.get_params(deep=False)
-    model._state = None
-    model._holdout = None
-    model._solution = (alpha, coef, intercept)
+    model._fit = None
+    model._solution = Solution(alpha, coef, intercept)
 
 
 def _labels(classes: Any) -> Any:

@@ -85,7 +85,8 @@ def fit(
     ridge = _alpha(alpha)
     X, y, names = read_table(data, target, with_target=True)
     assert y is not None
-    from .estimators import NTKClassifier, NTKRegressor
+    from .classifier import NTKClassifier
+    from .regressor import NTKRegressor
 
     # Labels are strings, booleans or integers; measured numbers are floats.
     classify = y.dtype.kind in "biuSU" if task == "auto" else task == "classification"
@@ -187,7 +188,7 @@ def info(
 def bench(
     what: Annotated[
         Optional[list[str]],  # noqa: UP045
-        typer.Argument(help="Any of errors, exact, features, import, mnist, threads; all of them by default."),
+        typer.Argument(help="Any of errors, exact, features, import, mnist, threads, cuda; all of them by default."),
     ] = None,
 ) -> None:
     """Run benchmarks, which check their own results; prints JSON lines.

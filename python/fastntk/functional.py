@@ -9,26 +9,34 @@ import numpy as np
 
 from . import _arguments as arguments
 from ._arrays import (
+    Place,
     Source,
     as_real,
     as_source,
+    astype,
     common_dtype,
     dense_rows,
     has_dense_rows,
+    has_nan,
+    is_device_array,
+    map_rows,
     matrix,
+    overlaps,
     require_no_overflow,
     scan_wanted,
 )
-from ._load import _core
 from ._memory import require_memory
 
 __all__ = ["arc_cosine_kernel", "fwht", "nngp_kernel", "ntk_kernel", "relu_ntk"]
 
 # Below this an allocation is left to the operating system; above, it is checked against what is available.
 _PLANNED_BYTES = 1 << 28
+_SIXTEEN_BIT = ("float16", "bfloat16")
 
 
-def relu_ntk(cosine: Any, depth: int, *, n_threads: int | None = None, device: str = "auto") -> Any:
+def relu_ntk(
+    cosine: Any, depth: int, *, assume_finite: bool = False, n_threads: int | None = None, device: str = "auto"
+) -> Any:
     """K_L(cosine), the neural tangent kernel of a ReLU network of depth L on the cosine of two inputs.
 
     Parameters
@@ -37,6 +45,8 @@ def relu_ntk(cosine: Any, depth: int, *, n_threads: int | None = None, device: s
         Cosines; values outside [-1, 1] are clipped.
     depth : int
         Number of hidden layers L, at least 1.
+    assume_finite : bool
+        Skip the scan for NaN.
     n_threads : int, optional
         Threads; by default all processors that this process may use.
     device : {"auto", "cpu", "cuda"}
@@ -64,14 +74,21 @@ def relu_ntk(cosine: Any, depth: int, *, n_threads: int | None = None, device: s
     """
     arguments.device(device)
     depth = arguments.integer(depth, "depth")
-    source, give_back = as_source(cosine, "cosine")
-    values = as_real(source, "cosine")
-    rows = dense_rows(values.reshape(1, -1))
-    if np.isnan(rows).any():
+    threads = arguments.threads(n_threads)
+    source, place = as_source(cosine, "cosine", device=device)
+    values = as_real(source, "cosine", place)
+    # Rows that can travel one by one where they have to.
+    shape = (-1, values.shape[-1]) if place.staged and values.ndim > 1 and values.size else (1, values.size)
+    rows = dense_rows(_in_order(values, place).reshape(shape), place)
+    if scan_wanted(assume_finite) and has_nan(rows):
         raise ValueError("cosine contains NaN; numbers in [-1, 1] are allowed")
-    out = np.empty(rows.shape, rows.dtype)
-    _core.relu_ntk(rows, depth, out, arguments.threads(n_threads))
-    return give_back(out.reshape(values.shape))
+    out = place.empty(values.shape, values.dtype)
+
+    def call(ins: Any, outs: Any, backend: Any) -> None:
+        place.core.relu_ntk(ins[0], depth, outs[0], backend)
+
+    map_rows(place, [rows], [out.reshape(rows.shape)], call, threads)
+    return place.give_back(out)
 
 
 def arc_cosine_kernel(
@@ -125,11 +142,11 @@ def arc_cosine_kernel(
     if arguments.integer(order, "order", low=0) > 1:
         raise ValueError(f"order is {order}; 0 or 1 is allowed")
     arguments.device(device)
-    x, y, give_back = _pair(X, Y, assume_finite)
-    out = _gram(x, y)
-    _core.arc_cosine_kernel(x, y, order, out, arguments.threads(n_threads))
+    threads = arguments.threads(n_threads)
+    x, y, place = _pair(X, Y, assume_finite, device)
+    out = _gram(place, x, y, "arc_cosine_kernel", (order,), threads)
     _check(out, x, y, 0, 0.0, assume_finite)
-    return give_back(out)
+    return place.give_back(out)
 
 
 def ntk_kernel(
@@ -187,11 +204,11 @@ def ntk_kernel(
     depth = arguments.integer(depth, "depth")
     bias = arguments.real(bias, "bias")
     arguments.device(device)
-    x, y, give_back = _pair(X, Y, assume_finite)
-    out = _gram(x, y)
-    _core.ntk_kernel(x, y, depth, bias, out, arguments.threads(n_threads))
+    threads = arguments.threads(n_threads)
+    x, y, place = _pair(X, Y, assume_finite, device)
+    out = _gram(place, x, y, "ntk_kernel", (depth, bias), threads)
     _check(out, x, y, depth, bias, assume_finite)
-    return give_back(out)
+    return place.give_back(out)
 
 
 def nngp_kernel(
@@ -249,11 +266,11 @@ def nngp_kernel(
     depth = arguments.integer(depth, "depth")
     bias = arguments.real(bias, "bias")
     arguments.device(device)
-    x, y, give_back = _pair(X, Y, assume_finite)
-    out = _gram(x, y)
-    _core.nngp_kernel(x, y, depth, bias, out, arguments.threads(n_threads))
+    threads = arguments.threads(n_threads)
+    x, y, place = _pair(X, Y, assume_finite, device)
+    out = _gram(place, x, y, "nngp_kernel", (depth, bias), threads)
     _check(out, x, y, 0, bias, assume_finite)
-    return give_back(out)
+    return place.give_back(out)
 
 
 def fwht(x: Any, *, normalize: bool = False, out: Any = None, n_threads: int | None = None, device: str = "auto") -> Any:
@@ -291,56 +308,110 @@ def fwht(x: Any, *, normalize: bool = False, out: Any = None, n_threads: int | N
     """
     arguments.device(device)
     normalize = arguments.boolean(normalize, "normalize")
-    source, give_back = as_source(x, "x")
-    values = as_real(source, "x")
+    threads = arguments.threads(n_threads)
+    source = as_source(x, "x", device=device)
+    place = source.place
+    kept = is_device_array(source.array) and source.array.dtype_name in _SIXTEEN_BIT
+    values = source.array if kept else as_real(source.array, "x", place)
     if values.ndim == 0:
         raise ValueError("x has 0 dimensions; at least 1 is needed")
     length = values.shape[-1]
     if length < 1 or length & (length - 1):
         raise ValueError(f"x has shape {values.shape}; the length of the last axis must be a power of two")
-    if out is None:
-        target = np.empty(values.shape, values.dtype)
-    else:
-        if not isinstance(out, np.ndarray) and not hasattr(out, "__dlpack__"):
-            raise TypeError(f"out is a {type(out).__name__}; a NumPy array or a tensor is needed")
-        target = as_source(out, "out").array
-        if target.shape != values.shape:
-            raise ValueError(f"out has shape {target.shape}; the shape of x, {values.shape}, is needed")
-        if target.dtype != values.dtype:
-            raise TypeError(f"out has dtype {target.dtype}; the dtype of the result, {values.dtype}, is needed")
-        if not target.flags.writeable:
-            raise ValueError("out is read-only; a writable array is needed")
-    target_rows = target.reshape(-1, length)
-    if (not np.shares_memory(target_rows, target) and target.size) or not has_dense_rows(target_rows):
-        raise ValueError("out does not have dense, equally spaced rows; a row-major array is needed")
-    rows = dense_rows(values.reshape(-1, length))
-    if rows.ctypes.data != target_rows.ctypes.data and np.may_share_memory(rows, target_rows):
-        rows = rows.copy()
-    _core.fwht(rows, length**-0.5 if normalize else 1.0, target_rows, arguments.threads(n_threads))
-    return give_back(target) if out is None else out
+    target = place.empty(values.shape, _dtype_name(values)) if out is None else _target(out, values, source)
+    target_rows = _in_place_rows(target, length)
+    rows = dense_rows(_in_order(values, place).reshape((-1, length)), place)
+    if overlaps(rows, target_rows):
+        rows = place.copy(rows)
+    scale = length**-0.5 if normalize else 1.0
+
+    def call(ins: Any, outs: Any, backend: Any) -> None:
+        place.core.fwht(ins[0], scale, outs[0], backend)
+
+    map_rows(place, [rows], [target_rows], call, threads)
+    return place.give_back(target) if out is None else out
 
 
-def _pair(X: Any, Y: Any, assume_finite: bool) -> tuple[Any, Any, Any]:
-    x, give_back = matrix(X, "X", assume_finite=assume_finite)
+def _dtype_name(array: Any) -> str:
+    return str(array.dtype_name if is_device_array(array) else array.dtype.name)
+
+
+def _target(out: Any, values: Any, source: Source) -> Any:
+    """The array to write to, of the shape and dtype of `values`, and in the same memory."""
+    if not isinstance(out, np.ndarray) and not hasattr(out, "__dlpack__") and not hasattr(out, "__cuda_array_interface__"):
+        raise TypeError(f"out is a {type(out).__name__}; a NumPy array or a tensor is needed")
+    target = as_source(out, "out", like=source).array
+    if target.shape != values.shape:
+        raise ValueError(f"out has shape {target.shape}; the shape of x, {values.shape}, is needed")
+    if _dtype_name(target) != _dtype_name(values):
+        raise TypeError(f"out has dtype {_dtype_name(target)}; the dtype of the result, {_dtype_name(values)}, is needed")
+    if target.readonly if is_device_array(target) else not target.flags.writeable:
+        raise ValueError("out is read-only; a writable array is needed")
+    return target
+
+
+def _in_place_rows(target: Any, length: int) -> Any:
+    """`target` as a matrix of rows of this length, without a copy."""
+    error = "out does not have dense, equally spaced rows; a row-major array is needed"
+    try:
+        rows = target.reshape((-1, length))
+    except ValueError:
+        raise ValueError(error) from None
+    copied = isinstance(target, np.ndarray) and target.size and not np.shares_memory(rows, target)
+    if copied or not has_dense_rows(rows):
+        raise ValueError(error)
+    return rows
+
+
+def _in_order(values: Any, place: Place) -> Any:
+    """`values` in a layout that can be reshaped: of a GPU array a copy, unless it is a view of equally spaced rows."""
+    if not is_device_array(values) or values.ndim <= 2 or values.is_contiguous:
+        return values
+    try:
+        values.reshape((-1, values.shape[-1]))
+    except ValueError:
+        return place.copy(values)
+    return values
+
+
+def _pair(X: Any, Y: Any, assume_finite: bool, device: str) -> tuple[Any, Any, Place]:
+    first = matrix(X, "X", assume_finite=assume_finite, device=device)
+    x, place = first
     if Y is None:
-        return x, x, give_back
-    y: Source = matrix(Y, "Y", columns=x.shape[1], assume_finite=assume_finite)
-    dtype = common_dtype(x, y.array)
-    return x.astype(dtype, copy=False), y.array.astype(dtype, copy=False), give_back
+        return x, x, place
+    y = matrix(Y, "Y", columns=x.shape[1], assume_finite=assume_finite, like=first).array
+    dtype = common_dtype(x, y)
+    return astype(x, dtype, place), astype(y, dtype, place), place
+
+
+def _gram(place: Place, x: Any, y: Any, name: str, arguments: tuple[Any, ...], threads: int) -> Any:
+    """The matrix of a kernel, by the function `name` of the compiled side."""
+    needed = len(x) * len(y) * x.itemsize
+    if needed >= _PLANNED_BYTES and not place.on_device:
+        require_memory(needed, None, what=f"a kernel matrix of {len(x)} x {len(y)}", lower="pass fewer rows at a time")
+    out = place.empty((len(x), len(y)), x.dtype)
+    kernel = getattr(place.core, name)
+    there: list[Any] = []  # y where the place computes, once that is not x itself
+
+    def call(ins: Any, outs: Any, backend: Any) -> None:
+        if x is y and len(ins[0]) == len(x):
+            kernel(ins[0], ins[0], *arguments, outs[0], backend)
+            return
+        if not there:
+            there.append(place.load(y))
+        kernel(ins[0], there[0], *arguments, outs[0], backend)
+
+    map_rows(place, [x], [out], call, threads)
+    return out
 
 
 def _check(out: Any, x: Any, y: Any, depth: int, bias: float, assume_finite: bool) -> None:
-    """ValueError if the kernel overflowed; its entries are scanned only where the bound (L + 1)|x||y| might."""
+    """ValueError if the kernel overflowed; on the CPU it is scanned only where the bound (L + 1)|x||y| might."""
     if out.size == 0 or not scan_wanted(assume_finite):
         return
-    largest = [float(max(rows.max(), -rows.min(), abs(bias), 1e-300)) for rows in ((x,) if x is y else (x, y))]
-    exponent = math.log2(depth + 1) + math.log2(x.shape[1] + 1) + math.log2(largest[0]) + math.log2(largest[-1])
-    if exponent > np.finfo(out.dtype).maxexp - 1:
-        require_no_overflow(out, "X" if x is y else "X or Y")
-
-
-def _gram(x: Any, y: Any) -> Any:
-    needed = len(x) * len(y) * x.itemsize
-    if needed >= _PLANNED_BYTES:
-        require_memory(needed, None, what=f"a kernel matrix of {len(x)} x {len(y)}", lower="pass fewer rows at a time")
-    return np.empty((len(x), len(y)), x.dtype)
+    if not is_device_array(out):
+        largest = [float(max(rows.max(), -rows.min(), abs(bias), 1e-300)) for rows in ((x,) if x is y else (x, y))]
+        exponent = math.log2(depth + 1) + math.log2(x.shape[1] + 1) + math.log2(largest[0]) + math.log2(largest[-1])
+        if exponent <= np.finfo(out.dtype).maxexp - 1:
+            return
+    require_no_overflow(out, "X" if x is y else "X or Y")

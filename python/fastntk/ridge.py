@@ -8,10 +8,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from . import _arguments as arguments
-from ._arrays import as_real, as_source, matrix, require_finite
-from ._load import _core
+from ._arrays import Place, Source, as_real, as_source, is_device_array, matrix, require_finite
+from ._places import at_rest, inside
 
 __all__ = ["RidgeSolution", "RidgeState"]
+
+_MOST_COLUMNS = 1 << 24
+_STAGED_BYTES = 1 << 26  # of rows that travel to a GPU at a time
 
 
 class RidgeSolution(NamedTuple):
@@ -37,7 +40,9 @@ class RidgeSolution(NamedTuple):
 class RidgeState:
     """The sums that ridge regression needs, Z^T Z, Z^T Y and so on, in float64: rows can be added, states merged.
 
-    Takes about 4 n_features**2 bytes. Equal rows in equal order give equal bits for any batches and threads.
+    Takes about 4 n_features**2 bytes, in the memory where its rows are. Equal rows in equal order give equal bits for any
+    batches and threads. On a GPU rows are added in the order of the caller's current stream, without waiting for it, and what
+    gives results to the host (`solve`, `to_bytes`) waits.
 
     Parameters
     ----------
@@ -47,13 +52,15 @@ class RidgeState:
         Columns of Y.
     n_threads : int, optional
         Threads; by default all processors that this process may use.
+    device : {"auto", "cpu", "cuda"}
+        Where the sums are: "auto" follows the first rows, "cuda" takes rows in host memory to the first GPU.
 
     Raises
     ------
     ValueError, TypeError
         If an argument is out of its range.
-    MemoryError
-        If the state cannot be allocated.
+    BackendError
+        If `device` is "cuda" and there is no GPU.
 
     Examples
     --------
@@ -64,33 +71,35 @@ class RidgeState:
     array([1., 2.])
     """
 
-    def __init__(self, n_features: int, n_targets: int, *, n_threads: int | None = None) -> None:
+    def __init__(self, n_features: int, n_targets: int, *, n_threads: int | None = None, device: str = "auto") -> None:
+        self._n_features = _size(n_features, "n_features")
+        self._n_targets = _size(n_targets, "n_targets")
         self._n_threads = n_threads
-        self._state = _core.RidgeState(
-            arguments.integer(n_features, "n_features"),
-            arguments.integer(n_targets, "n_targets"),
-            arguments.threads(n_threads),
-        )
+        self._threads = arguments.threads(n_threads)
+        self._device = arguments.device(device)
+        self._place: Place | None = None
+        # The compiled state, in the memory of `_place`; None until that is known.
+        self._state: Any = None
 
     @property
     def n_features(self) -> int:
         """Columns of Z."""
-        return int(self._state.n_features)
+        return self._n_features
 
     @property
     def n_targets(self) -> int:
         """Columns of Y."""
-        return int(self._state.n_targets)
+        return self._n_targets
 
     @property
     def rows(self) -> int:
         """Number of rows of positive weight that were added."""
-        return int(self._state.rows)
+        return 0 if self._state is None else int(self._state.rows)
 
     @property
     def total_weight(self) -> float:
         """Sum of their weights."""
-        return float(self._state.total_weight)
+        return 0.0 if self._state is None else float(self._state.total_weight)
 
     def update(self, Z: Any, Y: Any, sample_weight: Any = None) -> RidgeState:
         """Add rows.
@@ -98,7 +107,9 @@ class RidgeState:
         Parameters
         ----------
         Z : array of shape (n, n_features)
+            In host memory or on a GPU.
         Y : array of shape (n, n_targets), or (n,) if n_targets is 1
+            In host memory, or on the GPU of `Z`; so are the weights. Both are copied to the host, where they are checked.
         sample_weight : array of shape (n,), optional
             Non-negative weights; a row of weight 0 is as if it were not there.
 
@@ -110,19 +121,63 @@ class RidgeState:
         Raises
         ------
         ValueError
-            If a shape does not fit, a value is NaN or inf, or a weight is negative; nothing is added then.
+            If a shape does not fit, a value is NaN or inf, a weight is negative, or an array is in another memory than the
+            state or `Z`; nothing is added then.
         TypeError
             On sparse input and unsupported dtypes.
+        MemoryError
+            If the first rows are there and the state cannot be allocated.
         """
-        z = matrix(Z, "Z", columns=self.n_features).array
-        y = targets(Y, len(z), name="Y")
+        source = matrix(Z, "Z", columns=self.n_features, device=self._device)
+        z, place = source
+        y = targets(Y, len(z), name="Y", like=source)
         if y.shape[1] != self.n_targets:
             raise ValueError(f"Y has {y.shape[1]} columns; n_targets, {self.n_targets}, are needed")
-        self._state.update(z, y, weights(sample_weight, len(z)))
+        weight = weights(sample_weight, len(z), like=source)
+        here = self._place
+        if here is not None and here.device != place.device:
+            raise ValueError(f"Z is in {place.name}, but the state is in {here.name}; one place is needed")
+        if not place.staged:
+            self.add(z, y, weight, place)
+            return self
+        size = max(1, _STAGED_BYTES // (self.n_features * z.itemsize))
+        for part in (slice(first, first + size) for first in range(0, len(z), size)):
+            self.add(place.load(z[part]), y[part], None if weight is None else weight[part], place)
         return self
 
+    def add(self, Z: Any, Y: NDArray[np.float64], weight: NDArray[np.float64] | None, place: Place) -> None:
+        """Add rows that were checked: `Z` in the memory where `place` computes, the others on the host."""
+        state = self._compiled(place)
+        state.update(Z, place.load(Y), weight, place.backend(self._threads))
+        # The caller's stream may be gone when the state is used next.
+        state.run_on(self._backend())
+
+    def move(self, place: Place) -> None:
+        """Go to the memory where `place` computes."""
+        here = self._place
+        if here is None or here.device != place.device:
+            data = None if self._state is None else self._state.to_bytes()
+            self._place, self._state = at_rest(inside(place)), None
+            if data is not None:
+                self._state = place.core.RidgeState.from_bytes(data, self._backend())
+
+    def _compiled(self, place: Place) -> Any:
+        if self._state is None:
+            if self._place is None:
+                self._place = at_rest(inside(place))
+            self._state = self._place.core.RidgeState(self.n_features, self.n_targets, self._backend())
+        return self._state
+
+    def _somewhere(self) -> Any:
+        """The compiled state, on the host if no rows have come so far."""
+        return self._compiled(Place())
+
+    def _backend(self) -> Any:
+        assert self._place is not None
+        return self._place.backend(self._threads)
+
     def merge(self, other: RidgeState) -> RidgeState:
-        """Add all rows of another state of the same sizes.
+        """Add all rows of another state of the same sizes, wherever it is.
 
         Parameters
         ----------
@@ -140,7 +195,11 @@ class RidgeState:
         """
         if not isinstance(other, RidgeState):
             raise TypeError(f"other is a {type(other).__name__}; a RidgeState is needed")
-        self._state.merge(other._state)
+        theirs = other._somewhere()
+        ours = self._compiled(other._place or Place())
+        if self._place is not None and other._place is not None and self._place.core is not other._place.core:
+            theirs = self._place.core.RidgeState.from_bytes(theirs.to_bytes(), self._backend())
+        ours.merge(theirs)
         return self
 
     def solve(
@@ -170,19 +229,21 @@ class RidgeState:
         alpha = arguments.real(alpha, "alpha", positive=True)
         coef = np.empty((self.n_features, self.n_targets))
         intercept = np.empty((1, self.n_targets))
-        gcv, jitter = self._state.solve(alpha, bool(fit_intercept), coef, intercept, bool(with_gcv), bool(mixed_precision))
+        gcv, jitter = self._somewhere().solve(
+            alpha, bool(fit_intercept), coef, intercept, bool(with_gcv), bool(mixed_precision)
+        )
         return RidgeSolution(coef, intercept[0], gcv, jitter)
 
     def copy(self) -> RidgeState:
-        """Return a state with the same rows."""
-        return RidgeState(self.n_features, self.n_targets, n_threads=self._n_threads).merge(self)
+        """Return a state with the same rows in the same memory."""
+        return RidgeState(self.n_features, self.n_targets, n_threads=self._n_threads, device=self._device).merge(self)
 
     def to_bytes(self) -> bytes:
-        """Return the state as a self-describing byte string with a checksum."""
-        return bytes(self._state.to_bytes())
+        """Return the state as a self-describing byte string with a checksum, the same on the CPU and on a GPU."""
+        return bytes(self._somewhere().to_bytes())
 
     @classmethod
-    def from_bytes(cls, data: bytes, *, n_threads: int | None = None) -> RidgeState:
+    def from_bytes(cls, data: bytes, *, n_threads: int | None = None, device: str = "auto") -> RidgeState:
         """Read a state that `to_bytes` wrote.
 
         Parameters
@@ -190,6 +251,8 @@ class RidgeState:
         data : bytes
         n_threads : int, optional
             Threads; by default all processors that this process may use.
+        device : {"auto", "cpu", "cuda"}
+            Where the sums are; "auto" is host memory.
 
         Returns
         -------
@@ -202,12 +265,15 @@ class RidgeState:
         """
         if not isinstance(data, (bytes, bytearray)):
             raise TypeError(f"data is a {type(data).__name__}; bytes are needed")
-        state = cls.__new__(cls)
-        state._n_threads = n_threads
-        state._state = _core.RidgeState.from_bytes(bytes(data), arguments.threads(n_threads))
+        threads = arguments.threads(n_threads)
+        place = Place(0) if arguments.device(device) == "cuda" else Place()
+        compiled = place.core.RidgeState.from_bytes(bytes(data), place.backend(threads))
+        state = cls(int(compiled.n_features), int(compiled.n_targets), n_threads=n_threads, device=device)
+        state._place, state._state = place, compiled
         return state
 
     def __reduce__(self) -> tuple[Any, ...]:
+        # A machine without a GPU can read what one with it wrote.
         return _from_bytes, (self.to_bytes(), self._n_threads)
 
     def __repr__(self) -> str:
@@ -218,9 +284,26 @@ def _from_bytes(data: bytes, n_threads: int | None) -> RidgeState:
     return RidgeState.from_bytes(data, n_threads=n_threads)
 
 
-def targets(Y: Any, rows: int, *, name: str = "y") -> NDArray[np.float64]:
+def _size(value: Any, name: str) -> int:
+    size = arguments.integer(value, name)
+    if size > _MOST_COLUMNS:
+        raise ValueError(f"{name} is {size}; at most {_MOST_COLUMNS} is possible")
+    return size
+
+
+def on_host(values: Any, name: str, like: Source | None = None) -> NDArray[Any]:
+    """`values` as a NumPy array, a copy if they are on a GPU: ValueError if that is not where the rows `like` are."""
+    array, place = as_source(values, name)
+    if not is_device_array(array):
+        return np.asarray(array)
+    if like is not None and like.place.name != place.name:
+        raise ValueError(f"{name} is in {place.name}, but the rows are in {like.place.name}; one place is needed")
+    return place.fetch(array)
+
+
+def targets(Y: Any, rows: int, *, name: str = "y", like: Source | None = None) -> NDArray[np.float64]:
     """Targets as a float64 matrix of `rows` rows; ValueError or TypeError if they are anything else."""
-    source = as_source(Y, name).array
+    source = on_host(Y, name, like)
     array = source.astype(np.float64) if source.dtype.kind in "biu" else as_real(source, name)
     if array.ndim not in (1, 2):
         raise ValueError(f"{name} has shape {array.shape}; 1 or 2 dimensions are needed")
@@ -230,11 +313,13 @@ def targets(Y: Any, rows: int, *, name: str = "y") -> NDArray[np.float64]:
     return np.require(array.reshape(rows, -1), np.float64, ["C", "ALIGNED"])
 
 
-def weights(sample_weight: Any, rows: int, *, some_positive: bool = False) -> NDArray[np.float64] | None:
+def weights(
+    sample_weight: Any, rows: int, *, some_positive: bool = False, like: Source | None = None
+) -> NDArray[np.float64] | None:
     """Weights as a float64 vector of `rows` entries, or None; ValueError or TypeError if they are anything else."""
     if sample_weight is None:
         return None
-    array = as_real(as_source(sample_weight, "sample_weight").array, "sample_weight")
+    array = as_real(on_host(sample_weight, "sample_weight", like), "sample_weight")
     if array.ndim == 0:
         array = np.full(rows, array)
     if array.shape != (rows,):

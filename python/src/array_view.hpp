@@ -1,5 +1,5 @@
-// NumPy arrays as views, without copies. Anything that is not a dense row-major matrix of the right type is refused here:
-// the Python layer brings arrays into that form before it calls.
+// Arrays as views, without copies: NumPy arrays for the CPU, DeviceArrays for a GPU. Anything that is not a dense row-major
+// matrix of the right type is refused here: the Python layer brings arrays into that form before it calls.
 #pragma once
 
 #include <fastntk/view.hpp>
@@ -10,6 +10,9 @@
 #include <cstddef>
 #include <cstdint>
 #include <string>
+#include <type_traits>
+
+#include "device_array.hpp"
 
 namespace fastntk::python {
 
@@ -19,45 +22,109 @@ namespace py = pybind11;
 template <class T>
 using Array = py::array_t<T, 0>;
 
+/// The array of T that B computes on: Array<T>, or a DeviceArray whose elements are T.
+template <class T, Backend B>
+using Argument = std::conditional_t<std::same_as<B, Cpu>, Array<T>, DeviceArgument<T>>;
+
 namespace detail {
 
-template <class T>
-View<T> matrix_view(T* data, const py::array& a, const char* name) {
-  if (a.ndim() != 2) throw py::type_error(std::string(name) + " has " + std::to_string(a.ndim()) + " dimensions, not 2");
-  const auto rows = static_cast<std::size_t>(a.shape(0));
-  const auto cols = static_cast<std::size_t>(a.shape(1));
+/// Strides count bytes here, those of a row's elements and of rows.
+template <class T, Backend B>
+View<T, B> matrix_view(T* data, std::size_t rows, std::size_t cols, std::ptrdiff_t row_stride, std::ptrdiff_t stride,
+                       const char* name) {
+  constexpr auto item = static_cast<std::ptrdiff_t>(sizeof(T));
   // The strides of an axis with at most one element carry no meaning.
-  const auto item = static_cast<py::ssize_t>(sizeof(T));
-  const py::ssize_t row_stride = rows > 1 ? a.strides(0) : a.shape(1) * item;
-  const bool rows_are_dense = rows == 0 || cols <= 1 || a.strides(1) == item;
-  if (!rows_are_dense || row_stride % item != 0 || row_stride < a.shape(1) * item) {
+  const std::ptrdiff_t width = static_cast<std::ptrdiff_t>(cols) * item;
+  if (rows <= 1) row_stride = width;
+  const bool rows_are_dense = rows == 0 || cols <= 1 || stride == item;
+  if (!rows_are_dense || row_stride % item != 0 || row_stride < width) {
     throw py::type_error(std::string(name) + " is not row-major with dense rows");
   }
   return {data, rows, cols, static_cast<std::size_t>(row_stride / item)};
+}
+
+inline void require_dimensions(std::size_t found, std::size_t needed, const char* name) {
+  if (found == needed) return;
+  throw py::type_error(std::string(name) + " has " + std::to_string(found) + " dimensions, not " + std::to_string(needed));
+}
+
+template <class T>
+View<T, Cpu> host_view(T* data, const py::array& a, const char* name) {
+  require_dimensions(static_cast<std::size_t>(a.ndim()), 2, name);
+  return matrix_view<T, Cpu>(data, static_cast<std::size_t>(a.shape(0)), static_cast<std::size_t>(a.shape(1)), a.strides(0),
+                             a.strides(1), name);
+}
+
+template <class T>
+View<T, Cuda> device_view(const DeviceArray& a, const char* name) {
+  require_dimensions(a.shape.size(), 2, name);
+  constexpr auto item = static_cast<std::ptrdiff_t>(sizeof(T));
+  return matrix_view<T, Cuda>(static_cast<T*>(a.data), static_cast<std::size_t>(a.shape[0]),
+                              static_cast<std::size_t>(a.shape[1]), a.strides[0] * item, a.strides[1] * item, name);
 }
 
 }  // namespace detail
 
 /// A matrix that is only read: read-only arrays are welcome.
 template <class T>
-View<const T> input(const Array<T>& a, const char* name) {
-  return detail::matrix_view<const T>(a.data(), a, name);
+View<const T, Cpu> input(const Cpu&, const Array<T>& a, const char* name) {
+  return detail::host_view<const T>(a.data(), a, name);
 }
 
 /// A matrix that is written: throws ValueError if the array is read-only.
 template <class T>
-View<T> output(Array<T>& a, const char* name) {
-  return detail::matrix_view<T>(a.mutable_data(), a, name);
+View<T, Cpu> output(const Cpu&, Array<T>& a, const char* name) {
+  return detail::host_view<T>(a.mutable_data(), a, name);
 }
 
 /// A dense vector of `size` elements.
 template <class T>
-const T* vector_input(const Array<T>& a, std::size_t size, const char* name) {
+const T* vector_input(const Cpu&, const Array<T>& a, std::size_t size, const char* name) {
   const bool dense = a.ndim() == 1 && (a.shape(0) <= 1 || a.strides(0) == static_cast<py::ssize_t>(sizeof(T)));
   if (!dense || static_cast<std::size_t>(a.shape(0)) != size) {
     throw py::type_error(std::string(name) + " is not a dense vector of " + std::to_string(size) + " elements");
   }
   return a.data();
 }
+
+template <class T>
+std::size_t length(const Array<T>& a) {
+  return static_cast<std::size_t>(a.size());
+}
+
+#if FASTNTK_HAS_CUDA
+
+/// The same in a device's memory; what the backend's stream does next comes after what was done to the array before.
+template <class T>
+View<const T, Cuda> input(const Cuda& backend, const DeviceArgument<T>& a, const char* name) {
+  a.array->use_on(backend, name);
+  return detail::device_view<const T>(*a.array, name);
+}
+
+template <class T>
+View<T, Cuda> output(const Cuda& backend, const DeviceArgument<T>& a, const char* name) {
+  if (a.array->readonly) throw py::value_error(std::string(name) + " is read-only");
+  a.array->use_on(backend, name);
+  a.array->place = backend;
+  return detail::device_view<T>(*a.array, name);
+}
+
+template <class T>
+const T* vector_input(const Cuda& backend, const DeviceArgument<T>& a, std::size_t size, const char* name) {
+  const DeviceArray& array = *a.array;
+  const bool dense = array.shape.size() == 1 && (array.shape[0] <= 1 || array.strides[0] == 1);
+  if (!dense || static_cast<std::size_t>(array.shape[0]) != size) {
+    throw py::type_error(std::string(name) + " is not a dense vector of " + std::to_string(size) + " elements");
+  }
+  array.use_on(backend, name);
+  return static_cast<const T*>(array.data);
+}
+
+template <class T>
+std::size_t length(const DeviceArgument<T>& a) {
+  return a.array->size();
+}
+
+#endif
 
 }  // namespace fastntk::python

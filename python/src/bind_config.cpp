@@ -19,6 +19,7 @@ void bind_config(pybind11::module_& m) {
     out["cuda"] = c.cuda;
     out["cuda_status"] = c.cuda_status;
     out["cuda_devices"] = c.cuda_devices;
+    out["cuda_libraries"] = c.cuda_libraries;
     return out;
   });
 }

@@ -6,56 +6,57 @@
 namespace fastntk::python {
 namespace {
 
-template <Real T>
+template <Real T, Backend B>
+using ReluKernelFunction = void (*)(const B&, View<const T, B>, View<const T, B>, const ReluKernelParams&, View<T, B>);
+
+template <Real T, Backend B, ReluKernelFunction<T, B> kernel>
+void bind_kernel(py::module_& m, const char* name) {
+  m.def(
+      name,
+      [](const Argument<T, B>& x, const Argument<T, B>& y, std::size_t depth, double bias, Argument<T, B> out,
+         const B& backend) {
+        const auto vx = input(backend, x, "x");
+        const auto vy = input(backend, y, "y");
+        const auto vout = output(backend, out, "out");
+        const py::gil_scoped_release unlocked;
+        kernel(backend, vx, vy, {depth, bias}, vout);
+      },
+      py::arg("x").noconvert(), py::arg("y").noconvert(), py::arg("depth"), py::arg("bias"), py::arg("out").noconvert(),
+      py::arg("backend"));
+}
+
+template <Real T, Backend B>
 void bind(py::module_& m) {
   m.def(
       "relu_ntk",
-      [](const Array<T>& cosine, std::size_t depth, Array<T> out, int threads) {
-        const auto vcosine = input<T>(cosine, "cosine");
-        const auto vout = output<T>(out, "out");
+      [](const Argument<T, B>& cosine, std::size_t depth, Argument<T, B> out, const B& backend) {
+        const auto vcosine = input(backend, cosine, "cosine");
+        const auto vout = output(backend, out, "out");
         const py::gil_scoped_release unlocked;
-        relu_ntk<T, Cpu>(Cpu{threads}, vcosine, depth, vout);
+        relu_ntk<T, B>(backend, vcosine, depth, vout);
       },
-      py::arg("cosine").noconvert(), py::arg("depth"), py::arg("out").noconvert(), py::arg("threads"));
+      py::arg("cosine").noconvert(), py::arg("depth"), py::arg("out").noconvert(), py::arg("backend"));
   m.def(
       "arc_cosine_kernel",
-      [](const Array<T>& x, const Array<T>& y, int order, Array<T> out, int threads) {
-        const auto vx = input<T>(x, "x");
-        const auto vy = input<T>(y, "y");
-        const auto vout = output<T>(out, "out");
+      [](const Argument<T, B>& x, const Argument<T, B>& y, int order, Argument<T, B> out, const B& backend) {
+        const auto vx = input(backend, x, "x");
+        const auto vy = input(backend, y, "y");
+        const auto vout = output(backend, out, "out");
         const py::gil_scoped_release unlocked;
-        arc_cosine_kernel<T, Cpu>(Cpu{threads}, vx, vy, order, vout);
+        arc_cosine_kernel<T, B>(backend, vx, vy, order, vout);
       },
-      py::arg("x").noconvert(), py::arg("y").noconvert(), py::arg("order"), py::arg("out").noconvert(), py::arg("threads"));
-  m.def(
-      "ntk_kernel",
-      [](const Array<T>& x, const Array<T>& y, std::size_t depth, double bias, Array<T> out, int threads) {
-        const auto vx = input<T>(x, "x");
-        const auto vy = input<T>(y, "y");
-        const auto vout = output<T>(out, "out");
-        const py::gil_scoped_release unlocked;
-        ntk_kernel<T, Cpu>(Cpu{threads}, vx, vy, {depth, bias}, vout);
-      },
-      py::arg("x").noconvert(), py::arg("y").noconvert(), py::arg("depth"), py::arg("bias"), py::arg("out").noconvert(),
-      py::arg("threads"));
-  m.def(
-      "nngp_kernel",
-      [](const Array<T>& x, const Array<T>& y, std::size_t depth, double bias, Array<T> out, int threads) {
-        const auto vx = input<T>(x, "x");
-        const auto vy = input<T>(y, "y");
-        const auto vout = output<T>(out, "out");
-        const py::gil_scoped_release unlocked;
-        nngp_kernel<T, Cpu>(Cpu{threads}, vx, vy, {depth, bias}, vout);
-      },
-      py::arg("x").noconvert(), py::arg("y").noconvert(), py::arg("depth"), py::arg("bias"), py::arg("out").noconvert(),
-      py::arg("threads"));
+      py::arg("x").noconvert(), py::arg("y").noconvert(), py::arg("order"), py::arg("out").noconvert(), py::arg("backend"));
+  bind_kernel<T, B, &ntk_kernel<T, B>>(m, "ntk_kernel");
+  bind_kernel<T, B, &nngp_kernel<T, B>>(m, "nngp_kernel");
 }
 
 }  // namespace
 
+template <Backend B>
 void bind_exact(py::module_& m) {
-  bind<float>(m);
-  bind<double>(m);
+  bind<float, B>(m);
+  bind<double, B>(m);
 }
+FASTNTK_BIND_BACKENDS(bind_exact)
 
 }  // namespace fastntk::python

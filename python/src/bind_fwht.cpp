@@ -6,24 +6,26 @@
 namespace fastntk::python {
 namespace {
 
-template <Real T>
+template <Real T, Backend B>
 void bind(py::module_& m) {
   m.def(
       "fwht",
-      [](const Array<T>& x, T scale, Array<T> out, int threads) {
-        const auto vx = input<T>(x, "x");
-        const auto vout = output<T>(out, "out");
+      [](const Argument<T, B>& x, T scale, Argument<T, B> out, const B& backend) {
+        const auto vx = input(backend, x, "x");
+        const auto vout = output(backend, out, "out");
         const py::gil_scoped_release unlocked;
-        fwht<T, Cpu>(Cpu{threads}, vx, vout, scale);
+        fwht<T, B>(backend, vx, vout, scale);
       },
-      py::arg("x").noconvert(), py::arg("scale"), py::arg("out").noconvert(), py::arg("threads"));
+      py::arg("x").noconvert(), py::arg("scale"), py::arg("out").noconvert(), py::arg("backend"));
 }
 
 }  // namespace
 
+template <Backend B>
 void bind_fwht(py::module_& m) {
-  bind<float>(m);
-  bind<double>(m);
+  bind<float, B>(m);
+  bind<double, B>(m);
 }
+FASTNTK_BIND_BACKENDS(bind_fwht)
 
 }  // namespace fastntk::python

@@ -8,34 +8,32 @@
 namespace fastntk::python {
 namespace {
 
-template <Real T>
+template <Real T, Backend B>
 void bind(py::module_& m) {
-  using Op = NtkRandomFeatures<T, Cpu>;
+  using Op = NtkRandomFeatures<T, B>;
   py::class_<Op>(m, typed_name<T>("NtkRandomFeatures").c_str())
       .def(py::init([](std::size_t in_features, std::size_t out_features, std::size_t depth, Directions directions,
-                       LowOrders low_orders, Diagonal diagonal, double bias, std::uint64_t seed, int threads) {
+                       LowOrders low_orders, Diagonal diagonal, double bias, std::uint64_t seed, const B& backend) {
              const py::gil_scoped_release unlocked;
-             return Op({in_features, out_features, depth, directions, low_orders, diagonal, bias, seed}, Cpu{threads});
+             return Op({in_features, out_features, depth, directions, low_orders, diagonal, bias, seed}, backend);
            }),
            py::kw_only(), py::arg("in_features"), py::arg("out_features"), py::arg("depth"), py::arg("directions"),
-           py::arg("low_orders"), py::arg("diagonal"), py::arg("bias"), py::arg("seed"), py::arg("threads"))
+           py::arg("low_orders"), py::arg("diagonal"), py::arg("bias"), py::arg("seed"), py::arg("backend"))
       .def(
           "__call__",
-          [](const Op& op, const Array<T>& x, Array<T> out) {
-            const auto vx = input<T>(x, "x");
-            const auto vout = output<T>(out, "out");
+          [](const Op& op, const Argument<T, B>& x, Argument<T, B> out, const B& backend) {
+            const auto vx = input(backend, x, "x");
+            const auto vout = output(backend, out, "out");
             const py::gil_scoped_release unlocked;
-            op(vx, vout);
+            op.on(backend)(vx, vout);
           },
-          py::arg("x").noconvert(), py::arg("out").noconvert())
+          py::arg("x").noconvert(), py::arg("out").noconvert(), py::arg("backend"))
       .def_property_readonly("directions", [](const Op& op) { return op.params().directions; })
       .def_property_readonly("low_orders", [](const Op& op) { return op.params().low_orders; })
       .def_property_readonly("diagonal", [](const Op& op) { return op.params().diagonal; });
 }
 
-}  // namespace
-
-void bind_ntk_features(py::module_& m) {
+void bind_enums(py::module_& m) {
   py::native_enum<Directions>(m, "Directions", "enum.Enum")
       .value("auto", Directions::automatic)
       .value("gaussian", Directions::gaussian)
@@ -53,8 +51,16 @@ void bind_ntk_features(py::module_& m) {
       .value("exact", Diagonal::exact)
       .value("sampled", Diagonal::sampled)
       .finalize();
-  bind<float>(m);
-  bind<double>(m);
 }
+
+}  // namespace
+
+template <Backend B>
+void bind_ntk_features(py::module_& m) {
+  if constexpr (std::same_as<B, Cpu>) bind_enums(m);
+  bind<float, B>(m);
+  bind<double, B>(m);
+}
+FASTNTK_BIND_BACKENDS(bind_ntk_features)
 
 }  // namespace fastntk::python

@@ -11,34 +11,41 @@
 namespace fastntk::python {
 namespace {
 
-template <Real T>
-void update(RidgeState<Cpu>& state, const Array<T>& z, const Array<double>& y, const std::optional<Array<double>>& weights) {
-  const auto vz = input<T>(z, "z");
-  const auto vy = input<double>(y, "y");
-  const double* weight = weights ? vector_input<double>(*weights, vz.rows, "sample_weight") : nullptr;
+// Weights and solutions are on the host, whatever the backend.
+template <Real T, Backend B>
+void update(RidgeState<B>& state, const Argument<T, B>& z, const Argument<double, B>& y,
+            const std::optional<Array<double>>& weights, const B& backend) {
+  const auto vz = input(backend, z, "z");
+  const auto vy = input(backend, y, "y");
+  const double* weight = weights ? vector_input(Cpu{}, *weights, vz.rows, "sample_weight") : nullptr;
   const py::gil_scoped_release unlocked;
+  state.run_on(backend);
   state.template update<T>(vz, vy, weight);
 }
 
 }  // namespace
 
+template <Backend B>
 void bind_ridge(py::module_& m) {
-  using State = RidgeState<Cpu>;
+  using State = RidgeState<B>;
   py::class_<State>(m, "RidgeState")
-      .def(py::init([](std::size_t n_features, std::size_t n_targets, int threads) {
+      .def(py::init([](std::size_t n_features, std::size_t n_targets, const B& backend) {
              const py::gil_scoped_release unlocked;
-             return State({n_features, n_targets}, Cpu{threads});
+             return State({n_features, n_targets}, backend);
            }),
-           py::arg("n_features"), py::arg("n_targets"), py::arg("threads"))
-      .def("update", &update<float>, py::arg("z").noconvert(), py::arg("y").noconvert(), py::arg("sample_weight"))
-      .def("update", &update<double>, py::arg("z").noconvert(), py::arg("y").noconvert(), py::arg("sample_weight"))
+           py::arg("n_features"), py::arg("n_targets"), py::arg("backend"))
+      .def("run_on", &State::run_on, py::arg("backend"), py::call_guard<py::gil_scoped_release>())
+      .def("update", &update<float, B>, py::arg("z").noconvert(), py::arg("y").noconvert(), py::arg("sample_weight"),
+           py::arg("backend"))
+      .def("update", &update<double, B>, py::arg("z").noconvert(), py::arg("y").noconvert(), py::arg("sample_weight"),
+           py::arg("backend"))
       .def("merge", &State::merge, py::arg("other"), py::call_guard<py::gil_scoped_release>())
       .def(
           "solve",
           [](const State& state, double alpha, bool fit_intercept, Array<double> coef, Array<double> intercept,
              bool with_gcv, bool mixed) {
-            const auto vcoef = output<double>(coef, "coef");
-            const auto vintercept = output<double>(intercept, "intercept");
+            const auto vcoef = output(Cpu{}, coef, "coef");
+            const auto vintercept = output(Cpu{}, intercept, "intercept");
             RidgeSolution solution;
             {
               const py::gil_scoped_release unlocked;
@@ -64,11 +71,12 @@ void bind_ridge(py::module_& m) {
            })
       .def_static(
           "from_bytes",
-          [](const std::string& data, int threads) {
+          [](const std::string& data, const B& backend) {
             const py::gil_scoped_release unlocked;
-            return State::from_bytes(data, Cpu{threads});
+            return State::from_bytes(data, backend);
           },
-          py::arg("data"), py::arg("threads"));
+          py::arg("data"), py::arg("backend"));
 }
+FASTNTK_BIND_BACKENDS(bind_ridge)
 
 }  // namespace fastntk::python

@@ -6,33 +6,35 @@
 namespace fastntk::python {
 namespace {
 
-template <Real T>
+template <Real T, Backend B>
 void bind(py::module_& m) {
-  using Op = Srht<T, Cpu>;
+  using Op = Srht<T, B>;
   py::class_<Op>(m, typed_name<T>("Srht").c_str())
-      .def(
-          py::init([](std::size_t in_features, std::size_t out_features, std::uint64_t seed, bool replacement, int threads) {
-            const py::gil_scoped_release unlocked;
-            return Op({in_features, out_features, seed, replacement}, Cpu{threads});
-          }),
-          py::kw_only(), py::arg("in_features"), py::arg("out_features"), py::arg("seed"), py::arg("replacement"),
-          py::arg("threads"))
+      .def(py::init([](std::size_t in_features, std::size_t out_features, std::uint64_t seed, bool replacement,
+                       const B& backend) {
+             const py::gil_scoped_release unlocked;
+             return Op({in_features, out_features, seed, replacement}, backend);
+           }),
+           py::kw_only(), py::arg("in_features"), py::arg("out_features"), py::arg("seed"), py::arg("replacement"),
+           py::arg("backend"))
       .def(
           "__call__",
-          [](const Op& op, const Array<T>& x, Array<T> out) {
-            const auto vx = input<T>(x, "x");
-            const auto vout = output<T>(out, "out");
+          [](const Op& op, const Argument<T, B>& x, Argument<T, B> out, const B& backend) {
+            const auto vx = input(backend, x, "x");
+            const auto vout = output(backend, out, "out");
             const py::gil_scoped_release unlocked;
-            op(vx, vout);
+            op.on(backend)(vx, vout);
           },
-          py::arg("x").noconvert(), py::arg("out").noconvert());
+          py::arg("x").noconvert(), py::arg("out").noconvert(), py::arg("backend"));
 }
 
 }  // namespace
 
+template <Backend B>
 void bind_srht(py::module_& m) {
-  bind<float>(m);
-  bind<double>(m);
+  bind<float, B>(m);
+  bind<double, B>(m);
 }
+FASTNTK_BIND_BACKENDS(bind_srht)
 
 }  // namespace fastntk::python

@@ -5,22 +5,42 @@
 
 namespace py = pybind11;
 
-PYBIND11_MODULE(_core, m) {
-  namespace bindings = fastntk::python;
+namespace {
 
+template <fastntk::Backend B>
+void bind_pipeline(py::module_& m) {
+  namespace bindings = fastntk::python;
+  bindings::bind_fwht<B>(m);
+  bindings::bind_srht<B>(m);
+  bindings::bind_count_sketch<B>(m);
+  bindings::bind_tensor_srht<B>(m);
+  bindings::bind_poly_sketch<B>(m);
+  bindings::bind_exact<B>(m);
+  bindings::bind_ntk_features<B>(m);
+  bindings::bind_ridge<B>(m);
+}
+
+}  // namespace
+
+PYBIND11_MODULE(_core, m) {
   // fastntk::Error is a std::invalid_argument, which pybind11 turns into ValueError; std::bad_alloc becomes MemoryError.
   auto& backend_error = py::register_exception<fastntk::BackendError>(m, "BackendError", PyExc_RuntimeError);
   backend_error.attr("__module__") = "fastntk";
   backend_error.attr("__doc__") = "A backend that is not there; the message says what is missing.";
 
-  bindings::bind_config(m);
-  bindings::bind_rng(m);
-  bindings::bind_fwht(m);
-  bindings::bind_srht(m);
-  bindings::bind_count_sketch(m);
-  bindings::bind_tensor_srht(m);
-  bindings::bind_poly_sketch(m);
-  bindings::bind_exact(m);
-  bindings::bind_ntk_features(m);
-  bindings::bind_ridge(m);
+  py::class_<fastntk::Cpu>(m, "Cpu")
+      .def(py::init([](int threads) { return fastntk::Cpu{threads}; }), py::arg("threads") = 0)
+      .def_readonly("threads", &fastntk::Cpu::threads);
+  fastntk::python::bind_config(m);
+  fastntk::python::bind_rng(m);
+  bind_pipeline<fastntk::Cpu>(m);
+#if FASTNTK_HAS_CUDA
+  py::module_ cuda = m.def_submodule("_cuda", "The same for arrays in the memory of a GPU.");
+  fastntk::python::bind_device_array(cuda);
+  bind_pipeline<fastntk::Cuda>(cuda);
+#endif
+#if defined(FASTNTK_EMULATE_CUDA)
+  py::module_ emulation = m.def_submodule("_emulation", "The emulated devices, for tests.");
+  fastntk::python::bind_emulation(emulation);
+#endif
 }

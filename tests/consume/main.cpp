@@ -93,11 +93,48 @@ void bad_arguments_are_errors() {
   check(thrown, "a wrong shape throws fastntk::Error");
 }
 
+#if FASTNTK_HAS_CUDA
+// The README's example; each row is the one that the CPU gives.
+void readme_example_on_a_gpu() {
+  std::vector<float> x(1000 * 784, 1.0f), z(1000 * 4096);
+  CUstream_st* const stream = nullptr;
+  const fastntk::Cuda gpu{.device = 0, .stream = stream};
+  const fastntk::NtkRandomFeatures<float, fastntk::Cuda> map({.in_features = 784, .out_features = 4096, .seed = 7}, gpu);
+  fastntk::Array<float, fastntk::Cuda> in(gpu, 1000, 784), out(gpu, 1000, 4096);
+  fastntk::copy_in(gpu, x.data(), x.size() * sizeof(float), in.view().data);
+  map(in.view(), out.view());
+  fastntk::copy_out(gpu, out.view().data, z.size() * sizeof(float), z.data());
+
+  std::vector<float> expected(4096);
+  const fastntk::NtkRandomFeatures<float> host_map({.in_features = 784, .out_features = 4096, .seed = 7});
+  host_map({x.data(), 1, 784}, {expected.data(), 1, 4096});
+  bool equal = true;
+  // Some thousand sums, products and roundings of functions, of numbers at most as large as the row.
+  const double tolerance = 4096 * std::numeric_limits<float>::epsilon() * std::sqrt(2 * 784.0);
+  for (std::size_t i = 0; i < z.size(); ++i)
+    equal = equal && std::abs(static_cast<double>(z[i]) - static_cast<double>(expected[i % 4096])) <= tolerance;
+  check(equal, "the README's example on a GPU gives the CPU's rows");
+}
+
+// Where there is no GPU a program with the backend starts, and says what is missing.
+void a_missing_gpu_is_an_error() {
+  bool thrown = false;
+  try {
+    const fastntk::Srht<float, fastntk::Cuda> srht({.in_features = 8, .out_features = 8, .seed = 1});
+  } catch (const fastntk::BackendError& error) {
+    thrown = true;
+    std::printf("    %s\n", error.what());
+  }
+  check(thrown, "without a GPU fastntk::BackendError is thrown");
+}
+#endif
+
 void config_describes_the_build() {
   const fastntk::Config config = fastntk::config();
   std::printf("    fastntk %s, %s, %s, %s, %d threads, CUDA: %s\n", config.version.c_str(), config.compiler.c_str(),
               config.instruction_set.c_str(), config.blas.c_str(), config.threads, config.cuda_status.c_str());
   check(!config.version.empty() && config.threads >= 1, "config() describes the build");
+  check(config.cuda == bool{FASTNTK_HAS_CUDA}, "FASTNTK_HAS_CUDA is what config() says");
 }
 
 }  // namespace
@@ -108,5 +145,12 @@ int main() {
   readme_example();
   bad_arguments_are_errors();
   config_describes_the_build();
+#if FASTNTK_HAS_CUDA
+  if (fastntk::config().cuda_status == "ready") {
+    readme_example_on_a_gpu();
+  } else {
+    a_missing_gpu_is_an_error();
+  }
+#endif
   return failures == 0 ? 0 : 1;
 }

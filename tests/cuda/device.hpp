@@ -7,8 +7,12 @@
 
 #include <cstddef>
 #include <iostream>
+#include <string>
 
 #include "../cpp/sketches.hpp"
+#if defined(FASTNTK_EMULATE_CUDA)
+#include "../../csrc/cuda/emulation/runtime.hpp"
+#endif
 
 namespace device {
 
@@ -42,6 +46,40 @@ class DeviceMatrix {
   fastntk::Buffer<T, Cuda> memory_;
   std::size_t rows_, cols_, stride_;
 };
+
+#if defined(FASTNTK_EMULATE_CUDA)
+/// Lets every call to the CUDA runtime that `work` makes fail, one in each of many runs: each time it must throw, and give
+/// back what it took.
+template <class Work>
+void fail_every_call(Work&& work) {
+  namespace emulation = fastntk::emulation;
+  work();  // what is made once and kept
+  const auto before = emulation::calls();
+  work();
+  const auto after = emulation::calls();
+  for (const auto& [call, total] : after) {
+    const bool gives_back = call.find("Free") != std::string::npos || call.find("Destroy") != std::string::npos;
+    if (gives_back || call == "cudaGetDevice") continue;  // destructors call these, which cannot throw
+    const auto known = before.find(call);
+    const int count = total - (known == before.end() ? 0 : known->second);
+    for (int k = 0; k < count; k = k < 4 ? k + 1 : 2 * k) {
+      const std::size_t in_use = emulation::memory_in_use();
+      emulation::inject_fault(call.c_str(), cudaErrorUnknown, k);
+      bool threw = false;
+      try {
+        work();
+      } catch (const fastntk::BackendError&) {
+        threw = true;
+      }
+      emulation::clear_faults();
+      if (!threw) check::fail(call.c_str(), k, "a failure of this call was not reported");
+      cudaDeviceSynchronize();
+      if (emulation::memory_in_use() != in_use) check::fail(call.c_str(), k, "memory was lost when this call failed");
+    }
+  }
+  work();
+}
+#endif
 
 inline int run_tests(int argc, char** argv) {
   const fastntk::Config config = fastntk::config();

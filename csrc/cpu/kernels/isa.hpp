@@ -1,6 +1,7 @@
 // All kernels of one instruction set. A file that includes this defines FASTNTK_ISA (the namespace) and is compiled with
 // that instruction set's flags; the two tables are the only symbols that leave it.
 
+#include "../../src/formula.hpp"
 #include "../kernels.hpp"
 
 #include <type_traits>
@@ -26,6 +27,7 @@ namespace {
 #include "gather.hpp"
 #include "hadamard.hpp"
 
+#include "../../src/relu_recursion.hpp"
 #include "arc_cosine.hpp"
 
 #include "activation.hpp"

@@ -56,6 +56,51 @@ template <class T>
   return Vec<T>{} + x;
 }
 
+template <class T>
+[[gnu::always_inline]] inline Vec<T> square_root(Vec<T> x) {
+#if defined(__AVX512F__)
+  if constexpr (sizeof(T) == 4)
+    return (Vec<T>)_mm512_sqrt_ps((__m512)x);
+  else
+    return (Vec<T>)_mm512_sqrt_pd((__m512d)x);
+#elif defined(__AVX2__)
+  if constexpr (sizeof(T) == 4)
+    return (Vec<T>)_mm256_sqrt_ps((__m256)x);
+  else
+    return (Vec<T>)_mm256_sqrt_pd((__m256d)x);
+#elif defined(__SSE2__)
+  if constexpr (sizeof(T) == 4)
+    return (Vec<T>)_mm_sqrt_ps((__m128)x);
+  else
+    return (Vec<T>)_mm_sqrt_pd((__m128d)x);
+#else
+  for (std::size_t i = 0; i < lanes<T>; ++i) x[i] = sizeof(T) == 4 ? __builtin_sqrtf(x[i]) : __builtin_sqrt(x[i]);
+  return x;
+#endif
+}
+
+template <class T>
+constexpr BitVec<T> sign_bit = BitVec<T>{} + (typename VectorOf<T>::Word{1} << (8 * sizeof(T) - 1));
+
+template <class T>
+[[gnu::always_inline]] inline Vec<T> magnitude(Vec<T> x) {
+  return (Vec<T>)((BitVec<T>)x & ~sign_bit<T>);
+}
+
+/// The size of x with the sign of `sign`, which zeros have too.
+template <class T>
+[[gnu::always_inline]] inline Vec<T> with_sign(Vec<T> x, Vec<T> sign) {
+  return (Vec<T>)((BitVec<T>)x | ((BitVec<T>)sign & sign_bit<T>));
+}
+
+template <class T>
+[[gnu::always_inline]] inline auto is_negative(Vec<T> x) {
+  return ((BitVec<T>)x & sign_bit<T>) != 0;
+}
+
+[[gnu::always_inline]] inline bool is_negative(float x) { return __builtin_signbit(x) != 0; }
+[[gnu::always_inline]] inline bool is_negative(double x) { return __builtin_signbit(x) != 0; }
+
 /// x, which the compiler may not fuse into the sum that it goes into. GCC 12 does so when it makes a vector of alternating
 /// sums and differences of products, in spite of -ffp-contract=off.
 template <class T>

@@ -85,16 +85,22 @@ struct Context {
 
 #endif
 
-enum class State : std::uint8_t { ready, at_barrier, at_collective, done };
+enum class State : std::uint8_t { not_started, ready, at_barrier, at_collective, done };
+
+// A stack and what runs on it: threads that never wait share one, one after the other.
+struct Stack {
+  Context context;
+  std::byte* low;
+  void* fake_stack = nullptr;  // the address sanitizer's
+};
 
 struct Fiber : Thread {
-  Context context;
-  State state = State::ready;
+  State state = State::not_started;
+  Stack* stack = nullptr;
   int predicate = 0;
   unsigned mask = 0;
   int site = 0;
   std::uint64_t value = 0;
-  void* fake_stack = nullptr;  // the address sanitizer's
 };
 
 #if defined(__SANITIZE_ADDRESS__)
@@ -107,20 +113,45 @@ constexpr std::size_t guard = 64;  // bytes around shared memory that no one may
 constexpr auto poison = std::byte{0xff};
 constexpr auto canary = std::byte{0xa5};
 
+// The stacks of as many threads as a block has had so far: launches follow one another, and fresh memory is slow.
+std::vector<Stack>& stacks_for(std::size_t count) {
+  static thread_local std::unique_ptr<std::byte[]> memory;
+  static thread_local std::vector<Stack> stacks;
+  if (stacks.size() < count) {
+    stacks.clear();
+    memory = std::make_unique_for_overwrite<std::byte[]>(count * stack_bytes);
+    for (std::size_t i = 0; i < count; ++i) {
+      stacks.push_back({{}, memory.get() + i * stack_bytes, nullptr});
+#if !defined(__SANITIZE_ADDRESS__)
+      std::fill_n(stacks.back().low, guard, canary);
+#endif
+    }
+  }
+  return stacks;
+}
+
 [[noreturn]] void fail(const std::string& what) { throw std::runtime_error("CUDA emulation: " + what); }
+
+std::size_t threads_of(dim3 block) {
+  const std::size_t count = std::size_t{block.x} * block.y * block.z;
+  if (count == 0 || count > 1024) fail("a block of " + std::to_string(count) + " threads; 1 to 1024 are possible");
+  return count;
+}
 
 class Scheduler : public Block {
  public:
   Scheduler(dim3 grid_size, dim3 block_size, std::size_t shared_bytes, const std::function<void()>& body);
   void run_block(dim3 block_index);
+  /// Whether all threads stayed on their stacks.
+  void check_stacks() const;
 
   int barrier(int predicate);
   const std::uint64_t* exchange(unsigned mask, std::uint64_t value, int site);
-  const Fiber& running() const { return *current_; }
   bool exists(unsigned lane) const { return (current_->linear & ~31u) + lane < fibers_.size(); }
 
  private:
   static void enter();
+  bool start_next();
   void resume(Fiber& fiber);
   void pause(bool forever = false);
   bool run_warp(std::size_t first, std::size_t end);
@@ -129,7 +160,9 @@ class Scheduler : public Block {
 
   const std::function<void()>& body_;
   std::vector<Fiber> fibers_;
-  std::unique_ptr<std::byte[]> stacks_;
+  std::vector<Stack>& stacks_;
+  std::vector<Stack*> free_stacks_;
+  std::size_t warp_begin_ = 0, warp_end_ = 0;  // of the warp that runs
   std::size_t shared_bytes_;
   std::unique_ptr<std::byte[]> shared_;
   std::vector<std::uint64_t> exchanged_;
@@ -142,7 +175,7 @@ class Scheduler : public Block {
   void* host_fake_stack_ = nullptr;
 };
 
-thread_local Scheduler* active = nullptr;
+constinit thread_local Scheduler* active = nullptr;
 // FASTNTK_EMULATION=reverse sets the order of a whole program.
 bool reversed = [] {
   const char* const order = std::getenv("FASTNTK_EMULATION");
@@ -150,13 +183,15 @@ bool reversed = [] {
 }();
 
 Scheduler::Scheduler(dim3 grid_size, dim3 block_size, std::size_t shared_bytes, const std::function<void()>& body)
-    : Block{{}, block_size, grid_size, nullptr}, body_(body), shared_bytes_(shared_bytes) {
-  const std::size_t count = std::size_t{block_size.x} * block_size.y * block_size.z;
-  if (count == 0 || count > 1024) fail("a block of " + std::to_string(count) + " threads; 1 to 1024 are possible");
+    : Block{{}, block_size, grid_size, nullptr},
+      body_(body),
+      stacks_(stacks_for(threads_of(block_size))),
+      shared_bytes_(shared_bytes) {
+  const std::size_t count = threads_of(block_size);
   if (shared_bytes > largest_shared) fail(std::to_string(shared_bytes) + " bytes of shared memory");
   fibers_.resize(count);
   exchanged_.resize((count + 31) / 32 * 32);
-  stacks_ = std::make_unique_for_overwrite<std::byte[]>(count * stack_bytes);
+  free_stacks_.reserve(stacks_.size());
 #if defined(__SANITIZE_ADDRESS__)
   // The sanitizer's own red zones take the place of the guards.
   shared_ = std::make_unique_for_overwrite<std::byte[]>(shared_bytes + 16);
@@ -184,33 +219,62 @@ void Scheduler::enter() {
 #if defined(__SANITIZE_ADDRESS__)
   __sanitizer_finish_switch_fiber(nullptr, &s.host_stack_, &s.host_stack_bytes_);
 #endif
-  try {
-    s.body_();
-  } catch (...) {
-    s.error_ = std::current_exception();
-  }
-  s.current_->state = State::done;
+  do {
+    try {
+      s.body_();
+    } catch (...) {
+      s.error_ = std::current_exception();
+    }
+    s.current_->state = State::done;
+  } while (!s.error_ && s.start_next());
+  s.free_stacks_.push_back(s.current_->stack);
   s.pause(true);
   std::abort();
 }
 
+// The next thread of the warp that has not begun takes over the stack of the current one, which has ended: in the order in
+// which run_warp() would begin them.
+bool Scheduler::start_next() {
+  Stack* const stack = current_->stack;
+  for (std::size_t k = 0; k < warp_end_ - warp_begin_; ++k) {
+    Fiber& next = fibers_[reversed ? warp_end_ - 1 - k : warp_begin_ + k];
+    if (next.state != State::not_started) continue;
+    next.state = State::ready;
+    next.stack = stack;
+    current_ = &next;
+    running.thread = &next;
+    return true;
+  }
+  return false;
+}
+
 void Scheduler::pause([[maybe_unused]] bool forever) {
-  Fiber& fiber = *current_;
+  Stack& stack = *current_->stack;
 #if defined(__SANITIZE_ADDRESS__)
-  __sanitizer_start_switch_fiber(forever ? nullptr : &fiber.fake_stack, host_stack_, host_stack_bytes_);
+  __sanitizer_start_switch_fiber(forever ? nullptr : &stack.fake_stack, host_stack_, host_stack_bytes_);
 #endif
-  fiber.context.switch_to(scheduler_);
+  stack.context.switch_to(scheduler_);
 #if defined(__SANITIZE_ADDRESS__)
-  __sanitizer_finish_switch_fiber(fiber.fake_stack, &host_stack_, &host_stack_bytes_);
+  __sanitizer_finish_switch_fiber(stack.fake_stack, &host_stack_, &host_stack_bytes_);
 #endif
 }
 
 void Scheduler::resume(Fiber& fiber) {
-  current_ = &fiber;
+  if (fiber.state == State::not_started) {
+    fiber.state = State::ready;
+    fiber.stack = free_stacks_.back();
+    free_stacks_.pop_back();
 #if defined(__SANITIZE_ADDRESS__)
-  __sanitizer_start_switch_fiber(&host_fake_stack_, stacks_.get() + fiber.linear * stack_bytes, stack_bytes);
+    ASAN_UNPOISON_MEMORY_REGION(fiber.stack->low, stack_bytes);  // what the thread before left
 #endif
-  scheduler_.switch_to(fiber.context);
+    fiber.stack->context.prepare(fiber.stack->low, stack_bytes, &enter);
+  }
+  current_ = &fiber;
+  running.thread = &fiber;
+#if defined(__SANITIZE_ADDRESS__)
+  __sanitizer_start_switch_fiber(&host_fake_stack_, fiber.stack->low, stack_bytes);
+#endif
+  scheduler_.switch_to(fiber.stack->context);
 #if defined(__SANITIZE_ADDRESS__)
   __sanitizer_finish_switch_fiber(host_fake_stack_, nullptr, nullptr);
 #endif
@@ -265,11 +329,13 @@ bool Scheduler::release_collectives(std::size_t first, std::size_t end) {
 // Runs a warp until all its lanes are done or wait for the block.
 bool Scheduler::run_warp(std::size_t first, std::size_t end) {
   bool progress = false;
+  warp_begin_ = first;
+  warp_end_ = end;
   for (bool ran = true; ran; progress |= ran) {
     ran = false;
     for (std::size_t k = 0; k < end - first; ++k) {
       Fiber& fiber = fibers_[reversed ? end - 1 - k : first + k];
-      if (fiber.state != State::ready) continue;
+      if (fiber.state != State::ready && fiber.state != State::not_started) continue;
       resume(fiber);
       ran = true;
     }
@@ -281,13 +347,9 @@ bool Scheduler::run_warp(std::size_t first, std::size_t end) {
 void Scheduler::run_block(dim3 block_index) {
   index = block_index;
   std::fill_n(shared, shared_bytes_, poison);
-#if defined(__SANITIZE_ADDRESS__)
-  ASAN_UNPOISON_MEMORY_REGION(stacks_.get(), fibers_.size() * stack_bytes);  // what the last block's fibers left
-#endif
-  for (Fiber& fiber : fibers_) {
-    fiber.context.prepare(stacks_.get() + fiber.linear * stack_bytes, stack_bytes, &enter);
-    fiber.state = State::ready;
-  }
+  for (Fiber& fiber : fibers_) fiber.state = State::not_started;
+  free_stacks_.clear();
+  for (Stack& stack : stacks_) free_stacks_.push_back(&stack);
   const std::size_t warps = (fibers_.size() + 31) / 32;
   for (;;) {
     bool progress = false;
@@ -324,10 +386,19 @@ void Scheduler::check_guards() const {
 #endif
 }
 
+void Scheduler::check_stacks() const {
+#if !defined(__SANITIZE_ADDRESS__)
+  for (const Stack& stack : stacks_) {
+    if (std::all_of(stack.low, stack.low + guard, [](std::byte b) { return b == canary; })) continue;
+    std::fill_n(stack.low, guard, canary);
+    fail("a thread's local variables are too large");
+  }
+#endif
+}
+
 }  // namespace
 
-const Thread& current_thread() { return active->running(); }
-const Block& current_block() { return *active; }
+constinit thread_local Running running{};
 int block_barrier(int predicate) { return active->barrier(predicate); }
 const std::uint64_t* warp_exchange(unsigned mask, std::uint64_t value, int site) {
   return active->exchange(mask, value, site);
@@ -353,13 +424,18 @@ bool reverse() { return reversed; }
 void run_grid(dim3 grid, dim3 threads, std::size_t shared_bytes, const std::function<void()>& body) {
   Scheduler scheduler(grid, threads, shared_bytes, body);
   struct Active {
-    explicit Active(Scheduler* s) : before(std::exchange(active, s)) {}
-    ~Active() { active = before; }
+    explicit Active(Scheduler* s) : before(std::exchange(active, s)), was(std::exchange(running, {nullptr, s})) {}
+    ~Active() {
+      active = before;
+      running = was;
+    }
     Scheduler* before;
-  } const running(&scheduler);
+    Running was;
+  } const now(&scheduler);
   for (unsigned z = 0; z < grid.z; ++z)
     for (unsigned y = 0; y < grid.y; ++y)
       for (unsigned x = 0; x < grid.x; ++x) scheduler.run_block({x, y, z});
+  scheduler.check_stacks();
 }
 
 }  // namespace fastntk::emulation

@@ -24,9 +24,14 @@ struct Block {
   std::byte* shared;
 };
 
-/// Of the running fiber.
-const Thread& current_thread();
-const Block& current_block();
+/// What runs now.
+struct Running {
+  const Thread* thread;
+  const Block* block;
+};
+extern constinit thread_local Running running;
+inline const Thread& current_thread() { return *running.thread; }
+inline const Block& current_block() { return *running.block; }
 inline int lane() { return static_cast<int>(current_thread().linear & 31); }
 
 /// The number of threads whose `predicate` is not 0, once all threads of the block are here.

@@ -1,6 +1,7 @@
 #include "runtime.hpp"
 
 #include <algorithm>
+#include <cstdio>
 #include <cstdlib>
 #include <cstring>
 #include <deque>
@@ -18,7 +19,7 @@
 namespace {
 
 constexpr int devices = 2;
-constexpr std::size_t device_bytes = std::size_t{4} << 30;
+constexpr std::size_t most_device_bytes = std::size_t{4} << 30;
 constexpr std::size_t guard = 256;
 constexpr auto canary = std::byte{0xa5};
 
@@ -47,14 +48,15 @@ struct Allocation {
 
 }  // namespace
 
+// `reserved` bytes have been taken from the device and are kept for later calls.
 struct EmulatedPool {
   int device;
-  std::size_t most;
-  std::uint64_t used = 0;
+  std::uint64_t used = 0, reserved = 0;
 };
 
 struct CUstream_st {
   int device = 0;
+  bool waits_for_default = true;
   std::uint64_t queued = 0, finished = 0;
   std::deque<std::function<void()>> work;
 };
@@ -67,10 +69,20 @@ struct EmulatedEvent {
 namespace {
 
 struct Machine {
+  // A kernel may have failed where nobody could be told: while memory was given back.
+  ~Machine() {
+    if (broken == cudaSuccess) return;
+    std::fprintf(stderr, "a failure of the device was never reported: %s\n", failure.c_str());
+    std::_Exit(1);
+  }
+
   std::map<std::string, Fault> faults;
+  std::map<std::string, int> calls;
+  std::size_t device_bytes = most_device_bytes;
+  bool pools = true;
   std::map<const std::byte*, Allocation> memory;
   std::vector<std::unique_ptr<CUstream_st>> streams;
-  CUstream_st legacy[devices] = {{0, 0, 0, {}}, {1, 0, 0, {}}};
+  CUstream_st legacy[devices] = {{0, true, 0, 0, {}}, {1, true, 0, 0, {}}};
   std::size_t used[devices] = {};
   cudaError_t broken = cudaSuccess;  // by a kernel, until it is read
   std::string failure;
@@ -87,6 +99,7 @@ cudaError_t give(cudaError_t error) {
 }
 
 cudaError_t injected(const char* call) {
+  ++machine().calls[call];
   const auto found = machine().faults.find(call);
   if (found == machine().faults.end()) return cudaSuccess;
   Fault& fault = found->second;
@@ -99,14 +112,33 @@ cudaError_t injected(const char* call) {
   return fault.error;
 }
 
-#define RETURN_IF_INJECTED(call) \
-  const Lock lock(mutex());      \
-  if (const cudaError_t error = injected(call); error != cudaSuccess) return give(error)
+#define RETURN_IF_INJECTED(call)     \
+  const Lock injected_lock(mutex()); \
+  if (const cudaError_t fault = injected(call); fault != cudaSuccess) return give(fault)
 
 CUstream_st* resolve(cudaStream_t stream) {
   if (stream == nullptr || stream == cudaStreamLegacy || stream == cudaStreamPerThread)
     return &machine().legacy[current_device];
   return stream;
+}
+
+// Whether the bytes around all allocations are as they were: called after every piece of work.
+void check_guards([[maybe_unused]] int device) {
+#if !defined(__SANITIZE_ADDRESS__)
+  static const std::vector<std::byte> expected(guard, canary);
+  Machine& m = machine();
+  for (const auto& [memory, a] : m.memory) {
+    if (a.device != device) continue;
+    if (std::memcmp(memory - guard, expected.data(), guard) == 0 &&
+        std::memcmp(memory + a.bytes, expected.data(), guard) == 0)
+      continue;
+    auto* const data = const_cast<std::byte*>(memory);
+    std::fill_n(data - guard, guard, canary);
+    std::fill_n(data + a.bytes, guard, canary);
+    m.failure = "CUDA emulation: a write outside an allocation of " + std::to_string(a.bytes) + " bytes";
+    m.broken = cudaErrorIllegalAddress;
+  }
+#endif
 }
 
 // Runs a stream's work up to `position`.
@@ -118,6 +150,7 @@ cudaError_t run(CUstream_st& stream, std::uint64_t position) {
     if (machine().broken != cudaSuccess) continue;
     try {
       next();
+      check_guards(stream.device);
     } catch (const std::exception& error) {
       machine().failure = error.what();
       machine().broken = cudaErrorLaunchFailure;
@@ -134,32 +167,24 @@ cudaError_t run_all(int device) {
 }
 
 void push(CUstream_st& stream, std::function<void()> work) {
-  // The default stream waits for all others of its device, and they for it.
+  // The default stream waits for all others of its device that are not cudaStreamNonBlocking, and they for it.
   Machine& m = machine();
   if (&stream == &m.legacy[stream.device]) {
     for (auto& other : m.streams)
-      if (other->device == stream.device) run(*other, other->queued);
-  } else {
+      if (other->device == stream.device && other->waits_for_default) run(*other, other->queued);
+  } else if (stream.waits_for_default) {
     run(m.legacy[stream.device], m.legacy[stream.device].queued);
   }
   ++stream.queued;
   stream.work.push_back(std::move(work));
 }
 
-void check_guards(const std::byte* memory, std::size_t bytes) {
-  const auto intact = [](std::byte b) { return b == canary; };
-  if (!std::all_of(memory - guard, memory, intact) || !std::all_of(memory + bytes, memory + bytes + guard, intact)) {
-    machine().failure = "a kernel wrote outside an allocation of " + std::to_string(bytes) + " bytes";
-    machine().broken = cudaErrorIllegalAddress;
-  }
-}
-
 cudaError_t take(void** memory, std::size_t bytes, cudaMemoryType type, EmulatedPool* pool) {
   Machine& m = machine();
   const int device = pool ? pool->device : current_device;
-  const bool on_device = type == cudaMemoryTypeDevice;
-  if (on_device && m.used[device] + bytes > device_bytes) return give(cudaErrorMemoryAllocation);
-  if (pool && pool->most > 0 && pool->used + bytes > pool->most) return give(cudaErrorMemoryAllocation);
+  std::size_t fresh = type == cudaMemoryTypeDevice ? bytes : 0;
+  if (pool) fresh = std::max(pool->reserved, pool->used + bytes) - pool->reserved;
+  if (m.used[device] + fresh > m.device_bytes) return give(cudaErrorMemoryAllocation);
 #if defined(__SANITIZE_ADDRESS__)
   auto* const data = static_cast<std::byte*>(::operator new(bytes, std::align_val_t{256}));
 #else
@@ -169,8 +194,11 @@ cudaError_t take(void** memory, std::size_t bytes, cudaMemoryType type, Emulated
 #endif
   std::memset(data, 0xff, bytes);
   m.memory[data] = {bytes, device, type, pool};
-  if (on_device) m.used[device] += bytes;
-  if (pool) pool->used += bytes;
+  m.used[device] += fresh;
+  if (pool) {
+    pool->used += bytes;
+    pool->reserved += fresh;
+  }
   *memory = data;
   return cudaSuccess;
 }
@@ -182,12 +210,15 @@ cudaError_t give_back(void* memory) {
   const auto found = m.memory.find(data);
   if (found == m.memory.end()) return give(cudaErrorInvalidValue);
   const Allocation& a = found->second;
-  if (a.type == cudaMemoryTypeDevice) m.used[a.device] -= a.bytes;
-  if (a.pool) a.pool->used -= a.bytes;
+  check_guards(a.device);
+  if (a.pool) {
+    a.pool->used -= a.bytes;
+  } else if (a.type == cudaMemoryTypeDevice) {
+    m.used[a.device] -= a.bytes;
+  }
 #if defined(__SANITIZE_ADDRESS__)
   ::operator delete(data, std::align_val_t{256});
 #else
-  check_guards(data, a.bytes);
   ::operator delete(data - guard, std::align_val_t{256});
 #endif
   m.memory.erase(found);
@@ -210,9 +241,14 @@ void inject_fault(const char* call, cudaError_t error, int skip, int count) {
   machine().faults[call] = {error, skip, count};
 }
 
+void inject_fault_number(const char* call, int error, int skip, int count) {
+  inject_fault(call, static_cast<cudaError_t>(error), skip, count);
+}
+
 void clear_faults() {
   const Lock lock(mutex());
   machine().faults.clear();
+  machine().device_bytes = most_device_bytes;
   machine().broken = cudaSuccess;
   machine().failure.clear();
   last_error = cudaSuccess;
@@ -227,6 +263,21 @@ const char* last_failure() {
   return text.c_str();
 }
 
+std::map<std::string, int> calls() {
+  const Lock lock(mutex());
+  return machine().calls;
+}
+
+void set_pools(bool supported) {
+  const Lock lock(mutex());
+  machine().pools = supported;
+}
+
+void limit_memory(std::size_t bytes) {
+  const Lock lock(mutex());
+  machine().device_bytes = bytes;
+}
+
 std::size_t memory_in_use() {
   const Lock lock(mutex());
   std::size_t bytes = 0;
@@ -234,11 +285,26 @@ std::size_t memory_in_use() {
   return bytes;
 }
 
+cudaStream_t make_stream(int device) {
+  const Lock lock(mutex());
+  const int before = std::exchange(current_device, device);
+  cudaStream_t stream = nullptr;
+  cudaStreamCreateWithFlags(&stream, cudaStreamNonBlocking);
+  current_device = before;
+  return stream;
+}
+
 }  // namespace fastntk::emulation
 
 cudaError_t cudaDriverGetVersion(int* version) {
-  *version = 13000;
+  *version = 0;
   RETURN_IF_INJECTED("cudaDriverGetVersion");
+  *version = 12020;
+  return cudaSuccess;
+}
+
+cudaError_t cudaRuntimeGetVersion(int* version) {
+  *version = 13000;
   return cudaSuccess;
 }
 
@@ -265,7 +331,23 @@ cudaError_t cudaSetDevice(int device) {
 cudaError_t cudaDeviceGetAttribute(int* value, cudaDeviceAttr attribute, int device) {
   RETURN_IF_INJECTED("cudaDeviceGetAttribute");
   if (device < 0 || device >= devices) return give(cudaErrorInvalidDevice);
-  *value = attribute == cudaDevAttrMultiProcessorCount ? 4 : attribute == cudaDevAttrL2CacheSize ? 1 << 20 : 227 << 10;
+  switch (attribute) {
+    case cudaDevAttrMultiProcessorCount:
+      *value = 4;
+      break;
+    case cudaDevAttrL2CacheSize:
+      *value = 1 << 20;
+      break;
+    case cudaDevAttrComputeCapabilityMajor:
+      *value = 8;
+      break;
+    case cudaDevAttrMaxSharedMemoryPerBlockOptin:
+      *value = 227 << 10;
+      break;
+    case cudaDevAttrMemoryPoolsSupported:
+      *value = machine().pools;
+      break;
+  }
   return cudaSuccess;
 }
 
@@ -278,14 +360,18 @@ cudaError_t cudaGetDeviceProperties(cudaDeviceProp* properties, int device) {
 
 cudaError_t cudaMemGetInfo(std::size_t* free, std::size_t* total) {
   RETURN_IF_INJECTED("cudaMemGetInfo");
-  *free = device_bytes - machine().used[current_device];
-  *total = device_bytes;
+  Machine& m = machine();
+  *free = m.device_bytes - std::min(m.device_bytes, m.used[current_device]);
+  *total = m.device_bytes;
   return cudaSuccess;
 }
 
+// A wait that fails has waited: what it waited for does not happen later.
 cudaError_t cudaDeviceSynchronize() {
+  const Lock lock(mutex());
+  const cudaError_t error = run_all(current_device);
   RETURN_IF_INJECTED("cudaDeviceSynchronize");
-  return run_all(current_device);
+  return error;
 }
 
 cudaError_t cudaGetLastError() { return std::exchange(last_error, cudaSuccess); }
@@ -335,7 +421,7 @@ cudaError_t cudaFreeHost(void* memory) {
 
 cudaError_t cudaMemPoolCreate(cudaMemPool_t* pool, const cudaMemPoolProps* properties) {
   RETURN_IF_INJECTED("cudaMemPoolCreate");
-  *pool = new EmulatedPool{properties->location.id, properties->maxSize};
+  *pool = new EmulatedPool{properties->location.id};
   return cudaSuccess;
 }
 
@@ -356,13 +442,19 @@ cudaError_t cudaMemPoolGetAttribute(cudaMemPool_t pool, cudaMemPoolAttr, void* v
   return cudaSuccess;
 }
 
-cudaError_t cudaMemPoolTrimTo(cudaMemPool_t, std::size_t) {
+cudaError_t cudaMemPoolTrimTo(cudaMemPool_t pool, std::size_t bytes) {
   RETURN_IF_INJECTED("cudaMemPoolTrimTo");
+  const std::uint64_t kept = std::min<std::uint64_t>(pool->reserved, std::max<std::uint64_t>(pool->used, bytes));
+  machine().used[pool->device] -= pool->reserved - kept;
+  pool->reserved = kept;
   return cudaSuccess;
 }
 
-cudaError_t cudaMallocFromPoolAsync(void** memory, std::size_t bytes, cudaMemPool_t pool, cudaStream_t) {
+cudaError_t cudaMallocFromPoolAsync(void** memory, std::size_t bytes, cudaMemPool_t pool, cudaStream_t stream) {
   RETURN_IF_INJECTED("cudaMallocFromPoolAsync");
+  // Memory that earlier work of the stream gives back is there for later work at once.
+  CUstream_st* const resolved = resolve(stream);
+  if (pool->used + bytes > pool->reserved) run(*resolved, resolved->queued);
   return take(memory, bytes, cudaMemoryTypeDevice, pool);
 }
 
@@ -400,10 +492,11 @@ cudaError_t cudaPointerGetAttributes(cudaPointerAttributes* attributes, const vo
   return cudaSuccess;
 }
 
-cudaError_t cudaStreamCreateWithFlags(cudaStream_t* stream, unsigned) {
+cudaError_t cudaStreamCreateWithFlags(cudaStream_t* stream, unsigned flags) {
   RETURN_IF_INJECTED("cudaStreamCreateWithFlags");
   machine().streams.push_back(std::make_unique<CUstream_st>());
   machine().streams.back()->device = current_device;
+  machine().streams.back()->waits_for_default = (flags & cudaStreamNonBlocking) == 0;
   *stream = machine().streams.back().get();
   return cudaSuccess;
 }
@@ -416,9 +509,11 @@ cudaError_t cudaStreamDestroy(cudaStream_t stream) {
 }
 
 cudaError_t cudaStreamSynchronize(cudaStream_t stream) {
-  RETURN_IF_INJECTED("cudaStreamSynchronize");
+  const Lock lock(mutex());
   CUstream_st* const resolved = resolve(stream);
-  return run(*resolved, resolved->queued);
+  const cudaError_t error = run(*resolved, resolved->queued);
+  RETURN_IF_INJECTED("cudaStreamSynchronize");
+  return error;
 }
 
 cudaError_t cudaStreamWaitEvent(cudaStream_t stream, cudaEvent_t event, unsigned) {
@@ -448,8 +543,10 @@ cudaError_t cudaEventRecord(cudaEvent_t event, cudaStream_t stream) {
 }
 
 cudaError_t cudaEventSynchronize(cudaEvent_t event) {
+  const Lock lock(mutex());
+  const cudaError_t error = event->stream ? run(*event->stream, event->position) : cudaSuccess;
   RETURN_IF_INJECTED("cudaEventSynchronize");
-  return event->stream ? run(*event->stream, event->position) : cudaSuccess;
+  return error;
 }
 
 cudaError_t cudaEventQuery(cudaEvent_t event) {

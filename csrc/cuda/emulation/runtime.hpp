@@ -7,6 +7,8 @@
 #include <cstddef>
 #include <cstdint>
 #include <functional>
+#include <map>
+#include <string>
 
 struct CUstream_st;
 using cudaStream_t = CUstream_st*;
@@ -19,14 +21,28 @@ enum cudaError_t {
   cudaSuccess = 0,
   cudaErrorInvalidValue = 1,
   cudaErrorMemoryAllocation = 2,
+  cudaErrorInitializationError = 3,
   cudaErrorInvalidConfiguration = 9,
+  cudaErrorStubLibrary = 34,
   cudaErrorInsufficientDriver = 35,
   cudaErrorDevicesUnavailable = 46,
   cudaErrorNoDevice = 100,
   cudaErrorInvalidDevice = 101,
-  cudaErrorIllegalAddress = 700,
-  cudaErrorLaunchFailure = 719,
+  cudaErrorNoKernelImageForDevice = 209,
+  cudaErrorECCUncorrectable = 214,
+  cudaErrorUnsupportedPtxVersion = 222,
   cudaErrorNotReady = 600,
+  cudaErrorIllegalAddress = 700,
+  cudaErrorLaunchTimeout = 702,
+  cudaErrorAssert = 710,
+  cudaErrorHardwareStackError = 714,
+  cudaErrorIllegalInstruction = 715,
+  cudaErrorMisalignedAddress = 716,
+  cudaErrorInvalidAddressSpace = 717,
+  cudaErrorInvalidPc = 718,
+  cudaErrorLaunchFailure = 719,
+  cudaErrorSystemDriverMismatch = 803,
+  cudaErrorCompatNotSupportedOnDevice = 804,
   cudaErrorUnknown = 999,
 };
 
@@ -39,7 +55,9 @@ enum cudaMemcpyKind {
 enum cudaDeviceAttr {
   cudaDevAttrMultiProcessorCount = 16,
   cudaDevAttrL2CacheSize = 38,
+  cudaDevAttrComputeCapabilityMajor = 75,
   cudaDevAttrMaxSharedMemoryPerBlockOptin = 97,
+  cudaDevAttrMemoryPoolsSupported = 115,
 };
 enum cudaFuncAttribute { cudaFuncAttributeMaxDynamicSharedMemorySize = 8 };
 enum cudaMemPoolAttr {
@@ -82,6 +100,7 @@ struct cudaDeviceProp {
 #define cudaStreamPerThread (reinterpret_cast<cudaStream_t>(2))
 
 cudaError_t cudaDriverGetVersion(int* version);
+cudaError_t cudaRuntimeGetVersion(int* version);
 cudaError_t cudaGetDeviceCount(int* count);
 cudaError_t cudaGetDevice(int* device);
 cudaError_t cudaSetDevice(int device);
@@ -128,12 +147,25 @@ cudaError_t enqueue(const char* call, cudaStream_t stream, std::function<void()>
 /// Makes the calls number skip + 1 .. skip + count of `call` from now on ("cudaMalloc", "launch", ...) fail with `error`;
 /// count < 0 means for ever. clear_faults() ends all.
 void inject_fault(const char* call, cudaError_t error, int skip = 0, int count = 1);
+void inject_fault_number(const char* call, int error, int skip, int count);
 void clear_faults();
+
+/// How often each call was made so far.
+std::map<std::string, int> calls();
+
+/// The emulated devices have only so much memory, until clear_faults().
+void limit_memory(std::size_t bytes);
+
+/// Whether the devices have memory pools.
+void set_pools(bool supported);
 
 /// What the last failed kernel threw, and forgets it.
 const char* last_failure();
 
 /// Device memory and pinned memory taken and not given back, in bytes.
 std::size_t memory_in_use();
+
+/// A stream of a device, for those who cannot call cudaStreamCreateWithFlags.
+cudaStream_t make_stream(int device);
 
 }  // namespace fastntk::emulation

@@ -1,6 +1,7 @@
 // What this build is and what it runs on.
 #pragma once
 
+#include <cstddef>
 #include <string>
 #include <vector>
 
@@ -14,10 +15,21 @@ struct Config {
   std::string blas;
   int threads;              ///< used by Cpu{.threads = 0}
   bool cuda;                ///< whether the CUDA backend was built
-  std::string cuda_status;  ///< "not built", "built, no driver", "built, no device", "ready" or what the runtime reports
+  std::string cuda_status;  ///< "not built", "built, no driver", "built, driver too old", "built, no device", "ready" or
+                            ///< what the runtime reports
   std::vector<std::string> cuda_devices;  ///< names, in the runtime's order
+  std::string cuda_libraries;             ///< versions and places of cuBLAS and cuSOLVER; empty unless "ready"
 };
 
 Config config();
+
+/// Bytes of a device's memory.
+struct DeviceMemory {
+  std::size_t free;
+  std::size_t total;
+};
+
+/// Of device number `device` in the runtime's order; throws BackendError without it. Only where CUDA was built.
+DeviceMemory device_memory(int device);
 
 }  // namespace fastntk

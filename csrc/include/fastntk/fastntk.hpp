@@ -2,10 +2,13 @@
 #pragma once
 
 #include <fastntk/config.hpp>
+#include <fastntk/convert.hpp>
 #include <fastntk/count_sketch.hpp>
 #include <fastntk/error.hpp>
 #include <fastntk/exact.hpp>
 #include <fastntk/fwht.hpp>
+#include <fastntk/half.hpp>
+#include <fastntk/linear.hpp>
 #include <fastntk/memory.hpp>
 #include <fastntk/ntk_features.hpp>
 #include <fastntk/poly_sketch.hpp>

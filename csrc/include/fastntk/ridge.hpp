@@ -51,6 +51,9 @@ struct RidgeSolution {
 /// Holds about 4 n_features^2 bytes, and 2048 n_features values of the rows' precision in the waiting block. A solution
 /// takes 4 n_features^2 bytes more (half of it with RidgeFactor::mixed).
 ///
+/// On a device all of this is in its memory. update() and merge() queue their work and return; what hands results to the host
+/// (solve, to_bytes) or takes them from there (from_bytes) waits.
+///
 /// Rows are taken to be finite: nothing scans them, and a state that has met a NaN or an infinity refuses to solve.
 template <Backend B = Cpu>
 class RidgeState {
@@ -61,27 +64,33 @@ class RidgeState {
   RidgeState(RidgeState&&) noexcept;
   RidgeState& operator=(RidgeState&&) noexcept;
 
-  /// Adds rows z (n, n_features) with targets y (n, n_targets) and, unless null, n non-negative weights; a row of weight 0
-  /// is as if it were not there. Float and double rows may follow each other; each change ends the waiting block. Throws
-  /// Error, before anything is added, if a shape does not fit or a weight is negative or not finite.
+  /// Runs on another stream of its device, after the work queued so far on the present one, which still exists; or with
+  /// another number of threads. Throws Error on another device.
+  void run_on(const B& backend);
+
+  /// Adds rows z (n, n_features) with targets y (n, n_targets) and, unless null, n non-negative weights, which are on the host
+  /// and may change as soon as the call returns; a row of weight 0 is as if it were not there. Float and double rows may follow
+  /// each other; each change ends the waiting block. Throws Error or OutOfMemory, before anything is added, if a shape does not
+  /// fit, a weight is negative or not finite, or there is no memory to work in.
   template <Real T>
   void update(View<const T, B> z, View<const double, B> y, const double* sample_weight = nullptr);
 
-  /// Adds all rows of another state, as if they came after this one's, up to rounding. Throws Error if the sizes differ.
+  /// Adds all rows of another state, as if they came after this one's, up to rounding. The streams of two states are ordered
+  /// as that needs; one of another device comes by way of the host. Throws Error if the sizes differ.
   void merge(const RidgeState& other);
 
   /// Minimises sum_i w_i |z_i coef + intercept - y_i|^2 + alpha |coef|^2: coef (n_features, n_targets), intercept
-  /// (1, n_targets), which is 0 unless `fit_intercept`.
+  /// (1, n_targets), which is 0 unless `fit_intercept`; both are on the host.
   /// Throws Error if alpha is not positive and finite, a shape does not fit, no row was added, or sums are not finite.
-  RidgeSolution solve(const RidgeSolveParams& params, View<double, B> coef, View<double, B> intercept) const;
+  RidgeSolution solve(const RidgeSolveParams& params, View<double> coef, View<double> intercept) const;
 
   /// The rows of positive weight, and the sum of the weights.
   std::uint64_t rows() const;
   double total_weight() const;
   const RidgeStateParams& params() const;
 
-  /// A self-describing byte string with a checksum, and back: equal states give equal bytes. Throws Error on anything that
-  /// to_bytes did not write: another format or version, a wrong length, a changed bit.
+  /// A self-describing byte string with a checksum, and back, on any backend: equal states give equal bytes. Throws Error on
+  /// anything that to_bytes did not write: another format or version, a wrong length, a changed bit.
   std::string to_bytes() const;
   static RidgeState from_bytes(const std::string& bytes, B backend = {});
 

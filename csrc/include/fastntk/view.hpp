@@ -20,7 +20,8 @@ struct Cpu {
 struct Cuda {
   int device = 0;
   CUstream_st* stream = nullptr;
-  /// Bytes of workspace that the calls in flight may take; 0 means an eighth of the device's memory.
+  /// Bytes of workspace that a call may take: with less, more but smaller batches of rows give the same bits. 0 means an
+  /// eighth of the device's memory.
   std::size_t max_memory = 0;
 };
 

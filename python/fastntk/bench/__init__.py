@@ -17,6 +17,7 @@ NAMES = {
     "import": "imports",
     "mnist": "mnist",
     "threads": "threads",
+    "cuda": "cuda",
 }
 
 
@@ -26,7 +27,7 @@ def run(what: list[str] | None = None) -> Iterator[dict[str, Any]]:
     Parameters
     ----------
     what : list of str, optional
-        Any of "errors", "exact", "features", "import", "mnist" and "threads".
+        Any of "errors", "exact", "features", "import", "mnist", "threads" and "cuda".
 
     Yields
     ------

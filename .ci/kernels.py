@@ -1,0 +1,76 @@
+"""Print registers, shared memory and spills of every CUDA kernel in a build log with ptxas's report; exit code 1 on spills.
+
+Usage: NVCC_APPEND_FLAGS=-Xptxas=-v cmake --build build | tee log; python .ci/kernels.py log
+"""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+ENTRY = re.compile(r"Compiling entry function '(?P<name>\w+)' for '(?P<arch>\w+)'")
+SPILLS = re.compile(
+    r"(?P<stack>\d+) bytes stack frame, (?P<stores>\d+) bytes spill stores, (?P<loads>\d+) bytes spill loads"
+)
+REGISTERS = re.compile(r"Used (?P<registers>\d+) registers")
+
+# Kernels that may spill, by a part of their name, and why.
+ALLOWED: dict[str, str] = {}
+
+
+@dataclass
+class Kernel:
+    name: str
+    arch: str
+    stack: int = 0
+    spilled: int = 0
+    registers: int = 0
+
+
+def kernels(log: str) -> list[Kernel]:
+    """The report's kernels, in its order."""
+    found: list[Kernel] = []
+    for line in log.splitlines():
+        if match := ENTRY.search(line):
+            found.append(Kernel(match["name"], match["arch"]))
+        elif found and (match := SPILLS.search(line)):
+            # A function that was not inlined follows its caller: its spills are the caller's.
+            found[-1].stack = max(found[-1].stack, int(match["stack"]))
+            found[-1].spilled += int(match["stores"]) + int(match["loads"])
+        elif found and (match := REGISTERS.search(line)):
+            found[-1].registers = int(match["registers"])
+    return found
+
+
+def readable(names: list[str]) -> list[str]:
+    """Demangled, without namespaces and parameters."""
+    done = subprocess.run(["c++filt", "-p"], input="\n".join(names), capture_output=True, text=True, check=True)
+    short = [
+        re.sub(r"\(anonymous namespace\)::|fastntk::|cuda::|_INTERNAL_\w+::|\bvoid ", "", n)
+        for n in done.stdout.splitlines()
+    ]
+    return [n if len(n) <= 100 else n[:97] + "..." for n in short]
+
+
+def main(path: str) -> int:
+    """Print the table; 1 if a kernel spills that may not, or if there are none."""
+    found = kernels(Path(path).read_text(errors="replace"))
+    if not found:
+        print(f"{path} has no report of ptxas", file=sys.stderr)
+        return 1
+    names = readable([kernel.name for kernel in found])
+    print("registers  stack  spilled  arch   kernel")
+    for kernel, name in sorted(zip(found, names, strict=True), key=lambda pair: (pair[1], pair[0].arch)):
+        print(f"{kernel.registers:9d} {kernel.stack:6d} {kernel.spilled:8d}  {kernel.arch:5s}  {name}")
+    spilling = {n for k, n in zip(found, names, strict=True) if k.spilled and not any(part in n for part in ALLOWED)}
+    for name in sorted(spilling):
+        print(f"spills: {name}", file=sys.stderr)
+    print(f"{len(found)} kernels, {len(spilling)} that spill and may not")
+    return bool(spilling)
+
+
+if __name__ == "__main__":
+    sys.exit(main(*sys.argv[1:]))

@@ -1,0 +1,295 @@
+// The fast Walsh-Hadamard transform on chip, the part that all its kernels share.
+//
+// A chunk of 2^c elements, c >= 10, is transformed by 2^(c - 5) threads that hold 32 elements each: several short rows by
+// a warp, a long row by a block. A Layout says which bits of an element's number its register counts, the others being the
+// thread's; the levels of those bits need no communication. Between layouts the elements change threads through shared
+// memory, so that every level is done in turn, from neighbours upwards: the same butterflies in the same order as on the
+// CPU, which gives the same bits. The first and the last layout are made for vectors of 16 bytes, neighbouring threads
+// taking neighbouring vectors; the second lies within a warp, which then needs no barrier of the block.
+#pragma once
+
+#include <algorithm>
+#include <bit>
+#include <cstddef>
+#include <cstdint>
+#include <type_traits>
+
+#include "half.cuh"
+#include "platform.cuh"
+
+namespace fastntk::cuda {
+
+constexpr int log2_values = 5;
+constexpr unsigned n_values = 1u << log2_values;  ///< elements a thread holds
+constexpr int log2_warp_chunk = 10;               ///< elements a warp holds
+
+/// `low` of the register's bits are the elements' lowest; the others end at bit `top`. The thread's bits are the rest.
+template <int low, int top>
+struct Layout {
+  static constexpr int low_bits = low;
+  static constexpr int gap_end = top - log2_values + low;
+  static constexpr bool in_warp = top <= log2_warp_chunk;
+
+  /// The number of a thread's element i is position(thread) | offset(i).
+  __device__ static unsigned position(unsigned thread) {
+    constexpr int below = top - log2_values;
+    return (thread & ((1u << below) - 1)) << low | (thread >> below) << top;
+  }
+  static constexpr unsigned offset(unsigned i) { return (i & ((1u << low) - 1)) | (i >> low) << gap_end; }
+  static constexpr int register_bit(int level) { return level < low ? level : level - gap_end + low; }
+};
+
+/// A layout and the levels that are done in it.
+template <class L, int from_level, int to_level>
+struct Phase {
+  using Layout = L;
+  static constexpr int from = from_level;
+  static constexpr int to = to_level;
+};
+
+/// log2 of the elements in 16 bytes.
+template <class T>
+constexpr int log2_pack = std::countr_zero(16 / sizeof(T));
+
+template <class T, unsigned count>
+struct alignas(sizeof(T) * count) Pack {
+  T values[count];
+};
+
+/// Where element e of a chunk lies in shared memory. A warp whose threads differ in bits v + 5 .. of e, beyond the vectors
+/// of 2^v elements that they started with, would find all of them in few banks; so these bits are added to those below.
+template <class T, int v>
+__host__ __device__ constexpr unsigned place(unsigned e) {
+  constexpr int bank_bits = sizeof(T) == 4 ? 5 : 4;
+  constexpr int a = log2_pack<T>;
+  unsigned p = e ^ (e >> log2_values & ((1u << bank_bits) - (1u << v)));
+  // Vectors longer than 16 bytes leave out every second pack.
+  if constexpr (v > a) p ^= e >> (log2_values - a) & ((1u << v) - (1u << a));
+  return p;
+}
+
+/// x, of which the compiler knows nothing. It would otherwise keep the addresses of one exchange for the next one, in
+/// registers that the elements need.
+__device__ inline unsigned forgotten(unsigned x) {
+  asm volatile("" : "+r"(x));
+  return x;
+}
+
+template <class L, int v, class T>
+__device__ inline void write_shared(const T (&x)[n_values], T* shared, unsigned thread) {
+  constexpr unsigned width = 1u << std::min(L::low_bits, log2_pack<T>);
+  const unsigned p = forgotten(place<T, v>(L::position(thread)));
+#pragma unroll
+  for (unsigned i = 0; i < n_values; i += width) {
+    constexpr unsigned banks = 31;
+    const unsigned q = place<T, v>(L::offset(i));
+    Pack<T, width> pack;
+#pragma unroll
+    for (unsigned k = 0; k < width; ++k) pack.values[k] = x[i + k];
+    *reinterpret_cast<Pack<T, width>*>(shared + (p ^ (q & banks)) + (q & ~banks)) = pack;
+  }
+}
+
+template <class L, int v, class T>
+__device__ inline void read_shared(T (&x)[n_values], const T* shared, unsigned thread) {
+  constexpr unsigned width = 1u << std::min(L::low_bits, log2_pack<T>);
+  const unsigned p = place<T, v>(L::position(thread));
+#pragma unroll
+  for (unsigned i = 0; i < n_values; i += width) {
+    constexpr unsigned banks = 31;
+    const unsigned q = place<T, v>(L::offset(i));
+    const auto pack = *reinterpret_cast<const Pack<T, width>*>(shared + (p ^ (q & banks)) + (q & ~banks));
+#pragma unroll
+    for (unsigned k = 0; k < width; ++k) x[i + k] = pack.values[k];
+  }
+}
+
+/// Those of the phase's levels that lie in [first, end).
+template <class P, class T>
+__device__ inline void butterflies(T (&x)[n_values], int first, int end) {
+#pragma unroll
+  for (int level = P::from; level < P::to; ++level) {
+    if (level < first || level >= end) continue;
+    const unsigned h = 1u << P::Layout::register_bit(level);
+#pragma unroll
+    for (unsigned i = 0; i < n_values; ++i) {
+      if (i & h) continue;
+      const T a = x[i];
+      const T b = x[i + h];
+      x[i] = a + b;
+      x[i + h] = a - b;
+    }
+  }
+}
+
+/// The levels [first, end), phase after phase, from x in the first one's layout to x in the last one's. `shared` has room
+/// for the chunk; a thread writes where it has read before, so that one barrier an exchange is enough.
+template <int v, class P, class... Later, class T>
+__device__ inline void transform(T (&x)[n_values], [[maybe_unused]] T* shared, [[maybe_unused]] unsigned thread, int first,
+                                 int end) {
+  butterflies<P>(x, first, end);
+  if constexpr (sizeof...(Later) > 0) {
+    using Next = std::tuple_element_t<0, std::tuple<Later...>>;
+    write_shared<typename P::Layout, v>(x, shared, thread);
+    if constexpr (P::Layout::in_warp && Next::Layout::in_warp) {
+      __syncwarp();
+    } else {
+      __syncthreads();
+    }
+    read_shared<typename Next::Layout, v>(x, shared, thread);
+    transform<v, Later...>(x, shared, thread, first, end);
+  }
+}
+
+/// The phases of rows, 2^chunk elements or several shorter ones, that are read in vectors of 2^v elements.
+template <class T, int v, int chunk>
+struct RowTransform {
+  static constexpr int second = v + log2_values;      // the level after the second phase
+  static constexpr int rest = chunk - second;         // levels from there on
+  static constexpr bool in_two = rest > log2_values;  // they take two phases
+  static constexpr int third = in_two ? second + log2_values : second;
+  using First = Layout<v, log2_warp_chunk>;
+  using Last = Layout<std::min(v, log2_values - (chunk - third)), chunk>;
+
+  /// The first `levels` levels of x, from First to Last.
+  __device__ static void run(T (&x)[n_values], T* shared, unsigned thread, int levels) {
+    using Start = Phase<First, 0, v>;
+    using Second = Phase<Layout<0, second>, v, second>;
+    using End = Phase<Last, third, chunk>;
+    if constexpr (in_two) {
+      transform<v, Start, Second, Phase<Layout<0, third>, second, third>, End>(x, shared, thread, 0, levels);
+    } else if (chunk > log2_warp_chunk || levels > v) {
+      transform<v, Start, Second, End>(x, shared, thread, 0, levels);
+    } else {
+      butterflies<Start>(x, 0, levels);  // First is Last
+    }
+  }
+};
+
+/// Rows that a kernel transforms: zeros follow their `cols` elements, bit j % 32 of signs[j / 32] (null: none) turns the
+/// sign of column j, and everything is multiplied by `scale`.
+template <class S>
+struct Source {
+  const S* data;
+  std::size_t rows;
+  std::size_t stride;
+  std::size_t cols;
+  const std::uint32_t* signs;
+  Accumulator<S> scale;
+};
+
+template <class S>
+struct Target {
+  S* data;
+  std::size_t rows;
+  std::size_t stride;
+};
+
+/// Whether rows of `length` elements from `data` on, `stride` apart, consist of aligned vectors of 16 bytes.
+template <class S>
+bool in_vectors(const S* data, std::size_t stride, std::size_t length) {
+  return (reinterpret_cast<std::uintptr_t>(data) | stride * sizeof(S) | length * sizeof(S)) % 16 == 0;
+}
+
+/// x with its sign turned if bit j of `word` is set.
+__device__ inline float flipped(float x, std::uint32_t word, unsigned j) {
+  return __uint_as_float(__float_as_uint(x) ^ ((word >> j) << 31));
+}
+__device__ inline double flipped(double x, std::uint32_t word, unsigned j) {
+  return __longlong_as_double(__double_as_longlong(x) ^ static_cast<long long>(std::uint64_t{word >> j} << 63));
+}
+
+/// x = a chunk in layout L, read in vectors of 2^v elements: element e is from[step(e)], or 0 unless inside(e). The steps of
+/// disjoint bits of e add up.
+template <class L, int v, class S, class Step, class Inside>
+__device__ inline void load(Accumulator<S> (&x)[n_values], const S* from, unsigned thread, const Step& step,
+                            const Inside& inside) {
+  constexpr unsigned width = 1u << std::min(L::low_bits, v);
+  const unsigned position = L::position(thread);
+  const S* const base = from + step(position);
+#pragma unroll
+  for (unsigned i = 0; i < n_values; i += width) {
+    Pack<S, width> pack{};
+    if (inside(position | L::offset(i))) pack = *reinterpret_cast<const Pack<S, width>*>(base + step(L::offset(i)));
+#pragma unroll
+    for (unsigned k = 0; k < width; ++k) x[i + k] = widen(pack.values[k]);
+  }
+}
+
+/// The reverse.
+template <class L, int v, class S, class Step, class Inside>
+__device__ inline void store(const Accumulator<S> (&x)[n_values], S* to, unsigned thread, const Step& step,
+                             const Inside& inside) {
+  constexpr unsigned width = 1u << std::min(L::low_bits, v);
+  const unsigned position = L::position(thread);
+  S* const base = to + step(position);
+#pragma unroll
+  for (unsigned i = 0; i < n_values; i += width) {
+    Pack<S, width> pack;
+#pragma unroll
+    for (unsigned k = 0; k < width; ++k) pack.values[k] = narrow<S>(x[i + k]);
+    if (inside(position | L::offset(i))) *reinterpret_cast<Pack<S, width>*>(base + step(L::offset(i))) = pack;
+  }
+}
+
+/// Turns the signs of x in layout L; element e is in column e % 2^log2_n.
+template <class L, int v, int log2_n, class T>
+__device__ inline void turn_signs(T (&x)[n_values], const std::uint32_t* signs, unsigned thread) {
+  constexpr unsigned width = 1u << std::min({L::low_bits, v, log2_values});
+  const unsigned position = L::position(thread);
+#pragma unroll
+  for (unsigned i = 0; i < n_values; i += width) {
+    const unsigned col = (position | L::offset(i)) & ((1u << log2_n) - 1);
+    const std::uint32_t word = signs[col / 32] >> (col % 32);
+#pragma unroll
+    for (unsigned k = 0; k < width; ++k) x[i + k] = flipped(x[i + k], word, k);
+  }
+}
+
+/// A chunk of rows of 2^log2_n elements, or one row of 2^chunk: those from row `first` on and, of a longer row, the columns
+/// from `col` on.
+template <int chunk, int log2_n>
+struct ChunkRows {
+  std::size_t first;
+  std::size_t col = 0;
+
+  /// x = the elements in layout L, with signs and scale.
+  template <class L, int v, class S>
+  __device__ void load(Accumulator<S> (&x)[n_values], const Source<S>& in, unsigned thread) const {
+    const unsigned cols = col < in.cols ? static_cast<unsigned>(std::min<std::size_t>(in.cols - col, 1u << log2_n)) : 0;
+    cuda::load<L, v>(x, in.data + first * in.stride + col, thread, step(in.stride), inside(in.rows, cols));
+    if (in.signs) turn_signs<L, v, log2_n>(x, in.signs + col / 32, thread);
+#pragma unroll
+    for (unsigned i = 0; i < n_values; ++i) x[i] *= in.scale;
+  }
+
+  template <class L, int v, class S>
+  __device__ void store(const Accumulator<S> (&x)[n_values], const Target<S>& out, unsigned thread) const {
+    cuda::store<L, v>(x, out.data + first * out.stride + col, thread, step(out.stride), inside(out.rows, 1u << log2_n));
+  }
+
+ private:
+  __device__ static auto step(std::size_t stride) {
+    return [=](unsigned e) { return (e >> log2_n) * stride + (e & ((1u << log2_n) - 1)); };
+  }
+  __device__ auto inside(std::size_t rows, unsigned cols) const {
+    const unsigned left = static_cast<unsigned>(std::min<std::size_t>(rows - first, 1u << (chunk - log2_n)));
+    return [=](unsigned e) {
+      return (e & ((1u << log2_n) - 1)) < cols && (log2_n == chunk || e >> log2_n < left);
+    };
+  }
+};
+
+/// Calls f with a constant equal to `value`, which lies in [from, to].
+template <int from, int to, class F>
+void with_constant(int value, const F& f) {
+  if constexpr (from == to) {
+    f(std::integral_constant<int, to>{});
+  } else if (value <= from) {
+    f(std::integral_constant<int, from>{});
+  } else {
+    with_constant<from + 1, to>(value, f);
+  }
+}
+
+}  // namespace fastntk::cuda

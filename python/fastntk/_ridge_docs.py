@@ -1,0 +1,70 @@
+"""Documentation that the ridge models share."""
+
+from __future__ import annotations
+
+from typing import TypeVar
+
+__all__ = ["documented"]
+
+_PARAMETERS = """\
+    n_components : int
+        Number of features D. Time grows with n D**2, memory with 8 D**2 bytes.
+    depth : int
+        Number of hidden layers of the network, at least 1.
+    features : {"auto", "random"} or transformer
+        The feature map. "auto" and "random" are ``NTKRandomFeatures(low_orders="sampled")`` with directions "auto":
+        Algorithm 2 of Zandieh et al., with structured directions above 32 inputs, because its columns predict better in a
+        linear model than those closest to the kernel. Or any scikit-learn transformer, which is cloned (`n_components`,
+        `depth` and `bias` are then unused).
+    bias : float
+        Value of a constant column appended to the input, a first-layer bias.
+    alpha : float or "auto"
+        Ridge parameter: |Z w + b - y|^2 + alpha |w|^2. "auto" chooses one.
+    selection : {"auto", "holdout", "gcv"}
+        How "auto" chooses alpha: by the squared error on held-out rows (about an eighth, at most 5000; they are used for the
+        final fit as well), or by generalised cross-validation. "auto" means held-out rows from 1000 rows on. `fit` on fewer
+        rows than features computes the generalised cross-validation score from the rows, `partial_fit` from the sums.
+    fit_intercept : bool
+        Whether b is fitted."""
+
+_MACHINE_PARAMETERS = """\
+    random_state : None, int, numpy.random.Generator or numpy.random.RandomState
+        Resolved once, in `fit`, to the 64-bit `seed_`; an int is the seed itself.
+    max_memory : None, int or str
+        Budget beyond the inputs, in bytes or as in "2GB"; None means what is available.
+    n_threads : int, optional
+        Threads; by default all processors that this process may use.
+    device : {"auto", "cpu", "cuda"}
+        Where to compute; "auto" follows the input.
+    assume_finite : bool
+        Skip the scan of inputs for NaN and inf.
+    verbose : bool
+        Show the progress of rows and of the alphas that are tried on stderr, if that is a terminal."""
+
+_ATTRIBUTES = """\
+    alpha_ : float
+        The ridge parameter in use.
+    features_ : transformer
+        The fitted feature map.
+    seed_ : int
+    n_features_in_ : int
+    feature_names_in_ : ndarray
+        Only if `X` had string names."""
+
+_PARTS = {
+    "    <parameters>": _PARAMETERS,
+    "    <machine parameters>": _MACHINE_PARAMETERS,
+    "    <attributes>": _ATTRIBUTES,
+}
+
+T = TypeVar("T")
+
+
+def documented(documentee: T) -> T:
+    """Put the shared parts where the docstring of a model has their names, as in ``<parameters>``."""
+    text = documentee.__doc__
+    if text is not None:  # as it is under python -OO
+        for name, part in _PARTS.items():
+            text = text.replace(name, part)
+        documentee.__doc__ = text
+    return documentee

@@ -1,0 +1,142 @@
+"""A ridge fit in one pass: rows stream through a feature map into a RidgeState, some are held out to choose alpha."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator
+from dataclasses import replace
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ._alpha import AlphaSearch
+from ._holdout import Holdout
+from ._plan import GCV_ROWS
+from ._places import inside
+from ._prediction import goes_along, transform
+from ._rows import Rows, blocks, with_squares, with_target_squares
+from .ridge import RidgeState
+
+__all__ = ["RidgeFit", "Settings", "Solution"]
+
+_log = logging.getLogger("fastntk")
+
+
+class Settings(NamedTuple):
+    """The models' parameters that a solution depends on."""
+
+    alpha: float | str
+    selection: str
+    fit_intercept: bool
+    verbose: bool
+
+
+class Solution(NamedTuple):
+    """The ridge parameter in use, coefficients (n_features, n_targets) and intercepts (n_targets,)."""
+
+    alpha: float
+    coef: NDArray[np.float64]
+    intercept: NDArray[np.float64]
+
+
+class RidgeFit:
+    """The sums over the rows so far.
+
+    Parameters
+    ----------
+    features : transformer
+        The fitted feature map.
+    state : RidgeState
+        Without rows.
+    holdout : Holdout or None
+        None if alpha is known.
+    dtype : numpy.dtype
+        Of the rows that will come.
+    block_rows : int
+        Rows whose features may exist at the same time.
+    """
+
+    def __init__(
+        self, features: Any, state: RidgeState, holdout: Holdout | None, dtype: np.dtype[Any], block_rows: int
+    ) -> None:
+        self.dtype = dtype
+        self._features = features
+        self.state = state
+        self._holdout = holdout
+        self._block_rows = block_rows
+        self._sum_squares = 0.0
+        self._sum_target_squares = 0.0
+
+    @property
+    def n_targets(self) -> int:
+        """Columns of the targets."""
+        return self.state.n_targets
+
+    def add(self, rows: Rows, *, verbose: bool) -> None:
+        """Stream rows through the features into the state, which goes where they are computed on."""
+        self._sum_target_squares = with_target_squares(self._sum_target_squares, rows)
+        self.state.move(rows.place)
+        if self._holdout is not None:
+            self._holdout.move(inside(rows.place) if goes_along(self._features) else rows.place)
+        for block in self._blocks(rows, verbose=verbose):
+            for part in [block] if self._holdout is None else self._holdout.split(block):
+                self._sum_squares = self._accumulate(part, self.state, self._sum_squares)
+
+    def _blocks(self, rows: Rows, *, verbose: bool) -> Iterator[Rows]:
+        """Blocks of rows, where their features are computed."""
+        if not goes_along(self._features):
+            yield from blocks(rows, self._block_rows, verbose=verbose)
+            return
+        there = inside(rows.place)
+        for block in blocks(rows, self._block_rows, verbose=verbose):
+            yield replace(block, X=there.load(block.X), place=there)
+
+    def _accumulate(self, rows: Rows, state: RidgeState, sum_squares: float) -> float:
+        """Add features to the state, and their squares to the sum."""
+        Z = transform(self._features, rows.X, rows.place)
+        sum_squares = with_squares(sum_squares, Z, rows.weight, inside(rows.place))
+        state.add(Z, rows.targets(), rows.weight, rows.place)
+        return sum_squares
+
+    def solve(self, settings: Settings, *, keep_holdout: bool, rows: Rows | None = None) -> Solution:
+        """Choose alpha and solve; `keep_holdout` leaves the state as it is, so that more rows can follow.
+
+        `rows` are those of the state and the held-out ones together, if they are at hand.
+        """
+        holdout, state, sum_squares = self._holdout, self.state, self._sum_squares
+        alpha: Any = None if holdout is not None else settings.alpha
+        if holdout is not None and self._says_enough(holdout, settings.selection):
+            alpha = self._search(state, sum_squares, settings).by_holdout(holdout)
+        if holdout is not None and len(holdout):
+            state = state.copy() if keep_holdout else state
+            for kept in holdout:
+                for block in blocks(kept, self._block_rows):
+                    sum_squares = self._accumulate(block, state, sum_squares)
+            if not keep_holdout:
+                self._sum_squares = sum_squares
+                holdout.clear()
+        if alpha is None:
+            search = self._search(state, sum_squares, settings)
+            alpha = search.by_rows(rows) if rows is not None and state.rows < state.n_features else search.by_gcv()
+        coef, intercept, _, jitter = state.solve(alpha, fit_intercept=settings.fit_intercept)
+        if jitter:
+            _log.warning("alpha=%.3g is too small for this data: %.3g was added to the diagonal", alpha, jitter)
+        return Solution(float(alpha), coef, intercept)
+
+    def _says_enough(self, holdout: Holdout, selection: str) -> bool:
+        """Whether alpha is chosen by the held-out rows."""
+        if selection == "auto":
+            return self.state.rows + len(holdout) >= GCV_ROWS and len(holdout) > 0
+        return bool(selection == "holdout" and len(holdout) > 0 and self.state.rows > 0)
+
+    def _search(self, state: RidgeState, sum_squares: float, settings: Settings) -> AlphaSearch:
+        return AlphaSearch(
+            self._features,
+            state,
+            sum_squares,
+            self.dtype,
+            self._block_rows,
+            fit_intercept=settings.fit_intercept,
+            verbose=settings.verbose,
+        )

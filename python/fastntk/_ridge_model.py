@@ -1,0 +1,299 @@
+"""What the ridge regressor and classifier share: parameters, fits, predictions, plans and files."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from sklearn.base import BaseEstimator, clone
+from sklearn.utils.validation import check_is_fitted, validate_data
+
+from . import _arguments as arguments
+from ._arrays import Place, Source, astype, is_device_array, is_sparse, matrix
+from ._holdout import Holdout, holdout_rows
+from ._memory import require_memory
+from ._plan import Plan, plan_fit
+from ._prediction import LinearMap, goes_along, predict_rows
+from ._random import RandomState, resolve_seed
+from ._ridge_fit import RidgeFit, Settings, Solution
+from ._rows import Rows
+from .features import NTKRandomFeatures
+from .ridge import RidgeState, on_host
+
+__all__ = ["RidgeModel"]
+
+_log = logging.getLogger("fastntk")
+
+FEATURES = ("auto", "random")
+SELECTION = ("auto", "holdout", "gcv")
+
+_MOST_FEATURES = 1 << 24  # that a RidgeState holds
+
+
+class RidgeModel(BaseEstimator):  # type: ignore[misc]
+    """A ridge model on features."""
+
+    _fit: RidgeFit | None
+    _solution: Solution | None
+
+    def __init__(
+        self,
+        n_components: int = 4096,
+        *,
+        depth: int = 1,
+        features: Any = "auto",
+        bias: float = 0.0,
+        alpha: float | str = "auto",
+        selection: str = "auto",
+        fit_intercept: bool = True,
+        random_state: RandomState = None,
+        max_memory: int | str | None = None,
+        n_threads: int | None = None,
+        device: str = "auto",
+        assume_finite: bool = False,
+        verbose: bool = False,
+    ) -> None:
+        self.n_components = n_components
+        self.depth = depth
+        self.features = features
+        self.bias = bias
+        self.alpha = alpha
+        self.selection = selection
+        self.fit_intercept = fit_intercept
+        self.random_state = random_state
+        self.max_memory = max_memory
+        self.n_threads = n_threads
+        self.device = device
+        self.assume_finite = assume_finite
+        self.verbose = verbose
+
+    def _fit_rows(self, X: Any, rows: Rows) -> None:
+        """Fit to rows that were read from `X`. What fails leaves the model predicting as it did."""
+        if rows.weight is not None and not rows.weight.any():
+            raise ValueError("sample_weight is zero in all rows; at least one positive weight is needed")
+        n = len(rows) if rows.weight is None else int(np.count_nonzero(rows.weight))
+        begun = self._begin(rows, n)
+        fit = begun["_fit"]
+        fit.add(rows, verbose=self.verbose)
+        begun["_solution"] = fit.solve(self._settings(), keep_holdout=False, rows=rows)
+        self._see_columns(X, rows.X, reset=True)
+        self.__dict__.update(begun)
+
+    def _fit_first_rows(self, X: Any, rows: Rows) -> None:
+        """Begin a fit to rows that come in batches."""
+        begun = self._begin(rows, None)
+        begun["_fit"].add(rows, verbose=self.verbose)
+        self._see_columns(X, rows.X, reset=True)
+        self.__dict__.update(begun)
+
+    def _fit_more_rows(self, X: Any, rows: Rows) -> None:
+        """Go on with it."""
+        self._see_columns(X, rows.X, reset=False)
+        fit = self._fit
+        if fit is None:
+            raise ValueError(
+                f"this {type(self).__name__} holds no state to continue from: "
+                "it was loaded from a file, or a later fit failed"
+            )
+        if rows.X.shape[1] != self.n_features_in_:
+            raise ValueError(f"X has shape {rows.X.shape}; {self.n_features_in_} columns are needed")
+        if rows.n_targets != fit.n_targets:
+            raise ValueError(f"y has {rows.n_targets} columns; {fit.n_targets}, as in the first call, are needed")
+        fit.add(replace(rows, X=astype(rows.X, fit.dtype, rows.place)), verbose=self.verbose)
+        self._solution = None
+
+    def _read(self, X: Any) -> Source:
+        """The rows of `X`, checked, and where to compute on them."""
+        finite = self.assume_finite
+        return matrix(X, min_rows=1, assume_finite=finite, device=self.device, max_memory=self.max_memory)
+
+    def _see_columns(self, X: Any, array: Any, *, reset: bool) -> None:
+        """Keep the number and the names of the columns (`reset`), or compare them."""
+        validate_data(self, array if is_device_array(array) else X, skip_check_array=True, reset=reset)
+
+    def _begin(self, rows: Rows, n: int | None) -> dict[str, Any]:
+        """Check the parameters; the attributes of an empty fit for such rows: `n` in all, if that is known."""
+        arguments.threads(self.n_threads)
+        arguments.device(self.device)
+        arguments.choice(self.selection, "selection", SELECTION)
+        if self.alpha != "auto":
+            arguments.real(self.alpha, "alpha", positive=True)
+        seed = resolve_seed(self.random_state)
+        X = rows.X
+        built_in = isinstance(self.features, str)
+        features = None if built_in else self._features(seed, X, rows.place)
+        n_features = self._checked_components() if built_in else _width(features, X, rows.place)
+        plan = self._plan(n, X.shape[1], n_features, rows.n_targets, X.dtype, rows.place)
+        what = f"{type(self).__name__}.fit with {n_features} features"
+        require_memory(plan.bytes, self.max_memory, what=what, lower="lower n_components")
+        if rows.place.device is not None:
+            gpu = rows.place.device
+            require_memory(plan.device_bytes, self.max_memory, what=what, lower="lower n_components", device=gpu)
+        if features is None:
+            features = self._features(seed, X, rows.place)
+        _log.info("%s: %d bytes, %d of a GPU, blocks of %d rows", what, plan.bytes, plan.device_bytes, plan.block_rows)
+        if getattr(self, "_solution", None) is not None:
+            self._fit = None  # two states at a time would be more than the plan says
+        state = RidgeState(n_features, rows.n_targets, n_threads=self.n_threads)
+        holdout = Holdout(seed, holdout_rows(X.shape[1] * X.itemsize)) if self.alpha == "auto" else None
+        return {
+            "seed_": seed,
+            "features_": features,
+            "_fitted_params": self.get_params(deep=False),
+            "_block_rows": plan.block_rows,
+            "_dtype": X.dtype,
+            "_fit": RidgeFit(features, state, holdout, X.dtype, plan.block_rows),
+            "_solution": None,
+        }
+
+    def _checked_components(self) -> int:
+        n_components = arguments.integer(self.n_components, "n_components")
+        if n_components > _MOST_FEATURES:
+            raise ValueError(f"n_components is {n_components}; at most {_MOST_FEATURES} is allowed")
+        return n_components
+
+    def _plan(self, n: int | None, d: int, n_features: int, n_targets: int, dtype: Any, place: Place) -> Plan:
+        return plan_fit(
+            n,
+            d,
+            n_features,
+            n_targets,
+            np.dtype(dtype).itemsize,
+            search=self.alpha == "auto",
+            by_gcv=self.selection == "gcv",
+            gpu=place.device is not None,
+            staged=place.staged,
+        )
+
+    def _features(self, seed: int, X: Any, place: Place) -> Any:
+        if isinstance(self.features, str):
+            arguments.choice(self.features, "features", FEATURES)
+            return NTKRandomFeatures(
+                self.n_components,
+                depth=self.depth,
+                # As inputs of a linear model these predict better than the map closest to the kernel.
+                low_orders="auto" if self.n_components == 1 else "sampled",
+                bias=self.bias,
+                random_state=seed,
+                n_threads=self.n_threads,
+                assume_finite=True,
+            ).fit(X)
+        if not hasattr(self.features, "fit") or not hasattr(self.features, "transform"):
+            raise TypeError(
+                f"features is a {type(self.features).__name__}; one of {', '.join(map(repr, FEATURES))} "
+                "or a transformer is allowed"
+            )
+        features = clone(self.features)
+        return features.fit(place.give_back(X) if place.on_device and not goes_along(features) else X)
+
+    def _settings(self) -> Settings:
+        return Settings(self.alpha, self.selection, self.fit_intercept, self.verbose)
+
+    def _solved(self) -> Solution:
+        check_is_fitted(self)
+        if self._solution is None:
+            assert self._fit is not None
+            self._solution = self._fit.solve(self._settings(), keep_holdout=True)
+        return self._solution
+
+    def _linear(self, X: Any) -> tuple[Any, Place]:
+        """Z coef + intercept for the rows of `X`, in its memory, and the place of that."""
+        check_is_fitted(self)
+        array, place = self._read(X)
+        self._see_columns(X, array, reset=False)
+        _, coef, intercept = self._solved()
+        linear = LinearMap(coef, intercept, place)
+        return predict_rows(self.features_, array, place, linear, coef.shape[1], self._block_rows), place
+
+    @property
+    def alpha_(self) -> float:
+        """The ridge parameter in use."""
+        return self._solved().alpha
+
+    @property
+    def coef_(self) -> NDArray[np.float64]:
+        """Coefficients of the features, (n_features, n_targets)."""
+        return self._solved().coef
+
+    @property
+    def intercept_(self) -> NDArray[np.float64]:
+        """Intercept of each target."""
+        return self._solved().intercept
+
+    def plan(self, n: int, d: int) -> Plan:
+        """What a fit would take, without doing it.
+
+        Parameters
+        ----------
+        n : int
+            Number of rows.
+        d : int
+            Number of columns.
+
+        Returns
+        -------
+        Plan
+            For `fit` with float32 inputs in host memory and one target, by a GPU if `device` is "cuda". Rows that are on a GPU
+            take a little less there. `partial_fit` with alpha="auto" takes 4 n_components**2 bytes more: a copy of the state.
+        """
+        n, d = arguments.integer(n, "n"), arguments.integer(d, "d")
+        gpu = arguments.choice(self.device, "device", arguments.DEVICES) == "cuda"
+        return plan_fit(
+            n,
+            d,
+            self._checked_components(),
+            1,
+            np.dtype(np.float32).itemsize,
+            search=self.alpha == "auto",
+            by_gcv=self.selection == "gcv",
+            gpu=gpu,
+            staged=gpu,
+        )
+
+    def save(self, path: Any) -> None:
+        """Write the fitted model to an `.npz` file without pickles; `fastntk.load` reads it, for prediction.
+
+        Parameters
+        ----------
+        path : str or path
+            The file; it is replaced if it exists.
+
+        Raises
+        ------
+        TypeError
+            If `features` is a transformer of the caller's, which such a file cannot hold.
+        """
+        from ._persistence import save
+
+        save(self, path)
+
+    def __sklearn_tags__(self) -> Any:
+        tags = super().__sklearn_tags__()
+        tags.target_tags.required = True
+        return tags
+
+
+def require_y(estimator: Any, y: Any) -> None:
+    """ValueError, in scikit-learn's words, without targets."""
+    if y is None:
+        raise ValueError(f"{type(estimator).__name__} requires y to be passed, but the target y is None")
+
+
+def score_on_host(metric: Callable[..., float], y: Any, predicted: Any, sample_weight: Any) -> float:
+    """A metric of scikit-learn, which takes host arrays."""
+    weight = None if sample_weight is None else on_host(sample_weight, "sample_weight")
+    return metric(on_host(y, "y"), on_host(predicted, "the prediction"), sample_weight=weight)
+
+
+def _width(features: Any, X: Any, place: Place) -> int:
+    """Number of columns that the feature map gives."""
+    if goes_along(features):
+        return int(features._n_features_out)
+    Z = features.transform(place.give_back(X[:1]) if place.on_device else X[:1])
+    if len(getattr(Z, "shape", ())) != 2 or is_sparse(Z):
+        raise TypeError(f"features gives a {type(Z).__name__}; a transformer that gives a dense matrix is needed")
+    return int(Z.shape[1])

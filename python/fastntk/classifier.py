@@ -1,0 +1,271 @@
+"""Ridge classification on features of the neural tangent kernel, in one pass without ever holding all features."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from sklearn.base import ClassifierMixin
+from sklearn.metrics import accuracy_score
+from sklearn.utils.multiclass import check_classification_targets
+from sklearn.utils.validation import column_or_1d
+
+from . import _arguments as arguments
+from ._arrays import Source
+from ._random import RandomState
+from ._ridge_docs import documented
+from ._ridge_model import RidgeModel, require_y, score_on_host
+from ._rows import Rows
+from .ridge import on_host, weights
+
+__all__ = ["NTKClassifier"]
+
+
+@documented
+class NTKClassifier(ClassifierMixin, RidgeModel):  # type: ignore[misc]
+    """Ridge classification on features of the neural tangent kernel: regression on zero-mean one-hot targets.
+
+    Row blocks stream through the features into a `RidgeState`: one pass, and memory that does not grow with n.
+
+    Parameters
+    ----------
+    <parameters>
+    class_weight : None, "balanced" or dict
+        Weights of the classes; "balanced" weights them inversely to their frequencies (in `fit` only).
+    <machine parameters>
+
+    Attributes
+    ----------
+    classes_ : ndarray of shape (n_classes,)
+    coef_ : ndarray of shape (D, n_classes), or (D, 1) with two classes, float64
+    intercept_ : ndarray of shape (n_classes,) or (1,), float64
+    <attributes>
+
+    References
+    ----------
+    Zandieh et al., "Scaling Neural Tangent Kernels via Sketching and Random Features", NeurIPS 2021, section 5.1.
+
+    Examples
+    --------
+    >>> import fastntk
+    >>> from sklearn.datasets import load_digits
+    >>> X, y = load_digits(return_X_y=True)
+    >>> model = fastntk.NTKClassifier(512, random_state=0).fit(X[:1000], y[:1000])
+    >>> bool(model.score(X[1000:], y[1000:]) > 0.93)
+    True
+    """
+
+    def __init__(
+        self,
+        n_components: int = 4096,
+        *,
+        depth: int = 1,
+        features: Any = "auto",
+        bias: float = 0.0,
+        alpha: float | str = "auto",
+        selection: str = "auto",
+        fit_intercept: bool = True,
+        class_weight: Any = None,
+        random_state: RandomState = None,
+        max_memory: int | str | None = None,
+        n_threads: int | None = None,
+        device: str = "auto",
+        assume_finite: bool = False,
+        verbose: bool = False,
+    ) -> None:
+        super().__init__(
+            n_components,
+            depth=depth,
+            features=features,
+            bias=bias,
+            alpha=alpha,
+            selection=selection,
+            fit_intercept=fit_intercept,
+            random_state=random_state,
+            max_memory=max_memory,
+            n_threads=n_threads,
+            device=device,
+            assume_finite=assume_finite,
+            verbose=verbose,
+        )
+        self.class_weight = class_weight
+
+    def fit(self, X: Any, y: Any, sample_weight: Any = None) -> NTKClassifier:
+        """Fit the model.
+
+        Parameters
+        ----------
+        X : array of shape (n, d)
+        y : array of shape (n,)
+            Labels.
+        sample_weight : array of shape (n,), optional
+            Non-negative weights.
+
+        Returns
+        -------
+        NTKClassifier
+            The object itself.
+
+        Raises
+        ------
+        ValueError
+            If a parameter is out of its range, shapes do not fit, or a value is NaN or inf.
+        TypeError
+            On sparse input and unsupported dtypes.
+        MemoryError
+            If the plan exceeds `max_memory`; nothing has been done then.
+        """
+        source, labels, weight = self._labelled(X, y, sample_weight)
+        classes = np.unique(labels)
+        self._fit_rows(X, self._rows(source, labels, weight, classes))
+        self.classes_ = classes
+        return self
+
+    def partial_fit(self, X: Any, y: Any, classes: Any = None, sample_weight: Any = None) -> NTKClassifier:
+        """Add rows to the fit; the solution is computed when it is next needed.
+
+        Parameters
+        ----------
+        X : array of shape (n, d)
+        y : array of shape (n,)
+            Labels.
+        classes : array, optional
+            All labels that will ever occur; needed in the first call.
+        sample_weight : array of shape (n,), optional
+            Non-negative weights.
+
+        Returns
+        -------
+        NTKClassifier
+            The object itself.
+
+        Raises
+        ------
+        ValueError
+            As in `fit`, if `classes` is missing or differs from the first call's, or if `class_weight` is "balanced".
+        TypeError, MemoryError
+            As in `fit`; the model is then as it was.
+        """
+        if isinstance(self.class_weight, str):
+            raise ValueError(
+                f"class_weight is {self.class_weight!r}; None or a dict is allowed in partial_fit, "
+                "which cannot know the frequencies of the classes"
+            )
+        source, labels, weight = self._labelled(X, y, sample_weight)
+        first = not hasattr(self, "n_features_in_")
+        if first and classes is None:
+            raise ValueError("classes is None; the first call of partial_fit needs all labels that will ever occur")
+        given = None if classes is None else np.unique(on_host(classes, "classes"))
+        known = given if first else self.classes_
+        if not first and given is not None and not np.array_equal(given, known):
+            raise ValueError(f"classes is {classes!r}; the first call's, {known!r}, are needed")
+        rows = self._rows(source, labels, weight, known)
+        if first:
+            self._fit_first_rows(X, rows)
+            self.classes_ = known
+        else:
+            self._fit_more_rows(X, rows)
+        return self
+
+    def decision_function(self, X: Any) -> Any:
+        """Regression scores of the classes.
+
+        Parameters
+        ----------
+        X : array of shape (n, d)
+
+        Returns
+        -------
+        array of shape (n, n_classes), or (n,) with two classes, where positive values speak for the second
+            float32 or float64 like `X`, in the caller's kind of array.
+
+        Raises
+        ------
+        ValueError, TypeError
+            If `X` does not fit, or has NaN or inf.
+        """
+        out, place = self._linear(X)
+        return place.give_back(out.reshape((-1,)) if len(self.classes_) == 2 else out)
+
+    def predict(self, X: Any) -> Any:
+        """Predict labels.
+
+        Parameters
+        ----------
+        X : array of shape (n, d)
+
+        Returns
+        -------
+        array of shape (n,)
+            Labels; numeric ones in the caller's kind of array.
+
+        Raises
+        ------
+        ValueError, TypeError
+            If `X` does not fit, or has NaN or inf.
+        """
+        out, place = self._linear(X)
+        scores = place.fetch(out)
+        index = (scores[:, 0] > 0).astype(np.intp) if len(self.classes_) == 2 else scores.argmax(axis=1)
+        labels = self.classes_[index]
+        return place.give_back(labels) if labels.dtype.kind in "biuf" else labels
+
+    def score(self, X: Any, y: Any, sample_weight: Any = None) -> float:
+        """Accuracy of the predictions for `X`.
+
+        Parameters
+        ----------
+        X : array of shape (n, d)
+        y : array of shape (n,)
+        sample_weight : array of shape (n,), optional
+
+        Returns
+        -------
+        float
+        """
+        return score_on_host(accuracy_score, y, self.predict(X), sample_weight)
+
+    def _labelled(self, X: Any, y: Any, sample_weight: Any) -> tuple[Source, NDArray[Any], NDArray[np.float64] | None]:
+        source = self._read(X)
+        require_y(self, y)
+        labels = column_or_1d(on_host(y, "y", source), warn=True)
+        n = len(source.array)
+        if len(labels) != n:
+            raise ValueError(f"y has {len(labels)} rows; as many as there are samples, {n}, are needed")
+        if labels.dtype.kind == "f" and not np.isfinite(labels).all():
+            raise ValueError(f"y contains NaN or infinity, first in row {int(np.argmin(np.isfinite(labels)))}")
+        check_classification_targets(labels)
+        return source, labels, weights(sample_weight, n, like=source)
+
+    def _rows(self, X: Source, labels: NDArray[Any], weight: NDArray[np.float64] | None, classes: NDArray[Any]) -> Rows:
+        """Rows whose targets are the classes' numbers."""
+        index = np.minimum(np.searchsorted(classes, labels), len(classes) - 1)
+        unknown = classes[index] != labels
+        if unknown.any():
+            raise ValueError(
+                f"y is {labels[np.argmax(unknown)]!r} in row {int(np.argmax(unknown))}; one of classes is needed"
+            )
+        if self.class_weight is not None:
+            of_class = _class_weights(self.class_weight, classes, index, weight)
+            weight = of_class[index] if weight is None else weight * of_class[index]
+        return Rows(X.array, index, weight, len(classes), X.place)
+
+
+def _class_weights(
+    class_weight: Any, classes: NDArray[Any], index: NDArray[np.intp], weight: NDArray[np.float64] | None
+) -> NDArray[np.float64]:
+    """The weight of each class; `index` tells the class of each row."""
+    labels = classes.tolist()
+    if isinstance(class_weight, dict):
+        unknown = [label for label in class_weight if label not in labels]
+        if unknown:
+            raise ValueError(f"class_weight has the label {unknown[0]!r}; only labels of y are allowed")
+        given = weights([class_weight.get(label, 1.0) for label in labels], len(labels))
+        assert given is not None
+        return given
+    arguments.choice(class_weight, "class_weight", ("balanced",))
+    totals = np.bincount(index, weight, minlength=len(labels))
+    balanced = np.zeros(len(labels))
+    np.divide(totals.sum(), len(labels) * totals, out=balanced, where=totals > 0)
+    return balanced
