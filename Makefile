@@ -47,7 +47,7 @@ test: $(build)/installed $(emulated) .venv/have-test
 build/emulated build/lint: .venv/have-build
 	$(bin)/cmake -S . -B $@ -G Ninja -DPython_EXECUTABLE=$(CURDIR)/$(bin)/python -DCMAKE_MAKE_PROGRAM=$(CURDIR)/$(bin)/ninja \
 	  -DFASTNTK_CUDA=EMULATED -DFASTNTK_WERROR=$(if $(filter %lint,$@),ON,OFF) -DFASTNTK_PYTHON=ON -DFASTNTK_TESTS=ON \
-	  -DFASTNTK_BENCH=ON
+	  -DFASTNTK_BENCH=ON -DCMAKE_INTERPROCEDURAL_OPTIMIZATION=OFF
 	$(bin)/cmake --build $@
 	$(bin)/cmake --install $@ --component python --prefix $@/site
 	cp -r python/fastntk/. $@/site/fastntk

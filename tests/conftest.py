@@ -6,6 +6,19 @@ import numpy as np
 import pytest
 
 
+def pytest_collection_modifyitems(items):
+    """Skip what needs a CUDA device where there is none, and say why."""
+    marked = [item for item in items if item.get_closest_marker("cuda")]
+    if not marked:
+        return
+    import fastntk
+
+    status = fastntk.show_config("dicts")["cuda_status"]
+    if status != "ready":
+        for item in marked:
+            item.add_marker(pytest.mark.skip(reason=f"CUDA is {status}"))
+
+
 @pytest.fixture(scope="session")
 def oracle():
     """Kernels that independent float64 code computed from the definitions."""

@@ -98,6 +98,7 @@ BAD = {
     "other encoding": (["fit", "{files}/latin.csv"], "latin.csv is not UTF-8"),
     "objects": (["fit", "{files}/objects.npy"], "objects.npy is not a .npy file of numbers$"),
     "csv as model": (["predict", "{files}/plain.csv", "{files}/plain.csv"], "is not a fastntk model: it is no .npz file$"),
+    "no such device": (["fit", "{files}/iris.npz", "--device", "tpu"], "device is 'tpu'; one of"),
     "no benchmark": (["bench", "everything"], "WHAT is 'everything'; one of 'errors'"),
 }
 
@@ -182,3 +183,14 @@ def test_benchmarks_without_their_data_say_so():
         [sys.executable, "-m", "fastntk.cli", "bench", "mnist"], env=environment, capture_output=True, text=True, check=True
     )
     assert "FASTNTK_DATA" in json.loads(done.stdout)["skipped"]
+
+
+@pytest.mark.cuda
+def test_a_gpu_fits_and_predicts(files, tmp_path):
+    model = tmp_path / "model.npz"
+    run("fit", files / "iris.npz", "-o", model, "--n-components", "64", "--device", "cuda")
+    args = ["predict", model, files / "iris.npz", "-o", tmp_path / "out.npy", "--target", "y", "--json"]
+    for device in ("cuda", "cpu"):
+        assert json.loads(run(*args, "--device", device).stdout)["accuracy"] > 0.9
+    assert json.loads(run("info", model, "--json").stdout)["device"] == "auto"
+    assert json.loads(run("info", "--json").stdout)["cuda_devices"]

@@ -1,4 +1,7 @@
-"""Every Python example of the README, the documentation and examples/ runs, and prints what it says."""
+"""Every Python example of the README, the documentation and examples/ runs, and prints what it says.
+
+Blocks marked `python cuda` need a GPU, a real one with torch or an emulated one.
+"""
 
 import doctest
 import re
@@ -12,14 +15,14 @@ import pytest
 ROOT = Path(__file__).resolve().parents[1]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
 SCRIPTS = sorted((ROOT / "examples").glob("*.py"))
-BLOCK = re.compile(r"^```python\n(.*?)^```", re.MULTILINE | re.DOTALL)
+BLOCK = re.compile(r"^```python( cuda)?\n(.*?)^```", re.MULTILINE | re.DOTALL)
 
 
-@pytest.mark.parametrize("page", PAGES, ids=lambda path: path.name)
-def test_examples_of_a_page(page, tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
+def run_examples(page, *, cuda):
     names: dict = {}
-    for number, block in enumerate(BLOCK.findall(page.read_text(encoding="utf-8"))):
+    for number, (needs_cuda, block) in enumerate(BLOCK.findall(page.read_text(encoding="utf-8"))):
+        if needs_cuda and not cuda:
+            continue
         label = f"{page.name}, example {number}"
         if ">>>" in block:
             test = doctest.DocTestParser().get_doctest(block, names, label, str(page), 0)
@@ -32,11 +35,36 @@ def test_examples_of_a_page(page, tmp_path, monkeypatch):
             exec(compile(block, label, "exec"), names)
 
 
+@pytest.mark.parametrize("page", PAGES, ids=lambda path: path.name)
+def test_examples_of_a_page(page, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    run_examples(page, cuda=False)
+
+
+@pytest.mark.cuda
+@pytest.mark.parametrize(
+    "page", [p for p in PAGES if "```python cuda" in p.read_text(encoding="utf-8")], ids=lambda p: p.name
+)
+def test_examples_for_a_gpu(page, tmp_path, monkeypatch):
+    import fastntk
+
+    if "emulated" in fastntk.show_config("dicts")["cuda_devices"][0]:
+        import stand_in_torch
+
+        monkeypatch.setitem(sys.modules, "torch", stand_in_torch)
+    else:
+        pytest.importorskip("torch")
+    monkeypatch.chdir(tmp_path)
+    run_examples(page, cuda=True)
+
+
 def test_the_readme_s_cpp_example_is_the_one_the_consumer_runs():
     readme = (ROOT / "README.md").read_text(encoding="utf-8")
     consumer = {line.strip() for line in (ROOT / "tests/consume/main.cpp").read_text(encoding="utf-8").splitlines()}
-    (block,) = re.findall(r"^```cpp\n(.*?)^```", readme, re.MULTILINE | re.DOTALL)
-    assert {line for line in block.splitlines() if line} <= consumer
+    blocks = re.findall(r"^```cpp\n(.*?)^```", readme, re.MULTILINE | re.DOTALL)
+    assert len(blocks) == 2
+    for block in blocks:
+        assert {line.strip() for line in block.splitlines() if line} <= consumer
 
 
 def test_the_readme_s_shell_example(tmp_path, monkeypatch, capsys):

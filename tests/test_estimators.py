@@ -154,7 +154,7 @@ def test_held_out_rows_are_a_sample_that_no_batch_changes(capacity):
     def split(cuts):
         holdout, passed = Holdout(5, capacity), []
         for first, last in zip([0, *cuts], [*cuts, n], strict=True):
-            passed += [part.X for part in holdout.split(rows.take(slice(first, last)))]
+            passed += [source.X[index] for source, index in holdout.split(rows.take(slice(first, last)))]
         return np.concatenate([part.X for part in holdout])[:, 0], np.concatenate(passed)[:, 0]
 
     kept, passed = split([])

@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <bit>
 #include <cmath>
+#include <utility>
 #include <vector>
 
 #include "kernels.hpp"
@@ -61,18 +62,21 @@ void copy(Tile<B>&, View<const T, B> in, View<T, B> out) {
 }
 
 template <Real T, Backend B>
-void count_sketch(Tile<B>& tile, View<const T, B> in, const std::uint32_t* bucket, const T* weight, std::size_t s,
-                  View<T, B> out) {
+SketchMatrix<T, B>::SketchMatrix(const B&, std::size_t, std::size_t nnz, Buffer<std::uint32_t, B> rows, Buffer<T, B> weights)
+    : s(nnz), bucket(std::move(rows)), weight(std::move(weights)) {}
+
+template <Real T, Backend B>
+void count_sketch(Tile<B>& tile, View<const T, B> in, const SketchMatrix<T, B>& matrix, View<T, B> out) {
   const typename Tile<B>::Scope scope(tile);
   T* const sums = tile.template scratch<T>(1, cpu::count_sketch_work<T>(out.cols)).data;
-  cpu::kernels<T>().count_sketch_dense(in.rows, in.data, in.stride, in.cols, bucket, weight, s, sums, out.data, out.stride,
-                                       out.cols);
+  cpu::kernels<T>().count_sketch_dense(in.rows, in.data, in.stride, in.cols, matrix.bucket.data(), matrix.weight.data(),
+                                       matrix.s, sums, out.data, out.stride, out.cols);
 }
 
 template <Real T, Backend B>
-void count_sketch(Tile<B>&, CsrView<T, B> in, const std::uint32_t* bucket, const T* weight, std::size_t s, View<T, B> out) {
-  cpu::kernels<T>().count_sketch_sparse(in.rows, in.values, in.columns, in.row_starts, bucket, weight, s, out.data,
-                                        out.stride, out.cols);
+void count_sketch(Tile<B>&, CsrView<T, B> in, const SketchMatrix<T, B>& matrix, View<T, B> out) {
+  cpu::kernels<T>().count_sketch_sparse(in.rows, in.values, in.columns, in.row_starts, matrix.bucket.data(),
+                                        matrix.weight.data(), matrix.s, out.data, out.stride, out.cols);
 }
 
 template <Real T, Backend B>
@@ -192,8 +196,9 @@ void row_squares(Tile<B>&, View<const T, B> in, T* square) {
   template void scale_rows(Tile<Cpu>&, const T*, View<const T, Cpu>, View<T, Cpu>);                                         \
   template void row_squares(Tile<Cpu>&, View<const T, Cpu>, T*);                                                            \
   template void copy(Tile<Cpu>&, View<const T, Cpu>, View<T, Cpu>);                                                         \
-  template void count_sketch(Tile<Cpu>&, View<const T, Cpu>, const std::uint32_t*, const T*, std::size_t, View<T, Cpu>);    \
-  template void count_sketch(Tile<Cpu>&, CsrView<T, Cpu>, const std::uint32_t*, const T*, std::size_t, View<T, Cpu>);       \
+  template struct SketchMatrix<T, Cpu>;                                                                                     \
+  template void count_sketch(Tile<Cpu>&, View<const T, Cpu>, const SketchMatrix<T, Cpu>&, View<T, Cpu>);                    \
+  template void count_sketch(Tile<Cpu>&, CsrView<T, Cpu>, const SketchMatrix<T, Cpu>&, View<T, Cpu>);                       \
   template void transpose(Tile<Cpu>&, View<const T, Cpu>, View<T, Cpu>, bool);                                              \
   template void unit_rows(Tile<Cpu>&, View<const T, Cpu>, T, View<T, Cpu>, T*);                                             \
   template void signed_gaps(Tile<Cpu>&, View<const T, Cpu>, View<const T, Cpu>, View<const T, Cpu>, const NearPairs&,       \

@@ -276,6 +276,16 @@ void multiply_gram(Tile<B>& memory, const TriangleTiles& tiles, const double* gr
   });
 }
 
+// Linked, and kept to one thread for all products rather than for each.
+template <>
+struct ProductLibrary<Cpu>::State {
+  cpu::blas::SingleThread single;
+};
+template <>
+ProductLibrary<Cpu>::ProductLibrary(const Cpu&) : state_(std::make_unique<State>()) {}
+template <>
+ProductLibrary<Cpu>::~ProductLibrary() = default;
+
 template <Real T, Backend B>
 void prepare_products(Tile<B>& memory, const TriangleTiles& tiles) {
   const std::size_t bytes_per_column = std::max(tiles.edge * sizeof(T), rows_at_once * sizeof(double));

@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <map>
 #include <mutex>
+#include <optional>
 #include <string>
 #include <utility>
 #include <vector>
@@ -134,23 +135,51 @@ std::size_t workspace_bytes(int device) {
   return std::size_t{major >= 9 ? 32u : 4u} << 20;
 }
 
-// Calls call(api, handle) with a handle that works on the backend's stream. Its workspace is the stream's too: one that
-// belonged to the handle could be in use by another stream still.
+}  // namespace
+
+// A handle that works on the backend's stream. Its workspace is the stream's too: one that belonged to the handle could be
+// in use by another stream still.
+struct Session::State {
+  explicit State(const Cuda& to)
+      : backend(to),
+        api(cublas().table),
+        lease(backend.device,
+              [this] {
+                const DeviceGuard current(backend.device);
+                CublasHandle made{};
+                check_cublas(api.create(&made.handle), "starting cuBLAS");
+                check_cublas(api.set_math_mode(made.handle, default_math), "starting cuBLAS");
+                return made;
+              }),
+        work(backend, workspace_bytes(backend.device)) {
+    const DeviceGuard current(backend.device);
+    // In this order: a new stream takes the workspace away.
+    check_cublas(api.set_stream(lease->handle, backend.stream), "choosing a stream");
+    check_cublas(api.set_workspace(lease->handle, work.data(), work.size()), "giving cuBLAS a workspace");
+  }
+
+  Cuda backend;
+  const Cublas& api;
+  Lease<CublasHandle> lease;
+  Workspace work;
+  State* outer = nullptr;
+};
+
+namespace {
+
+// Of this thread, the last one first.
+thread_local Session::State* sessions = nullptr;
+
+// Calls call(api, handle) with a handle that works on the backend's stream.
 template <class Call>
 void with_cublas(const Cuda& backend, const char* what, Call&& call) {
-  const Cublas& api = cublas().table;
+  Session::State* session = sessions;
+  while (session && (session->backend.device != backend.device || session->backend.stream != backend.stream))
+    session = session->outer;
+  std::optional<Session::State> own;
+  if (!session) session = &own.emplace(backend);
   const DeviceGuard current(backend.device);
-  const Lease<CublasHandle> lease(backend.device, [&] {
-    CublasHandle made{};
-    check_cublas(api.create(&made.handle), "starting cuBLAS");
-    check_cublas(api.set_math_mode(made.handle, default_math), "starting cuBLAS");
-    return made;
-  });
-  // In this order: a new stream takes the workspace away.
-  check_cublas(api.set_stream(lease->handle, backend.stream), what);
-  const Workspace work(backend, workspace_bytes(backend.device));
-  check_cublas(api.set_workspace(lease->handle, work.data(), work.size()), what);
-  check_cublas(call(api, lease->handle), what);
+  check_cublas(call(session->api, session->lease->handle), what);
 }
 
 template <class Call>
@@ -201,6 +230,11 @@ std::string describe(const LibrarySearch& search, const Loaded<Table>& (*load)()
 
 }  // namespace
 
+Session::Session(const Cuda& backend) : state_(std::make_unique<State>(backend)) {
+  state_->outer = std::exchange(sessions, state_.get());
+}
+Session::~Session() { sessions = state_->outer; }
+
 template <Real T>
 void gemm(const Cuda& backend, Transpose op_a, Transpose op_b, std::size_t m, std::size_t n, std::size_t k, T alpha,
           const T* a, std::size_t lda, const T* b, std::size_t ldb, T beta, T* c, std::size_t ldc) {
@@ -208,6 +242,17 @@ void gemm(const Cuda& backend, Transpose op_a, Transpose op_b, std::size_t m, st
   with_cublas(backend, "a product of matrices", [&](const Cublas& api, Handle handle) {
     return routines<T>(api).gemm(handle, flag(op_b), flag(op_a), size(n), size(m), size(k), &alpha, b, stride(ldb), a,
                                  stride(lda), &beta, c, stride(ldc));
+  });
+}
+
+template <Real T>
+void gemm_batched(const Cuda& backend, Transpose op_a, Transpose op_b, std::size_t m, std::size_t n, std::size_t k, T alpha,
+                  const T* const* a, std::size_t lda, const T* const* b, std::size_t ldb, T beta, T* const* c,
+                  std::size_t ldc, std::size_t count) {
+  if (m == 0 || n == 0 || count == 0) return;
+  with_cublas(backend, "products of matrices", [&](const Cublas& api, Handle handle) {
+    return routines<T>(api).gemm_batched(handle, flag(op_b), flag(op_a), size(n), size(m), size(k), &alpha, b, stride(ldb),
+                                         a, stride(lda), &beta, c, stride(ldc), size(count));
   });
 }
 
@@ -266,12 +311,14 @@ void potrf(const Cuda& backend, std::size_t n, T* a, std::size_t lda, T* work, s
 
 std::string description() { return describe(cublas_search, &cublas) + ", " + describe(cusolver_search, &cusolver); }
 
-#define FASTNTK_INSTANTIATE(T)                                                                                           \
-  template void gemm(const Cuda&, Transpose, Transpose, std::size_t, std::size_t, std::size_t, T, const T*, std::size_t, \
-                     const T*, std::size_t, T, T*, std::size_t);                                                         \
-  template void syrk(const Cuda&, Transpose, std::size_t, std::size_t, T, const T*, std::size_t, T, T*, std::size_t);    \
-  template void trsm(const Cuda&, Side, Transpose, std::size_t, std::size_t, const T*, std::size_t, T*, std::size_t);    \
-  template std::size_t potrf_work<T>(const Cuda&, std::size_t, std::size_t);                                             \
+#define FASTNTK_INSTANTIATE(T)                                                                                             \
+  template void gemm(const Cuda&, Transpose, Transpose, std::size_t, std::size_t, std::size_t, T, const T*, std::size_t,   \
+                     const T*, std::size_t, T, T*, std::size_t);                                                           \
+  template void gemm_batched(const Cuda&, Transpose, Transpose, std::size_t, std::size_t, std::size_t, T, const T* const*, \
+                             std::size_t, const T* const*, std::size_t, T, T* const*, std::size_t, std::size_t);           \
+  template void syrk(const Cuda&, Transpose, std::size_t, std::size_t, T, const T*, std::size_t, T, T*, std::size_t);      \
+  template void trsm(const Cuda&, Side, Transpose, std::size_t, std::size_t, const T*, std::size_t, T*, std::size_t);      \
+  template std::size_t potrf_work<T>(const Cuda&, std::size_t, std::size_t);                                               \
   template void potrf(const Cuda&, std::size_t, T*, std::size_t, T*, std::size_t, int*);
 FASTNTK_INSTANTIATE(float)
 FASTNTK_INSTANTIATE(double)
@@ -307,9 +354,11 @@ FASTNTK_SAME(Cublas::set_workspace, cublasSetWorkspace_v2);
 FASTNTK_SAME(Cublas::set_math_mode, cublasSetMathMode);
 FASTNTK_SAME(Cublas::property, cublasGetProperty);
 FASTNTK_SAME(Routines<float>::gemm, cublasSgemm_v2_64);
+FASTNTK_SAME(Routines<float>::gemm_batched, cublasSgemmBatched_64);
 FASTNTK_SAME(Routines<float>::syrk, cublasSsyrk_v2_64);
 FASTNTK_SAME(Routines<float>::trsm, cublasStrsm_v2_64);
 FASTNTK_SAME(Routines<double>::gemm, cublasDgemm_v2_64);
+FASTNTK_SAME(Routines<double>::gemm_batched, cublasDgemmBatched_64);
 FASTNTK_SAME(Routines<double>::syrk, cublasDsyrk_v2_64);
 FASTNTK_SAME(Routines<double>::trsm, cublasDtrsm_v2_64);
 FASTNTK_SAME(Cusolver::create, cusolverDnCreate);

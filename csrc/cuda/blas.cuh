@@ -7,12 +7,27 @@
 #include <fastntk/view.hpp>
 
 #include <cstddef>
+#include <memory>
 #include <string>
 
 namespace fastntk::cuda::blas {
 
 enum class Transpose { no, yes };
 enum class Side { left, right };
+
+/// Holds cuBLAS and a workspace: while it lives, the products and triangular solves that this thread asks of the same
+/// backend use them, and do not fail for lack of memory. Of several the last one counts.
+class Session {
+ public:
+  explicit Session(const Cuda& backend);
+  ~Session();
+  Session(const Session&) = delete;
+  Session& operator=(const Session&) = delete;
+  struct State;
+
+ private:
+  std::unique_ptr<State> state_;
+};
 
 /// c (m, n) = alpha op(a) op(b) + beta c, op(a) (m, k), in T without lower-precision shortcuts.
 template <Real T>
@@ -25,9 +40,6 @@ template <Real T>
 void gemm_batched(const Cuda& backend, Transpose op_a, Transpose op_b, std::size_t m, std::size_t n, std::size_t k, T alpha,
                   const T* const* a, std::size_t lda, const T* const* b, std::size_t ldb, T beta, T* const* c,
                   std::size_t ldc, std::size_t count);
-
-/// Loads the libraries and what they keep per stream, so that the calls above do not fail for lack of them.
-void prepare(const Cuda& backend);
 
 /// The lower triangle of c (n, n) = alpha op(a) op(a)^T + beta c, op(a) (n, k).
 template <Real T>

@@ -27,6 +27,9 @@ template <Real T>
 struct Routines {
   int (*gemm)(Handle, int op_a, int op_b, std::int64_t m, std::int64_t n, std::int64_t k, const T* alpha, const T* a,
               std::int64_t lda, const T* b, std::int64_t ldb, const T* beta, T* c, std::int64_t ldc);
+  int (*gemm_batched)(Handle, int op_a, int op_b, std::int64_t m, std::int64_t n, std::int64_t k, const T* alpha,
+                      const T* const* a, std::int64_t lda, const T* const* b, std::int64_t ldb, const T* beta, T* const* c,
+                      std::int64_t ldc, std::int64_t count);
   int (*syrk)(Handle, int uplo, int op_a, std::int64_t n, std::int64_t k, const T* alpha, const T* a, std::int64_t lda,
               const T* beta, T* c, std::int64_t ldc);
   int (*trsm)(Handle, int side, int uplo, int op_a, int diag, std::int64_t m, std::int64_t n, const T* alpha, const T* a,
@@ -63,9 +66,11 @@ void for_each_symbol(Cublas& api, Visit&& visit) {
   visit(api.set_math_mode, "cublasSetMathMode");
   visit(api.property, "cublasGetProperty");
   visit(api.single.gemm, "cublasSgemm_v2_64");
+  visit(api.single.gemm_batched, "cublasSgemmBatched_64");
   visit(api.single.syrk, "cublasSsyrk_v2_64");
   visit(api.single.trsm, "cublasStrsm_v2_64");
   visit(api.twice.gemm, "cublasDgemm_v2_64");
+  visit(api.twice.gemm_batched, "cublasDgemmBatched_64");
   visit(api.twice.syrk, "cublasDsyrk_v2_64");
   visit(api.twice.trsm, "cublasDtrsm_v2_64");
 }

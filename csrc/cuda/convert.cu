@@ -136,7 +136,8 @@ struct alignas(16) Pack {
 
 /// *first = the least row-major index of a bad entry among those of a dense vector, `nowhere` if there is none.
 template <class T>
-__global__ void __launch_bounds__(threads) scan_packs_kernel(const T* x, std::size_t count, bool nan_only, unsigned long long* first) {
+__global__ void __launch_bounds__(threads)
+    scan_packs_kernel(const T* x, std::size_t count, bool nan_only, unsigned long long* first) {
   constexpr unsigned unrolled = 4;
   using P = Pack<T>;
   const std::size_t packs = count / P::size;
@@ -163,11 +164,23 @@ __global__ void __launch_bounds__(threads) scan_packs_kernel(const T* x, std::si
 
 /// The same for rows at a distance, one entry per thread.
 template <class T>
-__global__ void __launch_bounds__(threads) scan_rows_kernel(View<const T, Cuda> x, bool nan_only, unsigned long long* first) {
+__global__ void __launch_bounds__(threads)
+    scan_rows_kernel(View<const T, Cuda> x, bool nan_only, unsigned long long* first) {
   const std::size_t i = std::size_t{blockIdx.x} * blockDim.x + threadIdx.x;
   if (i >= x.rows * x.cols) return;
   const std::size_t row = i / x.cols;
   if (is_bad(x(row, i - row * x.cols), nan_only)) atomicMin(first, static_cast<unsigned long long>(i));
+}
+
+__global__ void __launch_bounds__(threads)
+    check_csr_kernel(const std::int32_t* columns, std::size_t entries, const std::int64_t* row_starts, std::size_t rows,
+                     std::int64_t cols, unsigned* broken) {
+  const std::size_t i = std::size_t{blockIdx.x} * blockDim.x + threadIdx.x;
+  bool fine = true;
+  if (i < entries) fine = columns[i] >= 0 && columns[i] < cols;
+  if (i < rows) fine = fine && row_starts[i] <= row_starts[i + 1];
+  if (i == 0) fine = fine && row_starts[0] == 0 && row_starts[rows] == static_cast<std::int64_t>(entries);
+  if (!fine) *broken = 1;
 }
 
 template <class T>
@@ -227,8 +240,7 @@ std::optional<BadEntry> first_bad(const Cuda& backend, View<const T, Cuda> x, Ba
   const bool dense = x.rows == 1 || x.stride == x.cols;
   if (dense && reinterpret_cast<std::uintptr_t>(x.data) % 16 == 0) {
     const std::size_t packs = (count + Pack<T>::size - 1) / Pack<T>::size;
-    cuda::launch(backend, {blocks_for((packs + 3) / 4), threads}, scan_packs_kernel<T>, x.data, count, nan_only,
-                 found);
+    cuda::launch(backend, {blocks_for((packs + 3) / 4), threads}, scan_packs_kernel<T>, x.data, count, nan_only, found);
   } else {
     cuda::launch(backend, {blocks_for(count), threads}, scan_rows_kernel<T>, x, nan_only, found);
   }
@@ -248,6 +260,20 @@ void take_rows(const Cuda& backend, View<const T, Cuda> x, const std::int64_t* i
            ", are needed";
   });
   cuda::launch(backend, {blocks_for(out.rows * out.cols), threads}, take_rows_kernel<T>, x, index, out);
+}
+
+bool csr_is_well_formed(const Cuda& backend, const std::int32_t* columns, std::size_t entries,
+                        const std::int64_t* row_starts, std::size_t rows, std::size_t cols) {
+  Tile<Cuda> tile(backend);
+  auto* const found = static_cast<unsigned*>(tile.allocate(sizeof(unsigned)));
+  const cuda::DeviceGuard current(backend.device);
+  cuda::check(cudaMemsetAsync(found, 0, sizeof(*found), backend.stream), "clearing device memory");
+  const std::size_t work = std::max({entries, rows, std::size_t{1}});
+  cuda::launch(backend, {blocks_for(work), threads}, check_csr_kernel, columns, entries, row_starts, rows,
+               static_cast<std::int64_t>(cols), found);
+  unsigned broken = 0;
+  copy_out(backend, found, sizeof(broken), &broken);
+  return broken == 0;
 }
 
 void run_after(const Cuda& earlier, const Cuda& later) {
@@ -273,7 +299,7 @@ int device_of(const void* data) {
   return attributes.device;
 }
 
-#define FASTNTK_INSTANTIATE(T)                                                         \
+#define FASTNTK_INSTANTIATE(T)                                                       \
   template std::optional<BadEntry> first_bad(const Cuda&, View<const T, Cuda>, Bad); \
   template void take_rows(const Cuda&, View<const T, Cuda>, const std::int64_t*, View<T, Cuda>);
 FASTNTK_INSTANTIATE(float)

@@ -8,6 +8,7 @@
 #include <string>
 #include <vector>
 
+#include "../src/primitives.hpp"
 #include "../src/tile.hpp"
 #include "../src/tiling.hpp"
 #include "blas.cuh"
@@ -63,9 +64,16 @@ void solve_positive_definite(const Cuda& backend, double alpha, View<T, Cuda> k,
   finish(backend);
 }
 
+template <Real T>
+void row_squares(const Cuda& backend, View<const T, Cuda> z, T* square) {
+  Tile<Cuda> tile(backend);
+  row_squares(tile, z, square);
+}
+
 #define FASTNTK_INSTANTIATE(T)                                                                                         \
   template void linear_map(const Cuda&, View<const T, Cuda>, View<const T, Cuda>, View<const T, Cuda>, View<T, Cuda>); \
-  template void solve_positive_definite(const Cuda&, double, View<T, Cuda>, View<T, Cuda>);
+  template void solve_positive_definite(const Cuda&, double, View<T, Cuda>, View<T, Cuda>);                            \
+  template void row_squares(const Cuda&, View<const T, Cuda>, T*);
 FASTNTK_INSTANTIATE(float)
 FASTNTK_INSTANTIATE(double)
 #undef FASTNTK_INSTANTIATE

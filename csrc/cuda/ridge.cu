@@ -266,9 +266,17 @@ void read_block(const B& backend, const TriangleTiles& tiles, const RowBlock<T, 
               "a copy on the device");
 }
 
+template <>
+struct ProductLibrary<Cuda>::State {
+  cuda::blas::Session session;
+};
+template <>
+ProductLibrary<Cuda>::ProductLibrary(const Cuda& backend) : state_(new State{cuda::blas::Session(backend)}) {}
+template <>
+ProductLibrary<Cuda>::~ProductLibrary() = default;
+
 template <Real T, Backend B>
 void prepare_products(Tile<B>& memory, const TriangleTiles& tiles) {
-  cuda::blas::prepare(memory.backend());
   {
     const typename Tile<B>::Scope scope(memory);
     memory.template scratch<T>(std::min(strip_rows, tiles.n), tiles.n);

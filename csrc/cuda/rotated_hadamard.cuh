@@ -52,7 +52,7 @@ struct RotatedChunk {
   }
 
   /// Coefficients of block q of the chunk start at rotation + q * block_stride; blocks after `last` have none and take those
-  /// of `last`. `shared` has room for shared_size values.
+  /// of `last`. `shared` has room for shared_size values, of which a thread may have put and got its own before.
   __device__ static void transform(T (&v)[values], const T* rotation, int block_stride, int last, T* shared, int t) {
     // Unrolled, the coefficients of all stages would be fetched ahead into registers that then are missing.
 #pragma unroll 1
@@ -68,7 +68,20 @@ struct RotatedChunk {
         contiguous_to_strided(v, shared, t);
       }
     }
-    if constexpr (!starts_strided) contiguous_to_strided(v, shared, t);
+    if constexpr (!starts_strided) {
+      synchronize();  // others may still be reading what they left there before
+      contiguous_to_strided(v, shared, t);
+    }
+  }
+
+  /// Between registers as transform() leaves them and `shared`.
+  __device__ static void put_strided(const T (&v)[values], T* shared, int t) {
+#pragma unroll
+    for (int k = 0; k < values; ++k) shared[strided_place(t, k)] = v[k];
+  }
+  __device__ static void get_strided(T (&v)[values], const T* shared, int t) {
+#pragma unroll
+    for (int k = 0; k < values; ++k) v[k] = shared[strided_place(t, k)];
   }
 
  private:
@@ -77,6 +90,10 @@ struct RotatedChunk {
   static constexpr int piece = 16 / sizeof(T);
   static constexpr int pieces = values / piece;
   static constexpr int row = values + piece;
+
+  // Element e lies in row e / 32.
+  __device__ static int strided_place(int t, int k) { return (k * warps + t / 32) * row + t % 32; }
+  __device__ static int contiguous_place(int t, int p) { return t * row + p * piece; }
 
   struct alignas(16) Piece {
     T v[piece];
@@ -134,18 +151,6 @@ struct RotatedChunk {
     }
   }
 
-  // Element e lies in row e / 32.
-  __device__ static int strided_place(int t, int k) { return (k * warps + t / 32) * row + t % 32; }
-  __device__ static int contiguous_place(int t, int p) { return t * row + p * piece; }
-
-  __device__ static void put_strided(const T (&v)[values], T* shared, int t) {
-#pragma unroll
-    for (int k = 0; k < values; ++k) shared[strided_place(t, k)] = v[k];
-  }
-  __device__ static void get_strided(T (&v)[values], const T* shared, int t) {
-#pragma unroll
-    for (int k = 0; k < values; ++k) v[k] = shared[strided_place(t, k)];
-  }
   __device__ static void put_contiguous(const T (&v)[values], T* shared, int t) {
 #pragma unroll
     for (int p = 0; p < pieces; ++p) {

@@ -1,8 +1,10 @@
 #include "count_sketch.hpp"
 
 #include <cmath>
+#include <cstdint>
 #include <limits>
 #include <string>
+#include <utility>
 
 #include "tiling.hpp"
 
@@ -23,18 +25,18 @@ CountSketch<T, B>::State::State(const CountSketchParams& p, const B& backend) : 
     return "CountSketch: nnz_per_column is " + std::to_string(s) + "; with in_features = " + std::to_string(p.in_features) +
            " at most " + std::to_string(max_entries / p.in_features) + " is possible";
   });
-  draw_entries(backend);
+  matrix = draw(p, backend);
 }
 
 template <Real T, Backend B>
-void CountSketch<T, B>::State::draw_entries(const B& backend) {
-  const rng::Draws buckets{params.seed, rng::Stream::bucket};
-  const rng::Draws signs{params.seed, rng::Stream::bucket_sign};
-  const std::size_t s = params.nnz_per_column;
-  const std::size_t m = params.out_features;
+SketchMatrix<T, B> CountSketch<T, B>::State::draw(const CountSketchParams& p, const B& backend) {
+  const rng::Draws buckets{p.seed, rng::Stream::bucket};
+  const rng::Draws signs{p.seed, rng::Stream::bucket_sign};
+  const std::size_t s = p.nnz_per_column;
+  const std::size_t m = p.out_features;
   const T scale = static_cast<T>(1 / std::sqrt(static_cast<double>(s)));
-  bucket = Buffer<std::uint32_t, B>(backend, params.in_features * s);
-  weight = Buffer<T, B>(backend, params.in_features * s);
+  Buffer<std::uint32_t, B> bucket(backend, p.in_features * s);
+  Buffer<T, B> weight(backend, p.in_features * s);
   std::uint32_t* const row = bucket.data();
   T* const entry = weight.data();
   Tile<B> tile(backend);
@@ -44,16 +46,17 @@ void CountSketch<T, B>::State::draw_entries(const B& backend) {
     row[e] = static_cast<std::uint32_t>(begin + buckets.integer(e, static_cast<std::uint32_t>(end - begin)));
     entry[e] = static_cast<T>(signs.sign(e)) * scale;
   });
+  return {backend, m, s, std::move(bucket), std::move(weight)};
 }
 
 template <Real T, Backend B>
 void CountSketch<T, B>::State::apply(Tile<B>& tile, View<const T, B> x, View<T, B> out) const {
-  count_sketch<T, B>(tile, x, bucket.data(), weight.data(), params.nnz_per_column, out);
+  count_sketch<T, B>(tile, x, matrix, out);
 }
 
 template <Real T, Backend B>
 void CountSketch<T, B>::State::apply(Tile<B>& tile, CsrView<T, B> x, View<T, B> out) const {
-  count_sketch<T, B>(tile, x, bucket.data(), weight.data(), params.nnz_per_column, out);
+  count_sketch<T, B>(tile, x, matrix, out);
 }
 
 template <Real T, Backend B>

@@ -3,8 +3,6 @@
 
 #include <fastntk/count_sketch.hpp>
 
-#include <cstdint>
-
 #include "primitives.hpp"
 
 namespace fastntk {
@@ -17,11 +15,10 @@ struct CountSketch<T, B>::State {
   void apply(Tile<B>& tile, View<const T, B> x, View<T, B> out) const;
   void apply(Tile<B>& tile, CsrView<T, B> x, View<T, B> out) const;
 
-  void draw_entries(const B& backend);  // of bucket and weight
+  static SketchMatrix<T, B> draw(const CountSketchParams& params, const B& backend);
 
   CountSketchParams params;
-  Buffer<std::uint32_t, B> bucket;  // of entry b of column j, at j * nnz_per_column + b
-  Buffer<T, B> weight;              // likewise: +-1/sqrt(nnz_per_column)
+  SketchMatrix<T, B> matrix;
 };
 
 }  // namespace fastntk

@@ -1,9 +1,8 @@
-#include <fastntk/error.hpp>
+#include "fwht.hpp"
+
 #include <fastntk/fwht.hpp>
 
 #include <algorithm>
-#include <bit>
-#include <string>
 
 #include "primitives.hpp"
 #include "tiling.hpp"
@@ -12,11 +11,10 @@ namespace fastntk {
 
 template <Real T, Backend B>
 void fwht(const B& backend, View<const T, B> x, View<T, B> out, T scale) {
-  require(std::has_single_bit(x.cols),
-          [&] { return "fwht: x has " + std::to_string(x.cols) + " columns; a power of two is needed"; });
-  require_shape(out, x.rows, x.cols, "fwht: out");
+  require_transformable(x, out);
   // Short rows make large tiles: there is nothing between the passes that would have to stay in cache.
-  const std::size_t tile_rows = std::max<std::size_t>(tile_budget(backend).bytes / (sizeof(T) * x.cols), 1);
+  const std::size_t cached_rows = tile_budget(backend).bytes / (sizeof(T) * x.cols);
+  const std::size_t tile_rows = std::max(cached_rows, rows_per_transform_tile<T>(backend, x.cols));
   for_tiles<B>(backend, x.rows, tile_rows, [&](Tile<B>& tile, RowRange r) {
     hadamard<T, B>(tile, x.row_block(r.begin, r.count), nullptr, scale, out.row_block(r.begin, r.count));
   });

@@ -58,16 +58,30 @@ void gather_product(Tile<B>& tile, View<const T, B> a, const std::uint32_t* inde
 template <Real T, Backend B>
 void copy(Tile<B>& tile, View<const T, B> in, View<T, B> out);
 
-/// out = CountSketch of dense rows; column j has the entries (bucket, weight)[j * s .. j * s + s), which are added to their
-/// buckets one by one in this order.
+/// The matrix of a CountSketch, stored the way count_sketch() reads it fastest.
 template <Real T, Backend B>
-void count_sketch(Tile<B>& tile, View<const T, B> in, const std::uint32_t* bucket, const T* weight, std::size_t s,
-                  View<T, B> out);
+struct SketchMatrix {
+  SketchMatrix() = default;
+  /// m rows; column j has the entries (rows, weights)[j * nnz .. j * nnz + nnz), all weights of the same size.
+  SketchMatrix(const B& backend, std::size_t m, std::size_t nnz, Buffer<std::uint32_t, B> rows, Buffer<T, B> weights);
 
-/// The same of sparse rows.
+  std::size_t s = 0;                // entries of a column
+  Buffer<std::uint32_t, B> bucket;  // of entry b of column j, at j * s + b
+  Buffer<T, B> weight;              // likewise
+  // On a device also the entries of each bucket b among the columns [c * chunk, (c + 1) * chunk), in their order: `columns`,
+  // counted from c * chunk and with the sign in the highest bit, from starts[c * m + b] on.
+  std::size_t chunk = 0;
+  Buffer<std::uint32_t, B> starts, columns;
+  T scale = 0;
+};
+
+/// out = CountSketch of dense rows: the entries are added to their buckets one by one, in the order of their columns.
 template <Real T, Backend B>
-void count_sketch(Tile<B>& tile, CsrView<T, B> in, const std::uint32_t* bucket, const T* weight, std::size_t s,
-                  View<T, B> out);
+void count_sketch(Tile<B>& tile, View<const T, B> in, const SketchMatrix<T, B>& matrix, View<T, B> out);
+
+/// The same of sparse rows, in the order of a row's entries.
+template <Real T, Backend B>
+void count_sketch(Tile<B>& tile, CsrView<T, B> in, const SketchMatrix<T, B>& matrix, View<T, B> out);
 
 /// Rows and columns of a tile of a kernel matrix: on the CPU whole vectors of row_products(), and small enough for a
 /// second-level cache; on a device enough to fill the chip.

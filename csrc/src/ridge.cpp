@@ -129,6 +129,7 @@ void RidgeState<B>::update(View<const T, B> z, View<const double, B> y, const do
   }
 
   Tile<B> memory(s.backend);
+  const ProductLibrary<B> library(s.backend);
   ChosenRows<B> rows{z.rows};
   double total_weight = s.total_weight;
   std::vector<std::size_t> source;
@@ -176,6 +177,7 @@ void RidgeState<B>::merge(const RidgeState& other) {
   std::visit(
       [&]<class T>(const RowBlock<T, B>& from) {
         Tile<B> memory(s.backend);
+        const ProductLibrary<B> library(s.backend);
         View<T, B> z;
         if (from.rows > 0) {
           z = memory.template scratch<T>(rows_at_once, s.params.n_features);
@@ -396,6 +398,7 @@ RidgeSolution RidgeState<B>::solve(const RidgeSolveParams& p, View<double> coef,
   require(s.rows > 0, "RidgeState: no rows of positive weight were added; at least 1 is needed");
 
   Tile<B> memory(s.backend);
+  const ProductLibrary<B> library(s.backend);
   const NormalEquations<B, State> equations(s, p.fit_intercept, memory);
   Coefficients solved;
   RidgeSolution solution{.gcv = std::numeric_limits<double>::quiet_NaN(), .jitter = 0, .factor = p.factor};

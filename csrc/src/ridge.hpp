@@ -34,7 +34,7 @@ struct RidgeState<B>::State {
   template <Real T, class Fill>
   void append(Tile<B>& memory, std::size_t count, Fill fill);
 
-  /// Adds the waiting block to gram and cross and empties it.
+  /// Adds the waiting block to gram and cross and empties it. The caller has a ProductLibrary.
   void flush(Tile<B>& memory);
 
   RidgeStateParams params;

@@ -9,6 +9,7 @@
 
 #include <concepts>
 #include <cstddef>
+#include <memory>
 
 #include "ridge_tiles.hpp"
 #include "tile.hpp"
@@ -83,9 +84,23 @@ template <Real T, Backend B>
 void read_block(const B& backend, const TriangleTiles& tiles, const RowBlock<T, B>& block, std::size_t first,
                 View<T, B> out);
 
-/// Takes what add_gram() and add_cross() need, so that with this tile they do not fail for lack of it.
+/// Takes the scratch memory of add_gram() and add_cross() once, so that with this tile they do not fail for lack of it.
 template <Real T, Backend B>
 void prepare_products(Tile<B>& memory, const TriangleTiles& tiles);
+
+/// Holds what the library behind the products needs: while it lives, they do not fail for lack of that either.
+template <Backend B>
+class ProductLibrary {
+ public:
+  explicit ProductLibrary(const B& backend);
+  ~ProductLibrary();
+  ProductLibrary(const ProductLibrary&) = delete;
+  ProductLibrary& operator=(const ProductLibrary&) = delete;
+
+ private:
+  struct State;
+  std::unique_ptr<State> state_;
+};
 
 /// gram += Z^T Z for the rows Z of the block; the product is computed in T.
 template <Real T, Backend B>

@@ -13,9 +13,10 @@ from scipy.linalg import eigh
 from ._arrays import FloatArray
 from ._holdout import Holdout
 from ._plan import GRAM_COLUMNS
-from ._prediction import LinearMap, transform
+from ._prediction import LinearMap
 from ._rows import Rows, blocks
 from ._search import climb, grid_alpha, grid_index
+from ._transform import transform
 from .ridge import RidgeState
 
 __all__ = ["AlphaSearch"]
@@ -115,8 +116,9 @@ class AlphaSearch:
             return rows.place.fetch(transform(self._features, rows.X[part], rows.place))
 
         Z: FloatArray = np.empty((n, self._state.n_features), features(slice(1)).dtype)
-        for part in (slice(first, first + self._block_rows) for first in range(0, n, self._block_rows)):
-            Z[part] = features(part)
+        for first in range(0, n, self._block_rows):
+            rows_now = slice(first, first + self._block_rows)
+            Z[rows_now] = features(rows_now)
         gram = np.zeros((n, n))
         for first in range(0, Z.shape[1], GRAM_COLUMNS):
             part = centred(Z[:, first : first + GRAM_COLUMNS])

@@ -1,7 +1,7 @@
 """Arrays in and out: what comes in as NumPy goes out as NumPy, a torch or CuPy array as one of its kind, without copies.
 
-A call brings its inputs here and gets a `Source` for each: the array in the form that the compiled side reads, and the `Place`
-where the call computes and where its results go. ::
+A call brings its inputs here and gets a `Source` for each: the array in the form that the compiled side reads, and the
+`Place` where the call computes and where its results go. ::
 
     source = matrix(X, "X", device=device)    # checked: (n, d), float32 or float64, dense rows
     place = source.place
@@ -9,10 +9,10 @@ where the call computes and where its results go. ::
     map_rows(place, [source.array], [out], lambda ins, outs, backend: operator(*ins, *outs, backend))
     return place.give_back(out)               # the caller's kind of array
 
-There are three places. On the CPU, arrays are NumPy's. On a GPU whose memory holds the inputs (`place.on_device`), arrays are
-`_core._cuda.DeviceArray`, which has `shape`, `dtype`, `len()`, `reshape` and basic slices like NumPy's; work is queued on the
-caller's current stream. And with ``device="cuda"`` and inputs in host memory (`place.staged`), arrays are NumPy's, and blocks
-of rows travel to the GPU and back: `map_rows` does that, or `place.load` for what stays there for several calls.
+There are three places. On the CPU, arrays are NumPy's. On a GPU whose memory holds the inputs (`place.on_device`), arrays
+are `_core._cuda.DeviceArray`, which has `shape`, `dtype`, `len()`, `reshape` and basic slices like NumPy's; work is queued
+on the caller's current stream. And with ``device="cuda"`` and inputs in host memory (`place.staged`), arrays are NumPy's,
+and blocks of rows travel to the GPU and back: `map_rows` does that, or `place.load` for what stays there for several calls.
 
 `place.core` is the module with the operators of the place (`_core` or `_core._cuda`, which have the same names), and
 `place.backend(threads)` the last argument of all of them.
@@ -39,7 +39,6 @@ _cuda: Any = getattr(_core, "_cuda", None)
 _DLPACK_GPU = (2, 13)  # kDLCUDA, kDLCUDAManaged
 _DLPACK_HOST = (1, 3)  # kDLCPU, kDLCUDAHost
 _SCAN_ROWS = 4096
-_STAGED_BYTES = 1 << 26  # of the rows that travel to a GPU and back at a time
 _INTEGERS = "biu"
 
 
@@ -91,20 +90,19 @@ class Place:
 
     def empty(self, shape: tuple[int, ...], dtype: Any) -> Any:
         """An uninitialised array for results, in the caller's kind of memory; MemoryError without room for it."""
-        dtype = np.dtype(dtype)
-        if not self.on_device:
+        if self._cuda is None or self.staged:
             return np.empty(shape, dtype)
+        name = dtype if dtype == "bfloat16" else np.dtype(dtype).name
         maker = _EMPTY.get(_name(self.library))
         if maker is None:
-            return _cuda.DeviceArray.empty(shape, dtype.name, self._cuda)
+            return _cuda.DeviceArray.empty(shape, name, self._cuda)
         try:
-            array = maker(self.library, shape, dtype.name, self.device)
+            array = maker(self.library, shape, name, self._cuda.device)
         except Exception as error:
             if "OutOfMemory" not in type(error).__name__:
                 raise
-            needed = int(np.prod(shape, dtype=object)) * dtype.itemsize
             raise MemoryError(
-                f"an array of shape {shape} needs {needed} bytes, which {self.name} does not have; pass fewer rows at a time"
+                f"{self.name} has no memory for an array of shape {shape} and dtype {name}; pass fewer rows at a time"
             ) from error
         return _cuda.DeviceArray.of(array, self._cuda, False)
 
@@ -253,9 +251,9 @@ def as_source(
         raise ValueError(f"{name} is in the memory of a GPU, but device is 'cpu'; pass a host array, or device='auto'")
     cuda = arguments.cuda(f"{name} is a {type(X).__module__.partition('.')[0]} array in the memory of a GPU")
     if gpu < 0:
-        gpu = cuda.device_of(X.__cuda_array_interface__["data"][0])
-        if gpu is None:  # without elements there is nothing to ask
-            gpu = 0 if like is None else like.place.device
+        found = cuda.device_of(X.__cuda_array_interface__["data"][0])
+        # Without elements there is nothing to ask.
+        gpu = int(found if found is not None else 0 if like is None else like.place.backend().device)
     if like is not None:
         if gpu != like.place.device:
             raise ValueError(f"{name} is on GPU {gpu}, but the first array is on {like.place.name}; one device is needed")
@@ -274,7 +272,8 @@ def as_source(
     return Source(array, place)
 
 
-def _workspace(max_memory: int | str | None) -> int:
+def workspace(max_memory: int | str | None) -> int:
+    """Bytes of workspace for GPU work, where 0 means the default."""
     return 0 if max_memory is None else parse_bytes(max_memory)
 
 
@@ -285,7 +284,7 @@ def _device_place(X: Any, device: int, max_memory: int | str | None) -> Place:
         stream = X.stream
     elif _name(library) in _STREAM:
         stream = _STREAM[_name(library)](library, device)
-    return Place(device, stream=stream, max_memory=_workspace(max_memory), library=library)
+    return Place(device, stream=stream, max_memory=workspace(max_memory), library=library)
 
 
 def _host_source(X: Any, name: str, device: str, like: Source | None, max_memory: int | str | None) -> Source:
@@ -296,7 +295,7 @@ def _host_source(X: Any, name: str, device: str, like: Source | None, max_memory
         return Source(array, like.place)
     if device == "cuda":
         arguments.cuda("device is 'cuda'")
-        return Source(array, Place(0, staged=True, max_memory=_workspace(max_memory), library=library))
+        return Source(array, Place(0, staged=True, max_memory=workspace(max_memory), library=library))
     return Source(array, Place(library=library))
 
 
@@ -382,6 +381,13 @@ def dense_rows(array: Any, place: Place | None = None) -> Any:
     return (place or Place()).copy(array)
 
 
+def dense_vector(array: Any, place: Place) -> Any:
+    """`array` itself if its elements lie one after another, else a copy."""
+    if is_device_array(array):
+        return array if array.is_contiguous else place.copy(array)
+    return np.require(array, requirements=["C", "ALIGNED"])
+
+
 def take(array: Any, index: Any, place: Place) -> Any:
     """The rows of a matrix that `index` names: a slice, or a vector of their numbers or of booleans."""
     if isinstance(index, slice) or not is_device_array(array):
@@ -403,7 +409,7 @@ def scan_wanted(assume_finite: bool) -> bool:
     return sklearn is None or not sklearn.get_config()["assume_finite"]
 
 
-def _first_bad(array: Any) -> tuple[int, int, bool] | None:
+def first_bad(array: Any) -> tuple[int, int, bool] | None:
     """Row, column and whether it is NaN, of the first entry of a matrix with dense rows that is NaN or infinite, or None."""
     if is_device_array(array):
         found: tuple[int, int, bool] | None = _cuda.first_bad(array, False, array.backend)
@@ -431,7 +437,7 @@ def require_finite(array: Any, name: str) -> None:
 
     On a GPU this waits for the answer, and a matrix must have dense rows.
     """
-    found = _first_bad(array if array.ndim == 2 else array.reshape(len(array), -1))
+    found = first_bad(array if array.ndim == 2 else array.reshape(len(array), -1))
     if found is not None:
         row, col, nan = found
         what = "NaN" if nan else "infinity"
@@ -441,7 +447,7 @@ def require_finite(array: Any, name: str) -> None:
 
 def require_no_overflow(out: Any, name: str) -> None:
     """ValueError if the result for the finite input `name` is not finite."""
-    if out.size and _first_bad(out.reshape((-1, out.shape[-1]))) is not None:
+    if out.size and first_bad(out.reshape((-1, out.shape[-1]))) is not None:
         remedy = "scale the rows, or pass float64" if out.dtype == np.float32 else "scale the rows"
         raise ValueError(f"{name} is so large that the result overflows {out.dtype}; {remedy}")
 
@@ -530,33 +536,40 @@ def map_rows(
     inputs, outputs : matrices of equally many rows
     call : callable
         Called with inputs, outputs and the backend: with all rows at once, or, where a GPU computes for the host, with
-        blocks of rows in its memory.
+        blocks of rows in its memory, in order.
     threads : int
         Of the CPU; 0 means all that this process may use.
     """
     backend = place.backend(threads)
-    if not place.staged:
+    if not place.staged or is_device_array(outputs[0]):
         call(inputs, outputs, backend)
         return
-    rows = len(inputs[0])
-    width = sum(array.shape[1] * array.itemsize for array in (*inputs, *outputs))
-    size = max(1, _STAGED_BYTES // max(width, 1))
-    for first in range(0, rows, size):
-        block = slice(first, first + size)
-        there = [place.load(array[block]) for array in inputs]
-        results = [_cuda.DeviceArray.empty(out[block].shape, out.dtype.name, backend) for out in outputs]
+    rows = len(outputs[0])
+    if rows == 0:
+        return
+    size = min(_cuda.block_rows(backend, rows, a.shape[1], a.itemsize) for a in (*inputs, *outputs))
+    uploads = [_transfer("Uploader", a, size, backend) for a in inputs]
+    downloads = [_transfer("Downloader", a, size, backend) for a in outputs]
+    for block in (slice(first, min(first + size, rows)) for first in range(0, rows, size)):
+        there = [upload(array[block]) for upload, array in zip(uploads, inputs, strict=True)]
+        results = [download.block(block.stop - block.start) for download in downloads]
         call(there, results, backend)
-        for result, out in zip(results, outputs, strict=True):
-            if out[block].flags.c_contiguous:
-                result.copy_to(out[block])
-            else:
-                out[block] = result.to_host()
+        for download, out in zip(downloads, outputs, strict=True):
+            download.start(out[block])
+    for download in downloads:
+        download.finish()
+
+
+def _transfer(kind: str, array: Any, rows: int, backend: Any) -> Any:
+    return getattr(_cuda, f"{kind}F{8 * array.itemsize}")(backend, rows, array.shape[1])
 
 
 def overlaps(x: Any, out: Any) -> bool:
-    """Whether writing the matrix `out` changes the matrix `x`, both with dense rows, before it is read: unless they are one."""
+    """Whether two matrices with dense rows share memory, and are not the same matrix."""
     if is_device_array(x):
-        spans = [(a.pointer, a.pointer + ((len(a) - 1) * a.strides[0] + a.shape[1] * a.itemsize)) for a in (x, out) if a.size]
+        spans = [
+            (a.pointer, a.pointer + ((len(a) - 1) * a.strides[0] + a.shape[1] * a.itemsize)) for a in (x, out) if a.size
+        ]
         shared = len(spans) == 2 and spans[0][0] < spans[1][1] and spans[1][0] < spans[0][1]
         same = x.pointer == out.pointer
     else:

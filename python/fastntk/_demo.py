@@ -25,7 +25,7 @@ PLOT_SIZES = (256, 512, 1024, 2048, 4096)
 ALPHAS = tuple(10.0**k for k in range(-3, 1))
 
 
-def run(plot: Path | None, n_threads: int | None) -> dict[str, Any]:
+def run(plot: Path | None, n_threads: int | None, device: str) -> dict[str, Any]:
     """Fit all models; write a plot to `plot` unless it is None.
 
     Returns
@@ -37,15 +37,15 @@ def run(plot: Path | None, n_threads: int | None) -> dict[str, Any]:
     X = (X / 16).astype(np.float32)
     data = tuple(train_test_split(X, y, test_size=0.25, random_state=0, stratify=y))
     sizes = SIZES if plot is None else PLOT_SIZES
-    accuracy = {size: _features(size, data, n_threads) for size in sizes}
-    exact = _tuned(lambda alpha, _: KernelRidge("ntk", alpha=alpha, n_threads=n_threads), [0.0], data)
+    accuracy = {size: _features(size, data, n_threads, device) for size in sizes}
+    exact = _tuned(lambda alpha, _: KernelRidge("ntk", alpha=alpha, n_threads=n_threads, device=device), [0.0], data)
     rbf = _tuned(
         lambda alpha, width: KernelRidge(rbf_kernel, alpha=alpha, kernel_params={"gamma": 1 / (2 * width**2)}),
         [1.0, 2.0, 4.0],
         data,
     )
-    kernel = ntk_kernel(X, n_threads=n_threads)
-    errors = {size: _error(size, X, kernel, n_threads) for size in sizes}
+    kernel = ntk_kernel(X, n_threads=n_threads, device=device)
+    errors = {size: _error(size, X, kernel, n_threads, device) for size in sizes}
     models = [
         *({"model": f"fastntk, {size} features", **_scored(accuracy[size])} for size in SIZES),
         {"model": "exact NTK ridge", **_scored(exact)},
@@ -65,10 +65,10 @@ def _scored(result: tuple[float, float]) -> dict[str, float]:
     return {"test_accuracy": result[0], "seconds": result[1]}
 
 
-def _features(size: int, data: Any, n_threads: int | None) -> tuple[float, float]:
+def _features(size: int, data: Any, n_threads: int | None, device: str) -> tuple[float, float]:
     X_train, X_test, y_train, y_test = data
     start = time.perf_counter()
-    model = NTKClassifier(size, random_state=0, n_threads=n_threads).fit(X_train, y_train)
+    model = NTKClassifier(size, random_state=0, n_threads=n_threads, device=device).fit(X_train, y_train)
     predicted = model.predict(X_test)
     seconds = time.perf_counter() - start
     return float(np.mean(predicted == y_test)), seconds
@@ -91,8 +91,8 @@ def _tuned(make: Callable[[float, float], KernelRidge], widths: list[float], dat
     return float(np.mean(predicted == y_test)), seconds
 
 
-def _error(size: int, X: NDArray[Any], kernel: NDArray[Any], n_threads: int | None) -> float:
-    Z = NTKRandomFeatures(size, random_state=0, n_threads=n_threads).fit_transform(X)
+def _error(size: int, X: NDArray[Any], kernel: NDArray[Any], n_threads: int | None, device: str) -> float:
+    Z = NTKRandomFeatures(size, random_state=0, n_threads=n_threads, device=device).fit_transform(X)
     return float(np.linalg.norm(Z @ Z.T - kernel) / np.linalg.norm(kernel))
 
 

@@ -18,14 +18,16 @@ _ROWS = 5000
 _LEAST_ROWS = 256
 _BYTES = 1 << 26
 
+Numbers = NDArray[np.int64]
+
 
 def holdout_rows(row_bytes: int) -> int:
     """How many rows are held out at most, if one takes that many bytes."""
     return min(_ROWS, max(_LEAST_ROWS, _BYTES // row_bytes))
 
 
-class Holdout:
-    """Rows set aside from a stream: those whose hash of seed and row number lies below a threshold.
+class Sample:
+    """Which rows of a stream are set aside: those whose hash of seed and row number lies below a threshold.
 
     The threshold starts at an eighth and halves whenever more than `capacity` rows are set aside; the rows that it then
     excludes are given back. What is set aside is a uniform sample that depends on the rows' numbers only, never on how they
@@ -36,56 +38,100 @@ class Holdout:
         self._seed = seed
         self._capacity = capacity
         self._threshold = 1 << 61
-        self._next_row = 0
-        self._kept: list[tuple[NDArray[np.uint64], Rows]] = []
+        self.rows_seen = 0
+        self._kept: list[tuple[NDArray[np.uint64], Numbers]] = []
 
     def __len__(self) -> int:
-        return sum(len(rows) for _, rows in self._kept)
+        return sum(len(numbers) for _, numbers in self._kept)
 
-    def split(self, rows: Rows) -> Iterator[Rows]:
-        """Set some of the next rows of the stream aside; yield all others, in a fixed order."""
-        words = np.empty(len(rows), np.uint64)
-        _core.holdout_words(self._seed, self._next_row, words)
-        self._next_row += len(rows)
-        while len(rows):
+    def passing(self, n: int) -> Iterator[Numbers]:
+        """Set some of the next `n` rows aside; yield the numbers of all others, and of rows given back, in a fixed order."""
+        numbers = np.arange(self.rows_seen, self.rows_seen + n)
+        words = np.empty(n, np.uint64)
+        _core.holdout_words(self._seed, self.rows_seen, words)
+        self.rows_seen += n
+        while len(numbers):
             chosen = words < self._threshold
-            room = self._capacity - len(self)
-            overflow = np.flatnonzero(chosen)[room:]
-            end = int(overflow[0]) if len(overflow) else len(rows)
+            overflow = np.flatnonzero(chosen)[self._capacity - len(self) :]
+            end = int(overflow[0]) if len(overflow) else len(numbers)
             kept = chosen[:end]
             if kept.any():
-                self._kept.append((words[:end][kept], rows.take(slice(0, end)).take(kept).kept()))
+                self._kept.append((words[:end][kept], numbers[:end][kept]))
             if not kept.all():
-                yield rows.take(slice(0, end)).take(~kept)
-            rows, words = rows.take(slice(end, None)), words[end:]
+                yield numbers[:end][~kept]
+            numbers, words = numbers[end:], words[end:]
             if len(overflow):
                 self._threshold //= 2
                 yield from self._release()
 
-    def _release(self) -> Iterator[Rows]:
-        kept = []
-        for words, rows in self._kept:
+    def _release(self) -> Iterator[Numbers]:
+        before, self._kept = self._kept, []
+        for words, numbers in before:
             stays = words < self._threshold
             if not stays.all():
-                yield rows.take(~stays)
+                yield numbers[~stays]
             if stays.any():
-                kept.append((words[stays], rows.take(stays)))
-        self._kept = kept
+                self._kept.append((words[stays], numbers[stays]))
+
+    def numbers(self) -> Numbers:
+        """The numbers of the rows that are set aside, in ascending order."""
+        return np.concatenate([numbers for _, numbers in self._kept] or [np.empty(0, np.int64)])
+
+
+class Holdout:
+    """The rows of a `Sample`, where they were computed on last."""
+
+    def __init__(self, seed: int, capacity: int) -> None:
+        self._sample = Sample(seed, capacity)
+        self._aside: list[tuple[Numbers, Rows]] = []
+
+    def __len__(self) -> int:
+        return len(self._sample)
+
+    def split(self, rows: Rows) -> list[tuple[Rows, Numbers]]:
+        """Set some of the next rows of the stream aside.
+
+        Returns
+        -------
+        list of (Rows, vector)
+            All others, in a fixed order: which rows of these or of earlier ones follow each other.
+        """
+        first, before = self._sample.rows_seen, self._aside
+        parts: list[tuple[Rows, list[Numbers]]] = []
+
+        def follow(source: Rows, index: Numbers) -> None:
+            if not parts or parts[-1][0] is not source:
+                parts.append((source, []))
+            parts[-1][1].append(index)
+
+        for numbers in self._sample.passing(len(rows)):
+            if numbers[0] >= first:
+                follow(rows, numbers - first)
+            else:
+                old_numbers, old = next(part for part in before if part[0][0] <= numbers[0] <= part[0][-1])
+                follow(old, np.searchsorted(old_numbers, numbers))
+        kept = self._sample.numbers()
+        self._aside = []
+        for old_numbers, old in before:
+            stays = np.isin(old_numbers, kept, assume_unique=True)
+            if stays.any():
+                self._aside.append((old_numbers, old) if stays.all() else (old_numbers[stays], old.take(stays)))
+        new = kept[kept >= first]
+        if len(new):
+            self._aside.append((new, rows.take(new - first).kept()))
+        return [(source, np.concatenate(index)) for source, index in parts]
+
+    def move(self, place: Place) -> None:
+        """Bring the rows where `place` has arrays."""
+        rest = at_rest(place)
+        self._aside = [(numbers, rows.moved(rest)) for numbers, rows in self._aside]
 
     def __iter__(self) -> Iterator[Rows]:
         """The rows that are set aside."""
-        for _, rows in self._kept:
+        for _, rows in self._aside:
             yield rows
-
-    def move(self, place: Place) -> None:
-        """Bring them where `place` has arrays."""
-        rest = at_rest(place)
-        self._kept = [(words, rows if _same(rows.place, rest) else rows.moved(rest)) for words, rows in self._kept]
 
     def clear(self) -> None:
         """Forget them."""
-        self._kept = []
-
-
-def _same(a: Place, b: Place) -> bool:
-    return (a.device, a.staged) == (b.device, b.staged)
+        self._aside = []
+        self._sample = Sample(0, 0)

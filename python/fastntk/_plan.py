@@ -7,11 +7,12 @@ from dataclasses import dataclass, field
 from ._holdout import holdout_rows
 from ._rows import BLOCK_ROWS
 
-__all__ = ["GCV_ROWS", "GRAM_COLUMNS", "Plan", "plan_fit"]
+__all__ = ["GCV_ROWS", "GRAM_COLUMNS", "Plan", "plan_fit", "rows_at_hand", "rows_at_once"]
 
 # Of features that exist at a time: on the CPU what stays in the cache, on a GPU what fills it and makes waiting rare.
 _BLOCK_BYTES = 1 << 25
 _GPU_BLOCK_BYTES = 1 << 28
+_TARGET_BYTES = 1 << 27
 GRAM_COLUMNS = 1024  # of the features that are converted to float64 at a time
 GCV_ROWS = 1000  # below this many, an eighth of the rows says too little about alpha
 
@@ -44,6 +45,18 @@ class Plan:
     device_parts: dict[str, int] = field(default_factory=dict)
 
 
+def rows_at_once(row_bytes: int, *, gpu: bool) -> int:
+    """How many rows' features exist at the same time, if those of one take that many bytes."""
+    if gpu:
+        return max(BLOCK_ROWS, _GPU_BLOCK_BYTES // row_bytes)
+    return max(64, min(BLOCK_ROWS, _BLOCK_BYTES // row_bytes))
+
+
+def rows_at_hand(n_targets: int, block_rows: int) -> int:
+    """How many rows' targets and numbers exist at the same time."""
+    return max(block_rows, min(1 << 20, _TARGET_BYTES // (8 * n_targets)))
+
+
 def plan_fit(
     n: int | None,
     d: int,
@@ -72,10 +85,7 @@ def plan_fit(
         Whether a GPU computes, and whether it does so on rows in host memory.
     """
     features = n_features * item
-    if gpu:
-        block_rows = max(BLOCK_ROWS, _GPU_BLOCK_BYTES // features)
-    else:
-        block_rows = max(64, min(BLOCK_ROWS, _BLOCK_BYTES // features))
+    block_rows = rows_at_once(features, gpu=gpu)
     if n is not None:
         block_rows = min(n, block_rows)
     parts = {
@@ -94,6 +104,8 @@ def plan_fit(
         parts |= selection
         return Plan(sum(parts.values()), 1, block_rows, parts)
     # Rows without the held-out ones are a copy; those from the host come in while others are computed on.
-    parts["rows"] = (1 + 2 * staged) * block_rows * (d * item + 8 * n_targets)
+    parts["rows"] = (2 if staged else 1) * block_rows * d * item
+    at_hand = rows_at_hand(n_targets, block_rows)
+    parts["targets"] = (at_hand if n is None else min(n, at_hand)) * (8 * n_targets + 16)
     host = {"solution": 16 * n_features * n_targets, **selection}
     return Plan(sum(host.values()), 1, block_rows, host, sum(parts.values()), parts)

@@ -1,4 +1,4 @@
-"""Features of rows, and linear functions of them, where the rows are."""
+"""Linear functions of features, where the rows are."""
 
 from __future__ import annotations
 
@@ -7,31 +7,16 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ._arrays import Place, astype, matrix
+from ._arrays import Place
+from ._blocks import BlockFeatures, BlockInputs
 from ._places import inside
-from .features import NTKRandomFeatures
+from ._transform import transform
 
-__all__ = ["LinearMap", "goes_along", "predict_rows", "transform"]
-
-
-def goes_along(features: Any) -> bool:
-    """Whether a feature map takes arrays wherever they are; another transformer gets the caller's kind of array."""
-    return isinstance(features, NTKRandomFeatures)
-
-
-def transform(features: Any, X: Any, place: Place) -> Any:
-    """What a feature map gives for rows, as dense rows of float32 or float64 in the memory where `place` computes."""
-    if place.device is None:
-        Z = np.ascontiguousarray(features.transform(X))
-        return Z if Z.dtype in (np.float32, np.float64) else Z.astype(np.float64)
-    if goes_along(features):
-        return features.transform(place.load(X))
-    Z = features.transform(place.give_back(X) if place.on_device else X)
-    return place.load(matrix(Z, "the transformer's result", assume_finite=True).array)
+__all__ = ["LinearMap", "predict_rows"]
 
 
 class LinearMap:
-    """Z -> Z coef (+ intercept) where `place` computes; the coefficients go there once."""
+    """Z -> Z coef + intercept where `place` computes; coefficients go there once for each type of Z."""
 
     def __init__(self, coef: NDArray[np.float64], intercept: NDArray[np.float64] | None, place: Place) -> None:
         self._place = inside(place)
@@ -39,13 +24,18 @@ class LinearMap:
         self._intercept = np.zeros(coef.shape[1]) if intercept is None else intercept
         self._there: dict[str, tuple[Any, Any]] = {}
 
-    def __call__(self, Z: Any) -> Any:
-        """Rows of scores beside the features; on the CPU the intercept makes them float64."""
+    def __call__(self, Z: Any, out: Any = None) -> Any:
+        """Rows of scores beside the features: on the CPU float64, on a GPU of the type of `Z`, in `out` if that is given."""
         if self._place.device is None:
             return Z @ self._coef.astype(Z.dtype, copy=False) + self._intercept
-        out = self._place.empty((len(Z), self._coef.shape[1]), Z.dtype)
-        self._place.core.linear_map(Z, *self._constants(Z.dtype), out, self._place.backend())
-        return out
+        scores = out
+        if out is None or out.dtype != Z.dtype:
+            scores = self._place.empty((len(Z), self._coef.shape[1]), Z.dtype)
+        backend = self._place.backend()
+        self._place.core.linear_map(Z, *self._constants(Z.dtype), scores, backend)
+        if out is not None and scores is not out:
+            self._place.core.convert(scores, out, backend)
+        return scores if out is None else out
 
     def _constants(self, dtype: np.dtype[Any]) -> tuple[Any, Any]:
         if dtype.name not in self._there:
@@ -56,12 +46,22 @@ class LinearMap:
 
 def predict_rows(features: Any, X: Any, place: Place, linear: LinearMap, n_targets: int, block_rows: int) -> Any:
     """Z coef + intercept for the rows of `X`, block by block, in the type of `X` and the memory of `place`."""
-    out = place.empty((len(X), n_targets), X.dtype)
-    for first in range(0, len(X), block_rows):
-        rows = slice(first, first + block_rows)
-        scores = linear(transform(features, X[rows], place))
-        if place.on_device:
-            place.core.convert(scores, out[rows], place.backend())
-        else:
-            out[rows] = place.fetch(scores)
+    n, most = len(X), min(len(X), block_rows)
+    out = place.empty((n, n_targets), X.dtype)
+    parts = (slice(first, min(n, first + most)) for first in range(0, n, most))
+    if place.device is None:
+        for part in parts:
+            out[part] = linear(transform(features, X[part], place))
+        return out
+    inputs, compute = BlockInputs(features, X, place, most), BlockFeatures(features, X, place, most)
+    download: Any = None
+    if place.staged:
+        download = getattr(place.core, f"DownloaderF{8 * X.itemsize}")(place.backend(), most, n_targets)
+    for part in parts:
+        scores = out[part] if download is None else download.block(part.stop - part.start)
+        linear(compute(inputs(part)), scores)
+        if download is not None:
+            download.start(out[part])
+    if download is not None:
+        download.finish()
     return out

@@ -31,11 +31,12 @@ _MACHINE_PARAMETERS = """\
     random_state : None, int, numpy.random.Generator or numpy.random.RandomState
         Resolved once, in `fit`, to the 64-bit `seed_`; an int is the seed itself.
     max_memory : None, int or str
-        Budget beyond the inputs, in bytes or as in "2GB"; None means what is available.
+        Budget beyond the inputs, of host memory and of a GPU's, in bytes or as in "2GB"; None means what is available. On a
+        GPU it bounds the workspace of the operators too.
     n_threads : int, optional
         Threads; by default all processors that this process may use.
     device : {"auto", "cpu", "cuda"}
-        Where to compute; "auto" follows the input.
+        Where to compute: "auto" follows the input, and "cuda" takes rows in host memory to the first GPU, block by block.
     assume_finite : bool
         Skip the scan of inputs for NaN and inf.
     verbose : bool
@@ -51,7 +52,18 @@ _ATTRIBUTES = """\
     feature_names_in_ : ndarray
         Only if `X` had string names."""
 
+_NOTES = """\
+    Rows on a GPU (torch, CuPy, or anything that speaks DLPack or has the CUDA array interface) are computed on there, and
+    predictions come back as the caller's kind of array. Targets and weights are in host memory or on the same GPU. Fitted
+    attributes are NumPy arrays in any case: a model that was fitted on a GPU predicts, is saved and is read anywhere, and each
+    call may bring another kind of rows. A transformer of the caller's as `features` gets the caller's kind of arrays.
+
+    Work is queued on the caller's current stream. `fit` waits for it where numbers decide: to scan the inputs (unless
+    `assume_finite`), at the end of the pass, and for each alpha that is tried. `partial_fit` waits for each block of rows once
+    more, so that rows whose sums overflow leave the sums alone."""
+
 _PARTS = {
+    "    <notes>": _NOTES,
     "    <parameters>": _PARAMETERS,
     "    <machine parameters>": _MACHINE_PARAMETERS,
     "    <attributes>": _ATTRIBUTES,

@@ -3,22 +3,20 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator
-from dataclasses import replace
 from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
+from ._accumulate import accumulate
 from ._alpha import AlphaSearch
 from ._holdout import Holdout
-from ._plan import GCV_ROWS
-from ._places import inside
-from ._prediction import goes_along, transform
-from ._rows import Rows, blocks, with_squares, with_target_squares
+from ._plan import GCV_ROWS, rows_at_hand
+from ._rows import Rows, blocks, progress, with_target_squares
 from .ridge import RidgeState
 
 __all__ = ["RidgeFit", "Settings", "Solution"]
+
 
 _log = logging.getLogger("fastntk")
 
@@ -74,30 +72,29 @@ class RidgeFit:
         return self.state.n_targets
 
     def add(self, rows: Rows, *, verbose: bool) -> None:
-        """Stream rows through the features into the state, which goes where they are computed on."""
+        """Stream rows through the features into the state, which goes where they are computed on.
+
+        ValueError if sums of squares overflow; a state that had rows before keeps them, and blocks that went well.
+        """
         self._sum_target_squares = with_target_squares(self._sum_target_squares, rows)
         self.state.move(rows.place)
         if self._holdout is not None:
-            self._holdout.move(inside(rows.place) if goes_along(self._features) else rows.place)
-        for block in self._blocks(rows, verbose=verbose):
-            for part in [block] if self._holdout is None else self._holdout.split(block):
-                self._sum_squares = self._accumulate(part, self.state, self._sum_squares)
-
-    def _blocks(self, rows: Rows, *, verbose: bool) -> Iterator[Rows]:
-        """Blocks of rows, where their features are computed."""
-        if not goes_along(self._features):
-            yield from blocks(rows, self._block_rows, verbose=verbose)
-            return
-        there = inside(rows.place)
-        for block in blocks(rows, self._block_rows, verbose=verbose):
-            yield replace(block, X=there.load(block.X), place=there)
-
-    def _accumulate(self, rows: Rows, state: RidgeState, sum_squares: float) -> float:
-        """Add features to the state, and their squares to the sum."""
-        Z = transform(self._features, rows.X, rows.place)
-        sum_squares = with_squares(sum_squares, Z, rows.weight, inside(rows.place))
-        state.add(Z, rows.targets(), rows.weight, rows.place)
-        return sum_squares
+            self._holdout.move(rows.place)
+        first_call = self.state.rows == 0 and not self._holdout
+        with progress(len(rows), verbose) as done:
+            for piece in blocks(rows, rows_at_hand(self.n_targets, self._block_rows)):
+                parts = [(piece, None)] if self._holdout is None else self._holdout.split(piece)
+                for source, index in parts:
+                    self._sum_squares = accumulate(
+                        self._features,
+                        source,
+                        index,
+                        self.state,
+                        self._sum_squares,
+                        self._block_rows,
+                        done=done,
+                        keep=not first_call,
+                    )
 
     def solve(self, settings: Settings, *, keep_holdout: bool, rows: Rows | None = None) -> Solution:
         """Choose alpha and solve; `keep_holdout` leaves the state as it is, so that more rows can follow.
@@ -111,8 +108,7 @@ class RidgeFit:
         if holdout is not None and len(holdout):
             state = state.copy() if keep_holdout else state
             for kept in holdout:
-                for block in blocks(kept, self._block_rows):
-                    sum_squares = self._accumulate(block, state, sum_squares)
+                sum_squares = accumulate(self._features, kept, None, state, sum_squares, self._block_rows)
             if not keep_holdout:
                 self._sum_squares = sum_squares
                 holdout.clear()

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
@@ -16,13 +15,14 @@ from . import _arguments as arguments
 from ._arrays import Place, Source, astype, is_device_array, is_sparse, matrix
 from ._holdout import Holdout, holdout_rows
 from ._memory import require_memory
-from ._plan import Plan, plan_fit
-from ._prediction import LinearMap, goes_along, predict_rows
+from ._plan import Plan, plan_fit, rows_at_once
+from ._prediction import LinearMap, predict_rows
 from ._random import RandomState, resolve_seed
 from ._ridge_fit import RidgeFit, Settings, Solution
 from ._rows import Rows
+from ._transform import goes_along
 from .features import NTKRandomFeatures
-from .ridge import RidgeState, on_host
+from .ridge import RidgeState
 
 __all__ = ["RidgeModel"]
 
@@ -130,8 +130,8 @@ class RidgeModel(BaseEstimator):  # type: ignore[misc]
         plan = self._plan(n, X.shape[1], n_features, rows.n_targets, X.dtype, rows.place)
         what = f"{type(self).__name__}.fit with {n_features} features"
         require_memory(plan.bytes, self.max_memory, what=what, lower="lower n_components")
-        if rows.place.device is not None:
-            gpu = rows.place.device
+        gpu = rows.place.device
+        if gpu is not None:
             require_memory(plan.device_bytes, self.max_memory, what=what, lower="lower n_components", device=gpu)
         if features is None:
             features = self._features(seed, X, rows.place)
@@ -144,9 +144,9 @@ class RidgeModel(BaseEstimator):  # type: ignore[misc]
             "seed_": seed,
             "features_": features,
             "_fitted_params": self.get_params(deep=False),
-            "_block_rows": plan.block_rows,
+            "_block_rows": rows_at_once(n_features * X.itemsize, gpu=False),
             "_dtype": X.dtype,
-            "_fit": RidgeFit(features, state, holdout, X.dtype, plan.block_rows),
+            "_fit": RidgeFit(features, state, holdout, X.dtype, rows_at_once(n_features * X.itemsize, gpu=gpu is not None)),
             "_solution": None,
         }
 
@@ -207,7 +207,8 @@ class RidgeModel(BaseEstimator):  # type: ignore[misc]
         self._see_columns(X, array, reset=False)
         _, coef, intercept = self._solved()
         linear = LinearMap(coef, intercept, place)
-        return predict_rows(self.features_, array, place, linear, coef.shape[1], self._block_rows), place
+        size = self._block_rows if place.device is None else rows_at_once(len(coef) * array.itemsize, gpu=True)
+        return predict_rows(self.features_, array, place, linear, coef.shape[1], size), place
 
     @property
     def alpha_(self) -> float:
@@ -237,11 +238,12 @@ class RidgeModel(BaseEstimator):  # type: ignore[misc]
         Returns
         -------
         Plan
-            For `fit` with float32 inputs in host memory and one target, by a GPU if `device` is "cuda". Rows that are on a GPU
-            take a little less there. `partial_fit` with alpha="auto" takes 4 n_components**2 bytes more: a copy of the state.
+            For `fit` with float32 inputs in host memory and one target, by a GPU if `device` is "cuda"; rows that are on a
+            GPU take a little less there. `partial_fit` with alpha="auto" takes 4 n_components**2 bytes more: a copy of the
+            state.
         """
         n, d = arguments.integer(n, "n"), arguments.integer(d, "d")
-        gpu = arguments.choice(self.device, "device", arguments.DEVICES) == "cuda"
+        gpu = arguments.choice(self.device, "device", ("auto", "cpu", "cuda")) == "cuda"
         return plan_fit(
             n,
             d,
@@ -281,12 +283,6 @@ def require_y(estimator: Any, y: Any) -> None:
     """ValueError, in scikit-learn's words, without targets."""
     if y is None:
         raise ValueError(f"{type(estimator).__name__} requires y to be passed, but the target y is None")
-
-
-def score_on_host(metric: Callable[..., float], y: Any, predicted: Any, sample_weight: Any) -> float:
-    """A metric of scikit-learn, which takes host arrays."""
-    weight = None if sample_weight is None else on_host(sample_weight, "sample_weight")
-    return metric(on_host(y, "y"), on_host(predicted, "the prediction"), sample_weight=weight)
 
 
 def _width(features: Any, X: Any, place: Place) -> int:

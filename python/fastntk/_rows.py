@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from ._arrays import Place, is_device_array, take
+from ._arrays import FloatArray, Place, is_device_array, take
 from ._places import at_rest
 
-__all__ = ["BLOCK_ROWS", "Rows", "blocks", "with_squares", "with_target_squares"]
+__all__ = ["BLOCK_ROWS", "Rows", "blocks", "progress", "row_squares", "with_squares", "with_target_squares"]
 
+_ALL = slice(None)
 BLOCK_ROWS = 2048  # that a RidgeState multiplies at a time
 
 
@@ -34,7 +36,7 @@ class Rows:
     def __len__(self) -> int:
         return len(self.X)
 
-    def take(self, index: NDArray[np.bool_] | slice) -> Rows:
+    def take(self, index: NDArray[Any] | slice) -> Rows:
         """Those rows that `index` names; inputs stay where they are."""
         X = take(self.X, index, self.place)
         return replace(self, X=X, Y=self.Y[index], weight=None if self.weight is None else self.weight[index])
@@ -61,31 +63,36 @@ class Rows:
             return 1 if self.classes == 2 else self.classes
         return int(self.Y.shape[1])
 
-    def targets(self) -> NDArray[np.float64]:
+    def targets(self, index: Any = _ALL) -> NDArray[np.float64]:
         """The targets; of classes, one-hot less 1 / classes, with two classes their second column alone."""
+        given = self.Y[index]
         if not self.classes:
-            return np.ascontiguousarray(self.Y)
+            return np.ascontiguousarray(given)
         if self.classes == 2:
-            return np.where(self.Y == 1, 0.5, -0.5)[:, None]
-        Y = np.zeros((len(self.Y), self.classes))
-        Y[np.arange(len(self.Y)), self.Y] = 1
+            return np.where(given == 1, 0.5, -0.5)[:, None]
+        Y = np.zeros((len(given), self.classes))
+        Y[np.arange(len(given)), given] = 1
         Y -= 1 / self.classes
         return Y
 
 
-def blocks(rows: Rows, size: int, *, verbose: bool = False) -> Iterator[Rows]:
-    """Cut rows into blocks; with a progress bar if `verbose` and stderr is a terminal."""
-    starts = range(0, len(rows), size)
+def blocks(rows: Rows, size: int, index: NDArray[np.int64] | None = None) -> Iterator[Rows]:
+    """Cut rows, or those that `index` names, into blocks of at most `size`."""
+    n = len(rows) if index is None else len(index)
+    for part in (slice(first, first + size) for first in range(0, n, size)):
+        yield rows.take(part if index is None else index[part])
+
+
+@contextmanager
+def progress(rows: int, verbose: bool) -> Iterator[Callable[[int], Any]]:
+    """What to call with numbers of rows that are done: moves a bar if `verbose` and stderr is a terminal."""
     if not verbose:
-        yield from (rows.take(slice(first, first + size)) for first in starts)
+        yield lambda _: None
         return
     from tqdm import tqdm
 
-    with tqdm(total=len(rows), unit="row", unit_scale=True, disable=None) as bar:
-        for first in starts:
-            block = rows.take(slice(first, first + size))
-            yield block
-            bar.update(len(block))
+    with tqdm(total=rows, unit="row", unit_scale=True, disable=None) as bar:
+        yield bar.update
 
 
 def with_target_squares(total: float, rows: Rows) -> float:
@@ -109,36 +116,48 @@ def _sum(values: NDArray[np.float64]) -> float:
         return float(values.sum())
 
 
-def with_squares(total: float, Z: Any, weight: NDArray[np.float64] | None, place: Place) -> float:
+def with_squares(
+    total: float,
+    squares: NDArray[np.float64],
+    weight: NDArray[np.float64] | None,
+    dtype: np.dtype[Any],
+    closer: Callable[[NDArray[np.int64]], FloatArray],
+) -> float:
     """`total` and the squares of features; ValueError if sums of them overflow, in the state or in their own type.
 
-    A GPU is waited for.
+    Parameters
+    ----------
+    total : float
+    squares : vector
+        The sum of squares of each row, infinite if that overflows where it was summed.
+    weight : vector or None
+    dtype : numpy.dtype
+        Of the features.
+    closer : callable
+        The features of the rows that it gets the numbers of.
     """
     with np.errstate(all="ignore"):
-        squares = row_squares(Z, place)
+        limit = float(np.finfo(dtype).max) / BLOCK_ROWS
+        weighted = squares if weight is None else squares * weight
+        large = np.flatnonzero(~(weighted <= limit))
+        tops = np.zeros(len(large))
+        if len(large):
+            # The norm of a row exceeds what its largest entry may be: look closer.
+            Z = closer(large)
+            tops = np.maximum(Z.max(axis=1), -Z.min(axis=1)).astype(np.float64) ** 2
+            squares = squares.copy()
+            squares[large] = row_squares(Z)
         plain = total + float(squares.sum())
-        weighted = plain if weight is None else total + float(squares @ weight)
-        limit = float(np.finfo(Z.dtype).max) / BLOCK_ROWS
-        if np.isfinite(weighted) and float((squares if weight is None else squares * weight).max(initial=0.0)) <= limit:
-            return weighted
-        if is_device_array(Z):
-            return with_squares(total, place.fetch(Z), weight, Place())
-        # The norm of a row exceeds what its largest entry may be: look closer.
-        tops = np.maximum(Z.max(axis=1), -Z.min(axis=1)).astype(np.float64) ** 2
-        if np.isfinite(weighted) and (tops if weight is None else tops * weight).max() <= limit:
-            return weighted
-        by_weight = np.isfinite(plain) and tops.max() <= limit
+        weighted_total = plain if weight is None else total + float(squares @ weight)
+        weighted_tops = tops if weight is None else tops * weight[large]
+        if np.isfinite(weighted_total) and np.all(weighted_tops <= limit):
+            return weighted_total
+        by_weight = np.isfinite(plain) and np.all(tops <= limit)
     name = "sample_weight" if by_weight else "X"
-    raise ValueError(
-        f"{name} gives features that are not finite, or whose sums of squares overflow {Z.dtype}; scale it down"
-    )
+    raise ValueError(f"{name} gives features that are not finite, or whose sums of squares overflow {dtype}; scale it down")
 
 
-def row_squares(Z: Any, place: Place) -> NDArray[np.float64]:
-    """The sum of the squares of each row, on the host; from a GPU with the precision of `Z`."""
-    if not is_device_array(Z):
-        squares: NDArray[np.float64] = np.einsum("ij,ij->i", Z, Z, dtype=np.float64)
-        return squares
-    out = place.empty((1, len(Z)), Z.dtype)
-    place.core.row_squares(Z, out, place.backend())
-    return place.fetch(out)[0].astype(np.float64)
+def row_squares(Z: FloatArray) -> NDArray[np.float64]:
+    """The sum of the squares of each row."""
+    squares: NDArray[np.float64] = np.einsum("ij,ij->i", Z, Z, dtype=np.float64)
+    return squares

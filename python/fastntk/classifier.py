@@ -13,11 +13,12 @@ from sklearn.utils.validation import column_or_1d
 
 from . import _arguments as arguments
 from ._arrays import Source
+from ._host import on_host, score_on_host
 from ._random import RandomState
 from ._ridge_docs import documented
-from ._ridge_model import RidgeModel, require_y, score_on_host
+from ._ridge_model import RidgeModel, require_y
 from ._rows import Rows
-from .ridge import on_host, weights
+from .ridge import weights
 
 __all__ = ["NTKClassifier"]
 
@@ -41,6 +42,10 @@ class NTKClassifier(ClassifierMixin, RidgeModel):  # type: ignore[misc]
     coef_ : ndarray of shape (D, n_classes), or (D, 1) with two classes, float64
     intercept_ : ndarray of shape (n_classes,) or (1,), float64
     <attributes>
+
+    Notes
+    -----
+    <notes>
 
     References
     ----------
@@ -110,11 +115,13 @@ class NTKClassifier(ClassifierMixin, RidgeModel):  # type: ignore[misc]
         Raises
         ------
         ValueError
-            If a parameter is out of its range, shapes do not fit, or a value is NaN or inf.
+            If a parameter is out of its range, shapes do not fit, a value is NaN or inf, or arrays are in different places.
         TypeError
             On sparse input and unsupported dtypes.
         MemoryError
             If the plan exceeds `max_memory`; nothing has been done then.
+        BackendError
+            If a GPU has to compute and cannot.
         """
         source, labels, weight = self._labelled(X, y, sample_weight)
         classes = np.unique(labels)
@@ -156,7 +163,7 @@ class NTKClassifier(ClassifierMixin, RidgeModel):  # type: ignore[misc]
         first = not hasattr(self, "n_features_in_")
         if first and classes is None:
             raise ValueError("classes is None; the first call of partial_fit needs all labels that will ever occur")
-        given = None if classes is None else np.unique(on_host(classes, "classes"))
+        given: Any = None if classes is None else np.unique(on_host(classes, "classes"))
         known = given if first else self.classes_
         if not first and given is not None and not np.array_equal(given, known):
             raise ValueError(f"classes is {classes!r}; the first call's, {known!r}, are needed")
@@ -198,7 +205,7 @@ class NTKClassifier(ClassifierMixin, RidgeModel):  # type: ignore[misc]
         Returns
         -------
         array of shape (n,)
-            Labels; numeric ones in the caller's kind of array.
+            Labels; numeric ones in the caller's kind of array. A GPU is waited for.
 
         Raises
         ------

@@ -22,6 +22,7 @@ app = typer.Typer(
 
 Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 Threads = Annotated[Optional[int], typer.Option("--threads", help="Threads; by default all that may be used.")]  # noqa: UP045
+Device = Annotated[str, typer.Option(help="Where to compute: cpu, cuda (the first GPU) or auto (the CPU, for files).")]
 Target = Annotated[
     Optional[str],  # noqa: UP045
     typer.Option(help="Targets: an array of the .npz (default y), or a column by name or index (default: the last)."),
@@ -42,12 +43,13 @@ def demo(
     plot: Annotated[Path, typer.Option(help="Where the plot goes.")] = Path("fastntk-demo.png"),
     no_plot: Annotated[bool, typer.Option("--no-plot", help="Write no plot.")] = False,
     threads: Threads = None,
+    device: Device = "auto",
     as_json: Json = False,
 ) -> None:
     """Classify scikit-learn's digits with features, the exact kernel and an RBF kernel."""
     from ._demo import SIZES, run
 
-    result = run(None if no_plot else plot, threads)
+    result = run(None if no_plot else plot, threads, device)
     if as_json:
         print(json.dumps(result))
         return
@@ -75,13 +77,16 @@ def fit(
     seed: Annotated[int, typer.Option(help="Seed of the random features.")] = 0,
     max_memory: Annotated[Optional[str], typer.Option(help="Budget such as 2GB.")] = None,  # noqa: UP045
     threads: Threads = None,
+    device: Device = "auto",
     as_json: Json = False,
 ) -> None:
     """Fit a model to DATA and write it to a file."""
     from ._arguments import choice
+    from ._arguments import device as check_device
     from ._data import read_table
 
     choice(task, "task", ("auto", "classification", "regression"))
+    check_device(device)
     ridge = _alpha(alpha)
     X, y, names = read_table(data, target, with_target=True)
     assert y is not None
@@ -105,6 +110,7 @@ def fit(
         random_state=seed,
         max_memory=max_memory,
         n_threads=threads,
+        device=device,
         verbose=sys.stderr.isatty(),
     )
     start = time.perf_counter()
@@ -133,15 +139,18 @@ def predict(
     data: Annotated[Path, typer.Argument(help=".npz with X, .npy or .csv.")],
     output: Annotated[Path, typer.Option("--output", "-o", help="Where predictions go (.npy, .npz or .csv).")],
     target: ScoreTarget = None,
+    device: Device = "auto",
     as_json: Json = False,
 ) -> None:
     """Predict the targets of DATA with a fitted MODEL; also score them if DATA has its own.
 
     If both MODEL and DATA come from .csv files with header lines, columns are matched by name.
     """
+    from ._arguments import device as check_device
     from ._data import read_table, write_array
 
-    fitted = _load(model)
+    check_device(device)
+    fitted = _load(model).set_params(device=device)
     names = getattr(fitted, "feature_names_in_", None)
     X, y, _ = read_table(data, target, with_target=target is not None, inputs=None if names is None else names.tolist())
     if X.ndim == 2 and X.shape[1] != fitted.n_features_in_:

@@ -9,7 +9,7 @@ from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin, Transfo
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from . import _arguments as arguments
-from ._arrays import matrix
+from ._arrays import Place, Source, map_rows, matrix
 from ._load import _core
 from ._memory import require_memory
 from ._random import RandomState, resolve_seed
@@ -40,10 +40,17 @@ class _NtkMap(Operator):
 
     def chosen(self, what: str) -> str:
         """What "auto" became: `what` is "directions", "low_orders" or "diagonal"."""
-        return str(getattr(self._operator(np.dtype(np.float32)), what).name)
+        compiled = next(iter(self._compiled.values()), None) or self._operator(np.dtype(np.float32), Place())
+        return str(getattr(compiled, what).name)
 
-    def __call__(self, array: Any, out: Any) -> None:
-        self._operator(array.dtype)(array, out)
+    def __call__(self, array: Any, out: Any, place: Place) -> None:
+        """Write the features of `array` to `out`, both as `place` has them."""
+        operator = self._operator(array.dtype, place)
+
+        def call(ins: Any, outs: Any, backend: Any) -> None:
+            operator(ins[0], outs[0], backend)
+
+        map_rows(place, [array], [out], call, self._threads)
 
 
 class NTKRandomFeatures(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):  # type: ignore[misc]
@@ -77,8 +84,10 @@ class NTKRandomFeatures(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseE
         Threads; by default all processors that this process may use. The result does not depend on it.
     device : {"auto", "cpu", "cuda"}
         Where to compute; "auto" follows the input.
+    max_memory : None, int or str
+        Workspace of GPU work, in bytes or as in "2GB"; None means an eighth of the GPU's memory.
     assume_finite : bool
-        Skip the scan of inputs for NaN and inf (so does scikit-learn's own `assume_finite`).
+        Skip the scan of inputs for NaN and inf (so does scikit-learn's own `assume_finite`), for which a GPU is waited for.
 
     Attributes
     ----------
@@ -118,6 +127,7 @@ class NTKRandomFeatures(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseE
         random_state: RandomState = None,
         n_threads: int | None = None,
         device: str = "auto",
+        max_memory: int | str | None = None,
         assume_finite: bool = False,
     ) -> None:
         self.n_components = n_components
@@ -129,6 +139,7 @@ class NTKRandomFeatures(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseE
         self.random_state = random_state
         self.n_threads = n_threads
         self.device = device
+        self.max_memory = max_memory
         self.assume_finite = assume_finite
 
     def fit(self, X: Any, y: Any = None) -> NTKRandomFeatures:  # noqa: ARG002 - part of the contract
@@ -154,7 +165,7 @@ class NTKRandomFeatures(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseE
         MemoryError
             If the directions do not fit into the memory that is available.
         """
-        array = matrix(X, min_rows=1, assume_finite=self.assume_finite).array
+        array, place = self._matrix(X)
         n_components = arguments.integer(self.n_components, "n_components")
         if n_components > _MOST_COMPONENTS:
             raise ValueError(f"n_components is {n_components}; at most {_MOST_COMPONENTS} is allowed")
@@ -172,10 +183,10 @@ class NTKRandomFeatures(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseE
         dense = width < 33 if self.directions == "auto" else self.directions != "structured"
         # Dense directions in float32, where "auto" is resolved, and in the type of X; structured ones are a few signs each.
         needed = n_components * (4 + array.itemsize) * (width if dense else 1)
-        if needed >= _PLANNED_BYTES:
+        if needed >= _PLANNED_BYTES and place.device is None:
             what = f"NTKRandomFeatures.fit with {n_components} components"
             require_memory(needed, None, what=what, lower="lower n_components")
-        feature_map = _NtkMap(params, n_threads=self.n_threads, device=self.device)
+        feature_map = _NtkMap(params, n_threads=self.n_threads, device=self.device, max_memory=self.max_memory, place=place)
         validate_data(self, X, skip_check_array=True)
         self._map = feature_map
         self.seed_ = feature_map.seed
@@ -207,12 +218,21 @@ class NTKRandomFeatures(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseE
             If the result does not fit into the memory that is available.
         """
         check_is_fitted(self)
-        array, give_back = matrix(X, min_rows=1, assume_finite=self.assume_finite)
+        array, place = self._matrix(X)
         validate_data(self, X, skip_check_array=True, reset=False)
         lower = "lower n_components or pass fewer rows at a time"
-        out = allocate(len(array), self._n_features_out, array.dtype, lower=lower)
-        self._map(array, out)
-        return give_back(out)
+        out = allocate(len(array), self._n_features_out, array.dtype, lower=lower, place=place)
+        self._map(array, out, place)
+        return place.give_back(out)
+
+    def _matrix(self, X: Any) -> Source:
+        return matrix(
+            X,
+            min_rows=1,
+            assume_finite=self.assume_finite,
+            device=arguments.device(self.device),
+            max_memory=self.max_memory,
+        )
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()

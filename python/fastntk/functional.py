@@ -78,8 +78,8 @@ def relu_ntk(
     source, place = as_source(cosine, "cosine", device=device)
     values = as_real(source, "cosine", place)
     # Rows that can travel one by one where they have to.
-    shape = (-1, values.shape[-1]) if place.staged and values.ndim > 1 and values.size else (1, values.size)
-    rows = dense_rows(_in_order(values, place).reshape(shape), place)
+    cols = values.shape[-1] if place.staged and values.ndim > 1 and values.size else values.size
+    rows = _rows_of(values, max(cols, 1), place)
     if scan_wanted(assume_finite) and has_nan(rows):
         raise ValueError("cosine contains NaN; numbers in [-1, 1] are allowed")
     out = place.empty(values.shape, values.dtype)
@@ -279,6 +279,7 @@ def fwht(x: Any, *, normalize: bool = False, out: Any = None, n_threads: int | N
     Parameters
     ----------
     x : array of shape (..., 2**k)
+        On a GPU also float16 and bfloat16, which stay what they are.
     normalize : bool
         Scale by 2**(-k/2), which makes the transform its own inverse.
     out : array of the shape and dtype of `x`, optional
@@ -320,7 +321,7 @@ def fwht(x: Any, *, normalize: bool = False, out: Any = None, n_threads: int | N
         raise ValueError(f"x has shape {values.shape}; the length of the last axis must be a power of two")
     target = place.empty(values.shape, _dtype_name(values)) if out is None else _target(out, values, source)
     target_rows = _in_place_rows(target, length)
-    rows = dense_rows(_in_order(values, place).reshape((-1, length)), place)
+    rows = _rows_of(values, length, place)
     if overlaps(rows, target_rows):
         rows = place.copy(rows)
     scale = length**-0.5 if normalize else 1.0
@@ -363,15 +364,13 @@ def _in_place_rows(target: Any, length: int) -> Any:
     return rows
 
 
-def _in_order(values: Any, place: Place) -> Any:
-    """`values` in a layout that can be reshaped: of a GPU array a copy, unless it is a view of equally spaced rows."""
-    if not is_device_array(values) or values.ndim <= 2 or values.is_contiguous:
-        return values
+def _rows_of(values: Any, length: int, place: Place) -> Any:
+    """`values` as a matrix of dense rows of this length, a copy only if that takes one."""
     try:
-        values.reshape((-1, values.shape[-1]))
-    except ValueError:
-        return place.copy(values)
-    return values
+        rows = values.reshape((-1, length))
+    except ValueError:  # a GPU array of other strides
+        return place.copy(values).reshape((-1, length))
+    return dense_rows(rows, place)
 
 
 def _pair(X: Any, Y: Any, assume_finite: bool, device: str) -> tuple[Any, Any, Place]:

@@ -7,10 +7,11 @@ from typing import Any
 from sklearn.base import MultiOutputMixin, RegressorMixin
 from sklearn.metrics import r2_score
 
+from ._host import on_host, score_on_host
 from ._ridge_docs import documented
-from ._ridge_model import RidgeModel, require_y, score_on_host
+from ._ridge_model import RidgeModel, require_y
 from ._rows import Rows
-from .ridge import on_host, targets, weights
+from .ridge import targets, weights
 
 __all__ = ["NTKRegressor"]
 
@@ -31,6 +32,10 @@ class NTKRegressor(MultiOutputMixin, RegressorMixin, RidgeModel):  # type: ignor
     coef_ : ndarray of shape (D, n_targets), float64
     intercept_ : ndarray of shape (n_targets,), float64
     <attributes>
+
+    Notes
+    -----
+    <notes>
 
     References
     ----------
@@ -63,11 +68,13 @@ class NTKRegressor(MultiOutputMixin, RegressorMixin, RidgeModel):  # type: ignor
         Raises
         ------
         ValueError
-            If a parameter is out of its range, shapes do not fit, or a value is NaN or inf.
+            If a parameter is out of its range, shapes do not fit, a value is NaN or inf, or arrays are in different places.
         TypeError
             On sparse input and unsupported dtypes.
         MemoryError
             If the plan exceeds `max_memory`; nothing has been done then.
+        BackendError
+            If a GPU has to compute and cannot.
         """
         rows, one_target = self._rows(X, y, sample_weight)
         self._fit_rows(X, rows)

@@ -8,7 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from . import _arguments as arguments
-from ._arrays import Place, Source, as_real, as_source, is_device_array, matrix, require_finite
+from ._arrays import Place, Source, as_real, matrix, require_finite
+from ._host import on_host
 from ._places import at_rest, inside
 
 __all__ = ["RidgeSolution", "RidgeState"]
@@ -41,8 +42,8 @@ class RidgeState:
     """The sums that ridge regression needs, Z^T Z, Z^T Y and so on, in float64: rows can be added, states merged.
 
     Takes about 4 n_features**2 bytes, in the memory where its rows are. Equal rows in equal order give equal bits for any
-    batches and threads. On a GPU rows are added in the order of the caller's current stream, without waiting for it, and what
-    gives results to the host (`solve`, `to_bytes`) waits.
+    batches and threads. On a GPU rows are added in the order of the caller's current stream; what gives results to the host
+    (`solve`, `to_bytes`) waits for it.
 
     Parameters
     ----------
@@ -289,16 +290,6 @@ def _size(value: Any, name: str) -> int:
     if size > _MOST_COLUMNS:
         raise ValueError(f"{name} is {size}; at most {_MOST_COLUMNS} is possible")
     return size
-
-
-def on_host(values: Any, name: str, like: Source | None = None) -> NDArray[Any]:
-    """`values` as a NumPy array, a copy if they are on a GPU: ValueError if that is not where the rows `like` are."""
-    array, place = as_source(values, name)
-    if not is_device_array(array):
-        return np.asarray(array)
-    if like is not None and like.place.name != place.name:
-        raise ValueError(f"{name} is in {place.name}, but the rows are in {like.place.name}; one place is needed")
-    return place.fetch(array)
 
 
 def targets(Y: Any, rows: int, *, name: str = "y", like: Source | None = None) -> NDArray[np.float64]:

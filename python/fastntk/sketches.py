@@ -5,10 +5,24 @@ from __future__ import annotations
 from typing import Any, ClassVar
 
 import numpy as np
-from numpy.typing import NDArray
 
 from . import _arguments as arguments
-from ._arrays import FloatArray, as_real, common_dtype, is_sparse, matrix, require_no_overflow, scan_wanted
+from ._arrays import (
+    Place,
+    Source,
+    as_real,
+    as_source,
+    astype,
+    common_dtype,
+    dense_vector,
+    first_bad,
+    is_sparse,
+    map_rows,
+    matrix,
+    require_no_overflow,
+    scan_wanted,
+    workspace,
+)
 from ._load import _core
 from ._memory import require_memory
 from ._random import SEED_LIMIT
@@ -16,29 +30,66 @@ from ._random import SEED_LIMIT
 __all__ = ["SRHT", "CountSketch", "PolySketch", "TensorSRHT"]
 
 _PLANNED_BYTES = 1 << 28
+_LOWER = "pass fewer rows at a time or lower out_features"
 
 
 class Operator:
-    """A compiled operator and its parameters; compiled once per dtype, when it is first needed, and not pickled."""
+    """A compiled operator and its parameters; compiled once per dtype and device, when first needed, and not pickled."""
 
     _core_name: ClassVar[str]
 
-    def __init__(self, params: dict[str, Any], *, n_threads: int | None, device: str) -> None:
-        arguments.device(device)
+    def __init__(
+        self,
+        params: dict[str, Any],
+        *,
+        n_threads: int | None,
+        device: str,
+        max_memory: int | str | None = None,
+        place: Place | None = None,
+    ) -> None:
+        self._device = arguments.device(device)
         self._params = params
         self._threads = arguments.threads(n_threads)
-        self._compiled: dict[np.dtype[Any], Any] = {}
-        self._operator(np.dtype(np.float32))
+        self._max_memory = max_memory
+        self._compiled: dict[tuple[str, int | None], Any] = {}
+        bytes_ = workspace(max_memory)
+        self._operator(np.dtype(np.float32), place or Place(0 if device == "cuda" else None, max_memory=bytes_))
 
-    def _operator(self, dtype: np.dtype[Any]) -> Any:
-        operator = self._compiled.get(dtype)
+    def _operator(self, dtype: np.dtype[Any], place: Place) -> Any:
+        key = dtype.name, place.device
+        operator = self._compiled.get(key)
         if operator is None:
-            factory = getattr(_core, f"{self._core_name}F{8 * dtype.itemsize}")
-            operator = self._compiled[dtype] = factory(**self._core_params(), threads=self._threads)
+            factory = getattr(place.core, f"{self._core_name}F{8 * dtype.itemsize}")
+            operator = self._compiled[key] = factory(**self._core_params(), backend=place.backend(self._threads))
         return operator
 
     def _core_params(self) -> dict[str, Any]:
         return self._params
+
+    def _matrix(self, x: Any, name: str, columns: int, assume_finite: bool, like: Source | None = None) -> Source:
+        """An input of a call."""
+        return matrix(
+            x,
+            name,
+            columns=columns,
+            assume_finite=assume_finite,
+            device=self._device,
+            like=like,
+            max_memory=self._max_memory,
+        )
+
+    def _rows(self, source: Source, name: str, assume_finite: bool) -> Any:
+        """Map rows to rows of `out_features`."""
+        array, place = source
+        out = allocate(len(array), self.out_features, array.dtype, lower=_LOWER, place=place)
+        operator = self._operator(array.dtype, place)
+
+        def call(ins: Any, outs: Any, backend: Any) -> None:
+            operator(ins[0], outs[0], backend)
+
+        map_rows(place, [array], [out], call, self._threads)
+        _check(out, name, assume_finite)
+        return place.give_back(out)
 
     @property
     def seed(self) -> int:
@@ -57,15 +108,15 @@ class Operator:
         return f"{type(self).__name__}({', '.join(f'{k}={v!r}' for k, v in self._params.items())})"
 
 
-def allocate(rows: int, cols: int, dtype: np.dtype[Any], *, lower: str) -> FloatArray:
-    """An output of `rows` x `cols`; a large one only if that much memory is available."""
+def allocate(rows: int, cols: int, dtype: np.dtype[Any], *, lower: str, place: Place) -> Any:
+    """An output of `rows` x `cols`; a large one in host memory only if that much is available."""
     needed = rows * cols * dtype.itemsize
-    if needed >= _PLANNED_BYTES:
+    if needed >= _PLANNED_BYTES and not place.on_device:
         require_memory(needed, None, what=f"an output of {rows} x {cols}", lower=lower)
-    return np.empty((rows, cols), dtype)
+    return place.empty((rows, cols), dtype)
 
 
-def _check(out: FloatArray, name: str, assume_finite: bool) -> None:
+def _check(out: Any, name: str, assume_finite: bool) -> None:
     if scan_wanted(assume_finite):
         require_no_overflow(out, name)
 
@@ -91,6 +142,8 @@ class SRHT(Operator):
         Threads; by default all processors that this process may use. The result does not depend on it.
     device : {"auto", "cpu", "cuda"}
         Where to compute; "auto" follows the input.
+    max_memory : None, int or str
+        Workspace of GPU work, in bytes or as in "2GB"; None means an eighth of the GPU's memory.
 
     Raises
     ------
@@ -120,6 +173,7 @@ class SRHT(Operator):
         replacement: bool = True,
         n_threads: int | None = None,
         device: str = "auto",
+        max_memory: int | str | None = None,
     ) -> None:
         params = {
             "in_features": arguments.integer(in_features, "in_features"),
@@ -127,7 +181,7 @@ class SRHT(Operator):
             "seed": _seed(seed),
             "replacement": arguments.boolean(replacement, "replacement"),
         }
-        super().__init__(params, n_threads=n_threads, device=device)
+        super().__init__(params, n_threads=n_threads, device=device, max_memory=max_memory)
 
     @property
     def in_features(self) -> int:
@@ -136,11 +190,7 @@ class SRHT(Operator):
 
     def __call__(self, x: Any, *, assume_finite: bool = False) -> Any:
         """Sketch the rows of `x`, (n, in_features) -> (n, out_features)."""
-        array, give_back = matrix(x, "x", columns=self.in_features, assume_finite=assume_finite)
-        out = allocate(len(array), self.out_features, array.dtype, lower="pass fewer rows at a time or lower out_features")
-        self._operator(array.dtype)(array, out)
-        _check(out, "x", assume_finite)
-        return give_back(out)
+        return self._rows(self._matrix(x, "x", self.in_features, assume_finite), "x", assume_finite)
 
 
 class CountSketch(Operator):
@@ -160,6 +210,8 @@ class CountSketch(Operator):
         Threads; by default all processors that this process may use. The result does not depend on it.
     device : {"auto", "cpu", "cuda"}
         Where to compute; "auto" follows the input.
+    max_memory : None, int or str
+        Workspace of GPU work, in bytes or as in "2GB"; None means an eighth of the GPU's memory.
 
     Raises
     ------
@@ -189,6 +241,7 @@ class CountSketch(Operator):
         nnz_per_column: int = 1,
         n_threads: int | None = None,
         device: str = "auto",
+        max_memory: int | str | None = None,
     ) -> None:
         out_features = arguments.integer(out_features, "out_features")
         params = {
@@ -197,7 +250,7 @@ class CountSketch(Operator):
             "seed": _seed(seed),
             "nnz_per_column": arguments.integer(nnz_per_column, "nnz_per_column", high=out_features),
         }
-        super().__init__(params, n_threads=n_threads, device=device)
+        super().__init__(params, n_threads=n_threads, device=device, max_memory=max_memory)
 
     @property
     def in_features(self) -> int:
@@ -207,47 +260,68 @@ class CountSketch(Operator):
     def __call__(self, x: Any, *, assume_finite: bool = False) -> Any:
         """Sketch the rows of `x`, (n, in_features) -> (n, out_features).
 
-        A scipy.sparse input takes time in proportion to its non-zeros and gives a dense NumPy array.
+        A scipy.sparse input takes time in proportion to its non-zeros and gives a dense NumPy array; one of
+        cupyx.scipy.sparse gives a dense CuPy array.
         """
         if is_sparse(x):
             return self._sparse(x, assume_finite)
-        array, give_back = matrix(x, "x", columns=self.in_features, assume_finite=assume_finite)
-        out = allocate(len(array), self.out_features, array.dtype, lower="pass fewer rows at a time or lower out_features")
-        self._operator(array.dtype)(array, out)
-        _check(out, "x", assume_finite)
-        return give_back(out)
+        return self._rows(self._matrix(x, "x", self.in_features, assume_finite), "x", assume_finite)
 
-    def _sparse(self, x: Any, assume_finite: bool) -> NDArray[Any]:
+    def _sparse(self, x: Any, assume_finite: bool) -> Any:
         csr = x.tocsr()
-        if csr.ndim != 2 or csr.shape[1] != self.in_features:
-            raise ValueError(f"x has shape {csr.shape}; {self.in_features} columns are needed")
-        values = np.require(as_real(csr.data, "x"), requirements=["C", "ALIGNED"])
-        # The C++ side trusts the structure, so it is checked here.
-        columns = np.require(csr.indices, requirements=["C", "ALIGNED"])
-        row_starts = np.require(csr.indptr, np.int64, ["C", "ALIGNED"])
-        well_formed = (
-            len(columns) == len(values)
-            and len(row_starts) == csr.shape[0] + 1
-            and row_starts[0] == 0
-            and row_starts[-1] == len(values)
-            and bool(np.all(np.diff(row_starts) >= 0))
-            and (len(columns) == 0 or (columns.min() >= 0 and columns.max() < self.in_features))
-        )
+        shape = tuple(csr.shape)
+        if len(shape) != 2 or shape[1] != self.in_features:
+            raise ValueError(f"x has shape {shape}; {self.in_features} columns are needed")
+        source = as_source(csr.data, "x", device=self._device, max_memory=self._max_memory)
+        place = source.place
+        values = dense_vector(as_real(source.array, "x", place), place)
+        columns, row_starts = self._structure(csr, values, source, assume_finite)
+        bad = first_bad(values.reshape((1, -1))) if scan_wanted(assume_finite) and values.size else None
+        if bad is not None:
+            entry = bad[1]
+            row = int(np.searchsorted(place.fetch(row_starts), entry, side="right")) - 1
+            col = int(place.fetch(columns[entry : entry + 1])[0])
+            raise ValueError(
+                f"x contains {'NaN' if bad[2] else 'infinity'}, first in row {row}, column {col}; "
+                "only finite values are allowed"
+            )
+        out = allocate(shape[0], self.out_features, values.dtype, lower=_LOWER, place=place)
+        operator = self._operator(values.dtype, place)
+        values, columns, row_starts = place.load(values), place.load(columns), place.load(row_starts)
+        done = 0
+
+        def call(_: Any, outs: Any, backend: Any) -> None:
+            nonlocal done
+            first, done = done, done + len(outs[0])
+            operator.csr(values, columns, row_starts[first : done + 1], self.in_features, outs[0], backend)
+
+        map_rows(place, [], [out], call, self._threads)
+        _check(out, "x", assume_finite)
+        return place.give_back(out)
+
+    def _structure(self, csr: Any, values: Any, source: Source, assume_finite: bool) -> tuple[Any, Any]:
+        """Columns and row starts, checked, as the compiled side trusts them; on a GPU only where inputs are scanned."""
+        rows, place = csr.shape[0], source.place
+        if place.on_device:
+            columns = dense_vector(astype(as_source(csr.indices, "x", like=source).array, np.int32, place), place)
+            row_starts = dense_vector(astype(as_source(csr.indptr, "x", like=source).array, np.int64, place), place)
+        else:
+            columns = np.require(csr.indices, requirements=["C", "ALIGNED"])
+            row_starts = np.require(csr.indptr, np.int64, ["C", "ALIGNED"])
+        well_formed = columns.size == values.size and row_starts.size == rows + 1
+        if well_formed and place.on_device:
+            arguments_ = columns, row_starts, self.in_features, place.backend()
+            well_formed = not scan_wanted(assume_finite) or place.core.csr_is_well_formed(*arguments_)
+        elif well_formed:
+            well_formed = (
+                row_starts[0] == 0
+                and row_starts[-1] == len(values)
+                and bool(np.all(np.diff(row_starts) >= 0))
+                and (len(columns) == 0 or (columns.min() >= 0 and columns.max() < self.in_features))
+            )
         if not well_formed:
             raise ValueError("x is not a well-formed CSR matrix: its indices or indptr are out of range")
-        if scan_wanted(assume_finite) and not np.isfinite(values).all():
-            entry = int(np.argmin(np.isfinite(values)))
-            row = int(np.searchsorted(csr.indptr, entry, side="right")) - 1
-            what = "NaN" if np.isnan(values[entry]) else "infinity"
-            raise ValueError(
-                f"x contains {what}, first in row {row}, column {csr.indices[entry]}; only finite values are allowed"
-            )
-        out = allocate(
-            csr.shape[0], self.out_features, values.dtype, lower="pass fewer rows at a time or lower out_features"
-        )
-        self._operator(values.dtype).csr(values, columns.astype(np.int32, copy=False), row_starts, self.in_features, out)
-        _check(out, "x", assume_finite)
-        return out
+        return columns if place.on_device else columns.astype(np.int32, copy=False), row_starts
 
 
 class TensorSRHT(Operator):
@@ -265,6 +339,8 @@ class TensorSRHT(Operator):
         Threads; by default all processors that this process may use. The result does not depend on it.
     device : {"auto", "cpu", "cuda"}
         Where to compute; "auto" follows the input.
+    max_memory : None, int or str
+        Workspace of GPU work, in bytes or as in "2GB"; None means an eighth of the GPU's memory.
 
     Raises
     ------
@@ -294,6 +370,7 @@ class TensorSRHT(Operator):
         seed: int,
         n_threads: int | None = None,
         device: str = "auto",
+        max_memory: int | str | None = None,
     ) -> None:
         params = {
             "in_features_1": arguments.integer(in_features_1, "in_features_1"),
@@ -301,7 +378,7 @@ class TensorSRHT(Operator):
             "out_features": arguments.integer(out_features, "out_features"),
             "seed": _seed(seed),
         }
-        super().__init__(params, n_threads=n_threads, device=device)
+        super().__init__(params, n_threads=n_threads, device=device, max_memory=max_memory)
 
     @property
     def in_features_1(self) -> int:
@@ -315,15 +392,22 @@ class TensorSRHT(Operator):
 
     def __call__(self, x: Any, y: Any, *, assume_finite: bool = False) -> Any:
         """Sketch x_i (x) y_i for every row i: (n, in_features_1), (n, in_features_2) -> (n, out_features)."""
-        first, give_back = matrix(x, "x", columns=self.in_features_1, assume_finite=assume_finite)
-        second = matrix(y, "y", columns=self.in_features_2, assume_finite=assume_finite).array
-        if len(second) != len(first):
-            raise ValueError(f"y has {len(second)} rows; as many as x, {len(first)}, are needed")
-        dtype = common_dtype(first, second)
-        out = allocate(len(first), self.out_features, dtype, lower="pass fewer rows at a time or lower out_features")
-        self._operator(dtype)(first.astype(dtype, copy=False), second.astype(dtype, copy=False), out)
+        first = self._matrix(x, "x", self.in_features_1, assume_finite)
+        second = self._matrix(y, "y", self.in_features_2, assume_finite, first).array
+        rows, place = len(first.array), first.place
+        if len(second) != rows:
+            raise ValueError(f"y has {len(second)} rows; as many as x, {rows}, are needed")
+        dtype = common_dtype(first.array, second)
+        out = allocate(rows, self.out_features, dtype, lower=_LOWER, place=place)
+        operator = self._operator(dtype, place)
+
+        def call(ins: Any, outs: Any, backend: Any) -> None:
+            operator(ins[0], ins[1], outs[0], backend)
+
+        inputs = [astype(array, dtype, place) for array in (first.array, second)]
+        map_rows(place, inputs, [out], call, self._threads)
         _check(out, "x or y", assume_finite)
-        return give_back(out)
+        return place.give_back(out)
 
 
 class PolySketch(Operator):
@@ -345,6 +429,8 @@ class PolySketch(Operator):
         Threads; by default all processors that this process may use. The result does not depend on it.
     device : {"auto", "cpu", "cuda"}
         Where to compute; "auto" follows the input.
+    max_memory : None, int or str
+        Workspace of GPU work, in bytes or as in "2GB"; None means an eighth of the GPU's memory.
 
     Raises
     ------
@@ -376,6 +462,7 @@ class PolySketch(Operator):
         base: str = "srht",
         n_threads: int | None = None,
         device: str = "auto",
+        max_memory: int | str | None = None,
     ) -> None:
         params = {
             "in_features": arguments.integer(in_features, "in_features"),
@@ -384,7 +471,7 @@ class PolySketch(Operator):
             "seed": _seed(seed),
             "base": arguments.choice(base, "base", ("srht", "countsketch")),
         }
-        super().__init__(params, n_threads=n_threads, device=device)
+        super().__init__(params, n_threads=n_threads, device=device, max_memory=max_memory)
 
     def _core_params(self) -> dict[str, Any]:
         return {**self._params, "base": getattr(_core.PolySketchBase, self._params["base"])}
@@ -401,11 +488,7 @@ class PolySketch(Operator):
 
     def __call__(self, x: Any, *, assume_finite: bool = False) -> Any:
         """Sketch x_i^(p) for every row i: (n, in_features) -> (n, out_features)."""
-        array, give_back = matrix(x, "x", columns=self.in_features, assume_finite=assume_finite)
-        out = allocate(len(array), self.out_features, array.dtype, lower="pass fewer rows at a time or lower out_features")
-        self._operator(array.dtype)(array, out)
-        _check(out, "x", assume_finite)
-        return give_back(out)
+        return self._rows(self._matrix(x, "x", self.in_features, assume_finite), "x", assume_finite)
 
     def tensor(self, factors: Any, *, assume_finite: bool = False) -> Any:
         """Sketch the tensor product of `degree` different factors, row by row.
@@ -426,18 +509,24 @@ class PolySketch(Operator):
             raise TypeError(f"factors is a {type(factors).__name__}; a sequence of arrays is needed") from None
         if len(factors) != self.degree:
             raise ValueError(f"factors has {len(factors)} arrays; as many as the degree, {self.degree}, are needed")
-        sources = [
-            matrix(x, f"factors[{k}]", columns=self.in_features, assume_finite=assume_finite) for k, x in enumerate(factors)
-        ]
+        sources: list[Source] = []
+        for k, factor in enumerate(factors):
+            like = sources[0] if k else None
+            sources.append(self._matrix(factor, f"factors[{k}]", self.in_features, assume_finite, like))
         rows = {len(source.array) for source in sources}
         if len(rows) > 1:
             raise ValueError(f"factors have {sorted(rows)} rows; equally many are needed")
+        place = sources[0].place
         dtype = common_dtype(*(source.array for source in sources))
-        lower = "pass fewer rows at a time or lower out_features"
-        out = allocate(len(sources[0].array), self.out_features, dtype, lower=lower)
-        self._operator(dtype).tensor([source.array.astype(dtype, copy=False) for source in sources], out)
+        out = allocate(len(sources[0].array), self.out_features, dtype, lower=_LOWER, place=place)
+        operator = self._operator(dtype, place)
+
+        def call(ins: Any, outs: Any, backend: Any) -> None:
+            operator.tensor(list(ins), outs[0], backend)
+
+        map_rows(place, [astype(source.array, dtype, place) for source in sources], [out], call, self._threads)
         _check(out, "factors", assume_finite)
-        return sources[0].give_back(out)
+        return place.give_back(out)
 
     def powers(self, x: Any, *, assume_finite: bool = False) -> Any:
         """Sketch x^(j) (x) e1^(p-j) for j = 0..p, sharing all that they have in common.
@@ -453,11 +542,14 @@ class PolySketch(Operator):
         array of shape (degree + 1, n, out_features)
             Entry j has j factors x.
         """
-        array, give_back = matrix(x, "x", columns=self.in_features, assume_finite=assume_finite)
-        rows = len(array)
-        lower = "pass fewer rows at a time or lower out_features"
-        out = allocate((self.degree + 1) * rows, self.out_features, array.dtype, lower=lower)
-        powers = out.reshape(self.degree + 1, rows, self.out_features)
-        self._operator(array.dtype).powers(array, list(powers))
+        array, place = self._matrix(x, "x", self.in_features, assume_finite)
+        rows, count = len(array), self.degree + 1
+        out = allocate(count * rows, self.out_features, array.dtype, lower=_LOWER, place=place)
+        operator = self._operator(array.dtype, place)
+
+        def call(ins: Any, outs: Any, backend: Any) -> None:
+            operator.powers(ins[0], list(outs), backend)
+
+        map_rows(place, [array], [out[j * rows : (j + 1) * rows] for j in range(count)], call, self._threads)
         _check(out, "x", assume_finite)
-        return give_back(powers)
+        return place.give_back(out.reshape((count, rows, self.out_features)))

@@ -6,6 +6,7 @@
 #include <fastntk/convert.hpp>
 #include <fastntk/linear.hpp>
 #include <fastntk/memory.hpp>
+#include <fastntk/upload.hpp>
 
 #include <pybind11/stl.h>
 
@@ -237,7 +238,8 @@ void bind_functions(py::module_& m) {
   using namespace py::literals;
   m.def(
       "first_bad",
-      [](const DeviceArgument<T>& x, bool nan_only, const Cuda& backend) -> std::optional<std::tuple<std::size_t, std::size_t, bool>> {
+      [](const DeviceArgument<T>& x, bool nan_only,
+         const Cuda& backend) -> std::optional<std::tuple<std::size_t, std::size_t, bool>> {
         const auto vx = input(backend, x, "x");
         const py::gil_scoped_release unlocked;
         const std::optional<BadEntry> found = first_bad<T>(backend, vx, nan_only ? Bad::nan : Bad::nan_or_infinite);
@@ -270,6 +272,26 @@ void bind_functions(py::module_& m) {
       py::arg("z").noconvert(), py::arg("coef").noconvert(), py::arg("intercept").noconvert(), py::arg("out").noconvert(),
       "backend"_a);
   m.def(
+      "row_squares",
+      [](const DeviceArgument<T>& z, const DeviceArgument<T>& out, const Cuda& backend) {
+        const auto vz = input(backend, z, "z");
+        const auto vout = output(backend, out, "out");
+        if (vout.rows != 1 || vout.cols != vz.rows) throw py::type_error("out is no row of as many numbers as z has rows");
+        const py::gil_scoped_release unlocked;
+        row_squares<T>(backend, vz, vout.data);
+      },
+      py::arg("z").noconvert(), py::arg("out").noconvert(), "backend"_a);
+  m.def(
+      "row_squares",
+      [](const DeviceArgument<T>& z, const DeviceArgument<T>& out, const Cuda& backend) {
+        const auto vz = input(backend, z, "z");
+        const auto vout = output(backend, out, "out");
+        if (vout.rows != 1 || vout.cols != vz.rows) throw py::type_error("out is not one row of an entry per row of z");
+        const py::gil_scoped_release unlocked;
+        row_squares<T>(backend, vz, vout.data);
+      },
+      py::arg("z").noconvert(), py::arg("out").noconvert(), "backend"_a);
+  m.def(
       "solve_positive_definite",
       [](const DeviceArgument<T>& k, const DeviceArgument<T>& y, double alpha, const Cuda& backend) {
         const auto vk = output(backend, k, "k");
@@ -278,6 +300,79 @@ void bind_functions(py::module_& m) {
         solve_positive_definite<T>(backend, alpha, vk, vy);
       },
       py::arg("k").noconvert(), py::arg("y").noconvert(), "alpha"_a, "backend"_a);
+}
+
+template <class T>
+DeviceArray non_owning(T* data, std::size_t rows, std::size_t cols, std::size_t stride, const Cuda& place) {
+  DeviceArray a;
+  a.data = const_cast<std::remove_const_t<T>*>(data);
+  a.number = number_of<std::remove_const_t<T>>;
+  a.shape = {static_cast<std::ptrdiff_t>(rows), static_cast<std::ptrdiff_t>(cols)};
+  a.strides = {static_cast<std::ptrdiff_t>(stride), 1};
+  a.place = place;
+  a.readonly = std::is_const_v<T>;
+  return a;
+}
+
+// The downloads that are under way write into arrays that nobody else may hold.
+template <Real T>
+struct HostDownloader {
+  HostDownloader(const Cuda& backend, std::size_t rows, std::size_t cols)
+      : place(backend), downloader(backend, rows, cols) {}
+  Cuda place;
+  std::vector<py::object> targets;
+  Downloader<T> downloader;
+};
+
+template <Real T>
+void bind_transfers(py::module_& m) {
+  using namespace py::literals;
+  struct HostUploader {
+    Cuda place;
+    Uploader<T> uploader;
+  };
+  py::class_<HostUploader>(m, typed_name<T>("Uploader").c_str())
+      .def(py::init([](const Cuda& backend, std::size_t rows, std::size_t cols) {
+             const py::gil_scoped_release unlocked;
+             return new HostUploader{backend, Uploader<T>(backend, rows, cols)};
+           }),
+           "backend"_a, "rows"_a, "cols"_a)
+      .def(
+          "__call__",
+          [](HostUploader& self, const Array<T>& rows) {
+            const auto from = input(Cpu{}, rows, "rows");
+            const py::gil_scoped_release unlocked;
+            const View<const T, Cuda> there = self.uploader(from);
+            return non_owning(there.data, there.rows, there.cols, there.stride, self.place);
+          },
+          py::arg("rows").noconvert(), py::keep_alive<0, 1>());
+  py::class_<HostDownloader<T>>(m, typed_name<T>("Downloader").c_str())
+      .def(py::init<const Cuda&, std::size_t, std::size_t>(), "backend"_a, "rows"_a, "cols"_a,
+           py::call_guard<py::gil_scoped_release>())
+      .def(
+          "block",
+          [](HostDownloader<T>& self, std::size_t rows) {
+            const py::gil_scoped_release unlocked;
+            const View<T, Cuda> there = self.downloader.block(rows);
+            return non_owning(there.data, there.rows, there.cols, there.stride, self.place);
+          },
+          "rows"_a, py::keep_alive<0, 1>())
+      .def(
+          "start",
+          [](HostDownloader<T>& self, Array<T> out) {
+            const auto to = output(Cpu{}, out, "out");
+            self.targets.push_back(out);
+            const py::gil_scoped_release unlocked;
+            self.downloader.start(to);
+          },
+          py::arg("out").noconvert())
+      .def("finish", [](HostDownloader<T>& self) {
+        {
+          const py::gil_scoped_release unlocked;
+          self.downloader.finish();
+        }
+        self.targets.clear();
+      });
 }
 
 }  // namespace
@@ -296,6 +391,14 @@ void bind_device_array(py::module_& m) {
   bind_class(m);
   bind_functions<float>(m);
   bind_functions<double>(m);
+  bind_transfers<float>(m);
+  bind_transfers<double>(m);
+  m.def(
+      "block_rows",
+      [](const Cuda& backend, std::size_t rows, std::size_t cols, std::size_t itemsize) {
+        return itemsize == sizeof(float) ? block_rows<float>(backend, rows, cols) : block_rows<double>(backend, rows, cols);
+      },
+      "backend"_a, "rows"_a, "cols"_a, "itemsize"_a);
   m.def(
       "convert",
       [](const DeviceArray& x, DeviceArray& out, const Cuda& backend) {
@@ -316,6 +419,17 @@ void bind_device_array(py::module_& m) {
         return std::tuple(memory.free, memory.total);
       },
       "device"_a, "Free and all bytes of a GPU's memory.");
+  m.def(
+      "csr_is_well_formed",
+      [](const DeviceArgument<std::int32_t>& columns, const DeviceArgument<std::int64_t>& row_starts, std::size_t cols,
+         const Cuda& backend) {
+        const std::size_t entries = length(columns), starts = length(row_starts);
+        const std::int32_t* const c = vector_input(backend, columns, entries, "columns");
+        const std::int64_t* const r = vector_input(backend, row_starts, starts, "row_starts");
+        const py::gil_scoped_release unlocked;
+        return starts > 0 && csr_is_well_formed(backend, c, entries, r, starts - 1, cols);
+      },
+      py::arg("columns").noconvert(), py::arg("row_starts").noconvert(), "cols"_a, "backend"_a);
   m.def(
       "device_of",
       [](std::uintptr_t address) -> std::optional<int> {

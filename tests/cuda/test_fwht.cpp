@@ -58,14 +58,15 @@ void compare(const Layout& l, const std::uint32_t* host_signs, T scale) {
   }
 
   const Cuda cuda;
-  const Buffer<std::uint32_t, Cuda> signs(
-      cuda, host_signs ? std::vector<std::uint32_t>(host_signs, host_signs + (l.n + 31) / 32) : std::vector<std::uint32_t>());
+  const Buffer<std::uint32_t, Cuda> signs(cuda, host_signs
+                                                    ? std::vector<std::uint32_t>(host_signs, host_signs + (l.n + 31) / 32)
+                                                    : std::vector<std::uint32_t>());
   Buffer<T, Cuda> in(cuda, input);
   Buffer<T, Cuda> separate(cuda, l.in_place ? std::vector<T>() : std::vector<T>(expected.size(), T(7)));
   Buffer<T, Cuda>& out = l.in_place ? in : separate;
   Tile<Cuda> tile(cuda);
-  fastntk::hadamard<T, Cuda>(tile, {in.data() + l.offset, l.rows, l.d, in_stride}, host_signs ? signs.data() : nullptr, scale,
-                             {out.data() + l.offset, l.rows, l.n, out_stride});
+  fastntk::hadamard<T, Cuda>(tile, {in.data() + l.offset, l.rows, l.d, in_stride}, host_signs ? signs.data() : nullptr,
+                             scale, {out.data() + l.offset, l.rows, l.n, out_stride});
   const std::vector<T> found = out.to_host();
   if (!CHECK(std::memcmp(found.data(), expected.data(), found.size() * sizeof(T)) == 0))
     std::cout << "  rows " << l.rows << ", n " << l.n << ", d " << l.d << ", offset " << l.offset << ", gap " << l.gap
@@ -93,7 +94,7 @@ void compare_all_layouts() {
     compare<T>({3, n, n, 1, 0, true}, signs.data(), T(0.3));
     compare<T>({many, n, n, 0, 3, false}, nullptr, T(0.3));
     if (n < 4) continue;
-    compare<T>({3, n, n / 2 + 1, 0, 0, false}, signs.data(), T(1));          // odd
+    compare<T>({3, n, n / 2 + 1, 0, 0, false}, signs.data(), T(1));                    // odd
     compare<T>({3, n, n - n / 4 + (n > 8 ? 4 : 0), 0, 0, false}, signs.data(), T(1));  // whole vectors
   }
 }
@@ -117,6 +118,75 @@ TEST(has_the_bits_of_the_textbook_loop_long_rows) {
   const std::size_t n = std::size_t{1} << 15;
   compare<double>({1, n, n, 0, 0, true}, nullptr, 1);
 }
+
+// Every number between two neighbours is rounded to one of them: the nearer one, or the even one.
+template <class S>
+void check_rounding(std::uint16_t infinity) {
+  for (std::uint16_t bits = 0; bits < infinity; ++bits) {
+    const auto next = static_cast<std::uint16_t>(bits + 1);
+    const auto number = [](std::uint16_t b) { return static_cast<float>(std::bit_cast<S>(b)); };
+    // What lies beyond the largest number would be the next one if the exponents went on.
+    const float low = number(bits);
+    const float high = next < infinity ? number(next) : 2 * low - number(static_cast<std::uint16_t>(bits - 1));
+    const float middle = low + (high - low) / 2;
+    if (std::isinf(high)) break;  // BFloat16's largest: float has no middle there
+    const std::uint16_t even = bits % 2 == 0 ? bits : next;
+    CHECK(S(low).bits == bits && S(-low).bits == (bits | 0x8000));
+    CHECK(S(middle).bits == even);
+    CHECK(S(std::nextafter(middle, low)).bits == bits && S(std::nextafter(middle, high)).bits == next);
+  }
+  CHECK(S(INFINITY).bits == infinity && std::isinf(static_cast<float>(S(INFINITY))));
+  CHECK(std::isnan(static_cast<float>(S(NAN))));
+}
+
+TEST(sixteen_bits_round_to_nearest) {
+  check_rounding<Half>(0x7c00);
+  check_rounding<BFloat16>(0x7f80);
+}
+
+// Sums in float, rounded once.
+template <class S>
+void compare_sixteen_bits(std::size_t rows, std::size_t n, std::size_t gap) {
+  const std::size_t stride = n + gap;
+  const float scale = 0.3f;
+  std::vector<S> input(rows * stride);
+  const Matrix<float> drawn = sketches::random_rows<float>(rows, stride);
+  for (std::size_t i = 0; i < input.size(); ++i) input[i] = S(drawn.values[i]);
+  std::vector<S> expected = input;
+  for (std::size_t r = 0; r < rows; ++r) {
+    std::vector<float> row(n);
+    for (std::size_t j = 0; j < n; ++j) row[j] = static_cast<float>(input[r * stride + j]) * scale;
+    butterflies(row.data(), n);
+    for (std::size_t j = 0; j < n; ++j) expected[r * stride + j] = S(row[j]);
+  }
+  Buffer<S, Cuda> x(Cuda(), input);
+  const View<S, Cuda> view(x.data(), rows, n, stride);
+  fastntk::fwht<S>(Cuda(), view, view, scale);
+  const std::vector<S> found = x.to_host();
+  if (!CHECK(std::memcmp(found.data(), expected.data(), found.size() * sizeof(S)) == 0))
+    std::cout << "  rows " << rows << ", n " << n << ", gap " << gap << "\n";
+}
+
+template <class S>
+void compare_all_sixteen_bits() {
+  for (std::size_t n = 1; n <= std::size_t{1} << 16; n *= 2) {
+    compare_sixteen_bits<S>(n <= 1024 ? 5 * (1024 / n) + 1 : 2, n, 0);
+    if (n <= 2048) compare_sixteen_bits<S>(3, n, 1);
+  }
+}
+
+TEST(sums_of_half_in_float) { compare_all_sixteen_bits<Half>(); }
+TEST(sums_of_bfloat16_in_float) { compare_all_sixteen_bits<BFloat16>(); }
+
+TEST(errors_name_the_argument) {
+  device::DeviceMatrix<float> x(3, 12), y(2, 8), z(2, 16);
+  CHECK(check::throws<fastntk::Error>([&] { fastntk::fwht<float, Cuda>(Cuda(), x.view()); },
+                                      "x has 12 columns; a power of two is needed"));
+  CHECK(check::throws<fastntk::Error>([&] { fastntk::fwht<float, Cuda>(Cuda(), y.view(), z.view()); },
+                                      "out has shape (2, 16); (2, 8) is needed"));
+}
+
+TEST(no_rows) { fastntk::fwht<float, Cuda>(Cuda(), View<float, Cuda>(nullptr, 0, 64)); }
 
 }  // namespace
 

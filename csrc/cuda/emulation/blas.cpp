@@ -104,6 +104,21 @@ int gemm(Handle handle, int op_a, int op_b, int64_t m, int64_t n, int64_t k, con
 }
 
 template <class T>
+int gemm_batched(Handle handle, int op_a, int op_b, int64_t m, int64_t n, int64_t k, const T* alpha, const T* const* a,
+                 int64_t lda, const T* const* b, int64_t ldb, const T* beta, T* const* c, int64_t ldc, int64_t count) {
+  if (m < 0 || n < 0 || k < 0 || count < 0 || lda < std::max<int64_t>(1, op_a == operation_none ? m : k) ||
+      ldb < std::max<int64_t>(1, op_b == operation_none ? k : n) || ldc < std::max<int64_t>(1, m))
+    return invalid_value[0];
+  return queue(handle, "gemm", [=, alpha = *alpha, beta = *beta] {
+    for (int64_t e = 0; e < count; ++e) {
+      multiply(
+          m, n, k, alpha, Operand<T>(a[e], lda, op_a), Operand<T>(b[e], ldb, op_b), beta, c[e], ldc,
+          [](int64_t) { return int64_t{0}; }, [=](int64_t) { return m; });
+    }
+  });
+}
+
+template <class T>
 int syrk(Handle handle, int uplo, int op_a, int64_t n, int64_t k, const T* alpha, const T* a, int64_t lda, const T* beta,
          T* c, int64_t ldc) {
   if (n < 0 || k < 0 || lda < std::max<int64_t>(1, op_a == operation_none ? n : k) || ldc < std::max<int64_t>(1, n))
@@ -213,6 +228,7 @@ int property(int, int* value) {
 template <class T>
 void fill(Routines<T>& routines) {
   routines.gemm = gemm<T>;
+  routines.gemm_batched = gemm_batched<T>;
   routines.syrk = syrk<T>;
   routines.trsm = trsm<T>;
 }

@@ -43,6 +43,7 @@
 #define __shfl_up_sync(mask, value, delta) \
   (::fastntk::emulation::shuffle(mask, value, ::fastntk::emulation::lane() - static_cast<int>(delta), FASTNTK_SITE))
 #define __ballot_sync(mask, predicate) (::fastntk::emulation::ballot(mask, predicate, FASTNTK_SITE))
+#define __match_any_sync(mask, value) (::fastntk::emulation::match_any(mask, value, FASTNTK_SITE))
 #define __any_sync(mask, predicate) (::fastntk::emulation::ballot(mask, predicate, FASTNTK_SITE) != 0)
 
 // Fibers are not interrupted between barriers, and blocks do not overlap.
@@ -69,8 +70,18 @@ template <class T>
 inline T __ldg(const T* from) {
   return *from;
 }
+template <class T>
+inline T min(T a, T b) {
+  return std::min(a, b);
+}
+template <class T>
+inline T max(T a, T b) {
+  return std::max(a, b);
+}
 inline float __fmaf_rn(float a, float b, float c) { return std::fma(a, b, c); }
 inline double __fma_rn(double a, double b, double c) { return std::fma(a, b, c); }
+inline float __fmul_rn(float a, float b) { return a * b; }
+inline double __dmul_rn(double a, double b) { return a * b; }
 inline int __popc(unsigned x) { return std::popcount(x); }
 inline int __ffs(int x) { return __builtin_ffs(x); }
 inline int __clz(int x) { return std::countl_zero(static_cast<unsigned>(x)); }

@@ -119,8 +119,8 @@ std::vector<Stack>& stacks_for(std::size_t count) {
   static thread_local std::vector<Stack> stacks;
   if (stacks.size() < count) {
     stacks.clear();
-    memory = std::make_unique_for_overwrite<std::byte[]>(count * stack_bytes);
-    for (std::size_t i = 0; i < count; ++i) {
+    memory = std::make_unique_for_overwrite<std::byte[]>((count + 1) * stack_bytes);
+    for (std::size_t i = 1; i <= count; ++i) {  // what overflows the first one lands in the memory before it
       stacks.push_back({{}, memory.get() + i * stack_bytes, nullptr});
 #if !defined(__SANITIZE_ADDRESS__)
       std::fill_n(stacks.back().low, guard, canary);
@@ -414,6 +414,15 @@ unsigned ballot(unsigned mask, int predicate, int site) {
   unsigned bits = 0;
   for (unsigned i = 0; i < 32; ++i) {
     if ((mask >> i & 1u) && active->exists(i) && votes[i]) bits |= 1u << i;
+  }
+  return bits;
+}
+
+unsigned match_any(unsigned mask, std::uint64_t value, int site) {
+  const std::uint64_t* const values = warp_exchange(mask, value, site);
+  unsigned bits = 0;
+  for (unsigned i = 0; i < 32; ++i) {
+    if ((mask >> i & 1u) && active->exists(i) && values[i] == value) bits |= 1u << i;
   }
   return bits;
 }

@@ -41,6 +41,8 @@ int block_barrier(int predicate);
 const std::uint64_t* warp_exchange(unsigned mask, std::uint64_t value, int site);
 inline void warp_barrier(unsigned mask, int site) { warp_exchange(mask, 0, site); }
 unsigned ballot(unsigned mask, int predicate, int site);
+/// The lanes of `mask` that bring the same value.
+unsigned match_any(unsigned mask, std::uint64_t value, int site);
 
 /// Throws if lane `from` takes no part; a lane outside the warp gives the caller's own value.
 void require_lane(unsigned mask, int from);

@@ -57,8 +57,9 @@ struct EmulatedPool {
 struct CUstream_st {
   int device = 0;
   bool waits_for_default = true;
+  bool eager = false;
   std::uint64_t queued = 0, finished = 0;
-  std::deque<std::function<void()>> work;
+  std::deque<std::function<void()>> work = {};
 };
 
 struct EmulatedEvent {
@@ -78,11 +79,13 @@ struct Machine {
 
   std::map<std::string, Fault> faults;
   std::map<std::string, int> calls;
+  std::map<std::string, int> omitted;  // how many calls come before
+  bool eager = false;
   std::size_t device_bytes = most_device_bytes;
   bool pools = true;
   std::map<const std::byte*, Allocation> memory;
   std::vector<std::unique_ptr<CUstream_st>> streams;
-  CUstream_st legacy[devices] = {{0, true, 0, 0, {}}, {1, true, 0, 0, {}}};
+  CUstream_st legacy[devices] = {{.device = 0}, {.device = 1}};
   std::size_t used[devices] = {};
   cudaError_t broken = cudaSuccess;  // by a kernel, until it is read
   std::string failure;
@@ -110,6 +113,11 @@ cudaError_t injected(const char* call) {
   if (fault.count == 0) return cudaSuccess;
   if (fault.count > 0) --fault.count;
   return fault.error;
+}
+
+bool omitted(const char* call) {
+  const auto found = machine().omitted.find(call);
+  return found != machine().omitted.end() && found->second-- == 0;
 }
 
 #define RETURN_IF_INJECTED(call)     \
@@ -177,6 +185,7 @@ void push(CUstream_st& stream, std::function<void()> work) {
   }
   ++stream.queued;
   stream.work.push_back(std::move(work));
+  if (stream.eager) run(stream, stream.queued);
 }
 
 cudaError_t take(void** memory, std::size_t bytes, cudaMemoryType type, EmulatedPool* pool) {
@@ -192,7 +201,7 @@ cudaError_t take(void** memory, std::size_t bytes, cudaMemoryType type, Emulated
   std::fill_n(base, bytes + 2 * guard, canary);
   std::byte* const data = base + guard;
 #endif
-  std::memset(data, 0xff, bytes);
+  if (!pool) std::memset(data, 0xff, bytes);
   m.memory[data] = {bytes, device, type, pool};
   m.used[device] += fresh;
   if (pool) {
@@ -248,7 +257,9 @@ void inject_fault_number(const char* call, int error, int skip, int count) {
 void clear_faults() {
   const Lock lock(mutex());
   machine().faults.clear();
+  machine().omitted.clear();
   machine().device_bytes = most_device_bytes;
+  machine().eager = false;
   machine().broken = cudaSuccess;
   machine().failure.clear();
   last_error = cudaSuccess;
@@ -261,6 +272,16 @@ const char* last_failure() {
   machine().broken = cudaSuccess;
   last_error = cudaSuccess;
   return text.c_str();
+}
+
+void omit(const char* call, int skip) {
+  const Lock lock(mutex());
+  machine().omitted[call] = skip;
+}
+
+void set_eager(bool eager) {
+  const Lock lock(mutex());
+  machine().eager = eager;
 }
 
 std::map<std::string, int> calls() {
@@ -455,7 +476,10 @@ cudaError_t cudaMallocFromPoolAsync(void** memory, std::size_t bytes, cudaMemPoo
   // Memory that earlier work of the stream gives back is there for later work at once.
   CUstream_st* const resolved = resolve(stream);
   if (pool->used + bytes > pool->reserved) run(*resolved, resolved->queued);
-  return take(memory, bytes, cudaMemoryTypeDevice, pool);
+  const cudaError_t error = take(memory, bytes, cudaMemoryTypeDevice, pool);
+  // Until the stream comes here, its earlier work may use the same memory.
+  if (error == cudaSuccess) push(*resolved, [data = *memory, bytes] { std::memset(data, 0xff, bytes); });
+  return error;
 }
 
 cudaError_t cudaFreeAsync(void* memory, cudaStream_t stream) {
@@ -496,6 +520,7 @@ cudaError_t cudaStreamCreateWithFlags(cudaStream_t* stream, unsigned flags) {
   RETURN_IF_INJECTED("cudaStreamCreateWithFlags");
   machine().streams.push_back(std::make_unique<CUstream_st>());
   machine().streams.back()->device = current_device;
+  machine().streams.back()->eager = machine().eager;
   machine().streams.back()->waits_for_default = (flags & cudaStreamNonBlocking) == 0;
   *stream = machine().streams.back().get();
   return cudaSuccess;
@@ -518,7 +543,7 @@ cudaError_t cudaStreamSynchronize(cudaStream_t stream) {
 
 cudaError_t cudaStreamWaitEvent(cudaStream_t stream, cudaEvent_t event, unsigned) {
   RETURN_IF_INJECTED("cudaStreamWaitEvent");
-  if (event->stream == nullptr) return cudaSuccess;
+  if (omitted("cudaStreamWaitEvent") || event->stream == nullptr) return cudaSuccess;
   push(*resolve(stream), [awaited = *event] { run(*awaited.stream, awaited.position); });
   return cudaSuccess;
 }
@@ -544,6 +569,7 @@ cudaError_t cudaEventRecord(cudaEvent_t event, cudaStream_t stream) {
 
 cudaError_t cudaEventSynchronize(cudaEvent_t event) {
   const Lock lock(mutex());
+  if (omitted("cudaEventSynchronize")) return cudaSuccess;
   const cudaError_t error = event->stream ? run(*event->stream, event->position) : cudaSuccess;
   RETURN_IF_INJECTED("cudaEventSynchronize");
   return error;

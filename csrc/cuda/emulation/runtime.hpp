@@ -76,6 +76,7 @@ enum cudaMemoryType {
 constexpr unsigned cudaStreamNonBlocking = 1;
 constexpr unsigned cudaEventDisableTiming = 2;
 constexpr unsigned cudaHostAllocDefault = 0;
+constexpr unsigned cudaHostAllocPortable = 1;
 
 struct cudaMemLocation {
   cudaMemLocationType type;
@@ -149,6 +150,12 @@ cudaError_t enqueue(const char* call, cudaStream_t stream, std::function<void()>
 void inject_fault(const char* call, cudaError_t error, int skip = 0, int count = 1);
 void inject_fault_number(const char* call, int error, int skip, int count);
 void clear_faults();
+
+/// Makes the call number skip + 1 of `call`, which waits for something, do nothing and succeed: to see that it is needed.
+void omit(const char* call, int skip);
+
+/// Streams made from now on run their work as early as they may, instead of as late.
+void set_eager(bool eager);
 
 /// How often each call was made so far.
 std::map<std::string, int> calls();

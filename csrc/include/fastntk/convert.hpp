@@ -78,6 +78,11 @@ std::optional<BadEntry> first_bad(const Cuda& backend, View<const T, Cuda> x, Ba
 template <Real T>
 void take_rows(const Cuda& backend, View<const T, Cuda> x, const std::int64_t* index, View<T, Cuda> out);
 
+/// Whether these are the columns and row starts of a matrix in compressed sparse rows: starts ascend from 0 to `entries`,
+/// and columns are in [0, cols). Waits for the answer.
+bool csr_is_well_formed(const Cuda& backend, const std::int32_t* columns, std::size_t entries,
+                        const std::int64_t* row_starts, std::size_t rows, std::size_t cols);
+
 /// What is queued on `later` from now on runs after what is queued on `earlier` so far.
 void run_after(const Cuda& earlier, const Cuda& later);
 

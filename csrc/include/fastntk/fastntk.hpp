@@ -16,4 +16,5 @@
 #include <fastntk/rng.hpp>
 #include <fastntk/srht.hpp>
 #include <fastntk/tensor_srht.hpp>
+#include <fastntk/upload.hpp>
 #include <fastntk/view.hpp>

@@ -1,6 +1,7 @@
 // The fast Walsh-Hadamard transform.
 #pragma once
 
+#include <fastntk/half.hpp>
 #include <fastntk/view.hpp>
 
 namespace fastntk {
@@ -15,5 +16,10 @@ template <Real T, Backend B>
 void fwht(const B& backend, View<T, B> x, T scale = T(1)) {
   fwht<T, B>(backend, View<const T, B>(x), x, scale);
 }
+
+/// The same for 16-bit numbers on a device: sums are kept in float and rounded once, to the nearest, when they are complete
+/// and scaled.
+template <SixteenBit S>
+void fwht(const Cuda& backend, View<const S, Cuda> x, View<S, Cuda> out, float scale = 1);
 
 }  // namespace fastntk

@@ -1,13 +1,13 @@
-// Dense linear algebra on a device that the estimators need: predictions, and the dual form of ridge regression. By cuBLAS and
-// cuSOLVER; without them these throw BackendError, which says how to get them.
+// Dense linear algebra on a device that the estimators need: predictions, and the dual form of ridge regression. By cuBLAS
+// and cuSOLVER; without them these throw BackendError, which says how to get them.
 #pragma once
 
 #include <fastntk/view.hpp>
 
 namespace fastntk {
 
-/// out (n, t) = z (n, D) coef (D, t) + intercept (1, t), all on the device; `out` overlaps nothing else. Queued. As with any BLAS
-/// a row's last bits can depend on how many rows there are. Throws Error if a shape does not fit.
+/// out (n, t) = z (n, D) coef (D, t) + intercept (1, t), all on the device; `out` overlaps nothing else. Queued. As with any
+/// BLAS a row's last bits can depend on how many rows there are. Throws Error if a shape does not fit.
 template <Real T>
 void linear_map(const Cuda& backend, View<const T, Cuda> z, View<const T, Cuda> coef, View<const T, Cuda> intercept,
                 View<T, Cuda> out);
@@ -17,5 +17,9 @@ void linear_map(const Cuda& backend, View<const T, Cuda> z, View<const T, Cuda> 
 /// alpha is negative or not finite, or k + alpha I is not positive definite in T; k is spoilt then, and y as it was.
 template <Real T>
 void solve_positive_definite(const Cuda& backend, double alpha, View<T, Cuda> k, View<T, Cuda> y);
+
+/// square[i] = |z_i|^2, summed in T, on the device. Queued.
+template <Real T>
+void row_squares(const Cuda& backend, View<const T, Cuda> z, T* square);
 
 }  // namespace fastntk

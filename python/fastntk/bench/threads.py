@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 import fastntk
+from fastntk._arrays import Place
 
 from ._common import blas_threads, in_turn, require
 
@@ -28,7 +29,7 @@ def run() -> Iterator[dict[str, Any]]:
 
     def transform(threads: int) -> Any:
         # Into memory that is there already: to get 131 MB anew from the system takes as long as a quarter of the work.
-        maps[threads]._map(X, out)
+        maps[threads]._map(X, out, Place())
         return out
 
     def fit(threads: int) -> Any:

@@ -1,0 +1,105 @@
+// Samples of rows in memory, products of two samples, and copies.
+#include <algorithm>
+#include <cstddef>
+#include <cstdint>
+
+#include "../src/primitives.hpp"
+#include "runtime.cuh"
+
+namespace fastntk {
+
+namespace cuda {
+namespace {
+
+constexpr unsigned column_threads = 256;
+constexpr unsigned rows_per_block = 4;  // they share what is read for a column
+
+/// out[r][j] = element(r, column(j)).
+template <class T, class Column, class Element>
+__global__ void __launch_bounds__(column_threads) columns_kernel(View<T, Cuda> out, Column column, Element element) {
+  const std::size_t blocks_across = (out.cols + column_threads - 1) / column_threads;
+  const std::size_t j = blockIdx.x % blocks_across * column_threads + threadIdx.x;
+  const std::size_t first = blockIdx.x / blocks_across * rows_per_block;
+  if (j >= out.cols) return;
+  const auto place = column(j);
+#pragma unroll
+  for (unsigned i = 0; i < rows_per_block; ++i) {
+    if (first + i < out.rows) out(first + i, j) = element(first + i, place);
+  }
+}
+
+template <class T, class Column, class Element>
+void fill_columns(const Cuda& backend, View<T, Cuda> out, const Column& column, const Element& element) {
+  const std::size_t blocks_across = (out.cols + column_threads - 1) / column_threads;
+  const std::size_t blocks_down = (out.rows + rows_per_block - 1) / rows_per_block;
+  launch(backend, {blocks_across * blocks_down, column_threads}, columns_kernel<T, Column, Element>, out, column, element);
+}
+
+struct SameColumn {
+  __device__ std::size_t operator()(std::size_t j) const { return j; }
+};
+
+struct SampledColumn {
+  const std::uint32_t* index;
+  __device__ std::uint32_t operator()(std::size_t j) const { return index[j]; }
+};
+
+struct ColumnPair {
+  std::uint32_t a, b;
+};
+
+struct SampledPair {
+  const std::uint32_t* a;
+  const std::uint32_t* b;
+  __device__ ColumnPair operator()(std::size_t j) const { return {a[j], b[j]}; }
+};
+
+template <class T>
+struct Copied {
+  View<const T, Cuda> in;
+  __device__ T operator()(std::size_t r, std::size_t j) const { return in(r, j); }
+};
+
+template <class T>
+struct Scaled {
+  View<const T, Cuda> in;
+  T scale;
+  __device__ T operator()(std::size_t r, std::uint32_t j) const { return scale * in(r, j); }
+};
+
+template <class T>
+struct ScaledProduct {
+  View<const T, Cuda> a, b;
+  T scale;
+  __device__ T operator()(std::size_t r, ColumnPair j) const { return scale * a(r, j.a) * b(r, j.b); }
+};
+
+}  // namespace
+}  // namespace cuda
+
+template <Real T, Backend B>
+void gather(Tile<B>& tile, View<const T, B> in, const std::uint32_t* index, T scale, View<T, B> out) {
+  cuda::fill_columns(tile.backend(), out, cuda::SampledColumn{index}, cuda::Scaled<T>{in, scale});
+}
+
+template <Real T, Backend B>
+void gather_product(Tile<B>& tile, View<const T, B> a, const std::uint32_t* index_a, View<const T, B> b,
+                    const std::uint32_t* index_b, T scale, View<T, B> out) {
+  cuda::fill_columns(tile.backend(), out, cuda::SampledPair{index_a, index_b}, cuda::ScaledProduct<T>{a, b, scale});
+}
+
+template <Real T, Backend B>
+void copy(Tile<B>& tile, View<const T, B> in, View<T, B> out) {
+  cuda::fill_columns(tile.backend(), out, cuda::SameColumn{}, cuda::Copied<T>{in});
+}
+
+#define FASTNTK_INSTANTIATE(T)                                                                              \
+  template void gather(Tile<Cuda>&, View<const T, Cuda>, const std::uint32_t*, T, View<T, Cuda>);           \
+  template void gather_product(Tile<Cuda>&, View<const T, Cuda>, const std::uint32_t*, View<const T, Cuda>, \
+                               const std::uint32_t*, T, View<T, Cuda>);                                     \
+  template void copy(Tile<Cuda>&, View<const T, Cuda>, View<T, Cuda>);
+FASTNTK_INSTANTIATE(float)
+FASTNTK_INSTANTIATE(double)
+#undef FASTNTK_INSTANTIATE
+
+}  // namespace fastntk

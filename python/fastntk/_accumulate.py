@@ -1,0 +1,111 @@
+"""Rows on their way into a RidgeState: block by block, their features are computed, checked and added."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ._arrays import Place
+from ._blocks import BlockFeatures, BlockInputs
+from ._places import inside
+from ._rows import Rows, blocks, row_squares, with_squares
+from ._transform import transform
+from .ridge import RidgeState
+
+__all__ = ["accumulate"]
+
+
+def accumulate(
+    features: Any,
+    rows: Rows,
+    index: NDArray[np.int64] | None,
+    state: RidgeState,
+    total: float,
+    block_rows: int,
+    *,
+    done: Callable[[int], Any] = int,
+    keep: bool = False,
+) -> float:
+    """Add features to a state, and their weighted squares to `total`, which is returned.
+
+    Parameters
+    ----------
+    features : transformer
+    rows : Rows
+    index : vector or None
+        Which of them, in which order; None means all.
+    state : RidgeState
+    total : float
+    block_rows : int
+        Rows whose features may exist at the same time.
+    done : callable
+        Called with numbers of rows.
+    keep : bool
+        Whether the state must keep what it has if features overflow. A GPU is then waited for before each block is added,
+        and otherwise once, at the end.
+
+    Raises
+    ------
+    ValueError
+        If features overflow.
+    """
+    if rows.place.device is not None:
+        return _on_gpu(features, rows, index, state, total, block_rows, done, keep)
+    for block in blocks(rows, block_rows, index):
+        Z = transform(features, block.X, block.place)
+        total = with_squares(total, row_squares(Z), block.weight, Z.dtype, Z.__getitem__)
+        state.add(Z, block.targets(), block.weight, block.place)
+        done(len(block))
+    return total
+
+
+def _on_gpu(
+    features: Any,
+    rows: Rows,
+    index: NDArray[np.int64] | None,
+    state: RidgeState,
+    total: float,
+    block_rows: int,
+    done: Callable[[int], Any],
+    keep: bool,
+) -> float:
+    """The same without waiting for each block: what the blocks need is there before the first, or comes with its block."""
+    place = inside(rows.place)
+    chosen = slice(None) if index is None else index
+    n = len(rows) if index is None else len(index)
+    weight = None if rows.weight is None else rows.weight[chosen]
+    targets = place.load(rows.targets(chosen))
+    inputs = BlockInputs(features, rows.X, rows.place, min(n, block_rows), index)
+    compute = BlockFeatures(features, rows.X, rows.place, min(n, block_rows))
+    squares = None
+
+    def closer(at: NDArray[np.int64]) -> Any:
+        parts = (at[first : first + block_rows] for first in range(0, len(at), block_rows))
+        return np.concatenate([place.fetch(compute(inputs.again(part))) for part in parts])
+
+    for part in (slice(first, min(n, first + block_rows)) for first in range(0, n, block_rows)):
+        Z = compute(inputs(part))
+        if squares is None:
+            squares = place.empty((1, n), Z.dtype)
+        place.core.row_squares(Z, squares[:, part], place.backend())
+        part_weight = None if weight is None else weight[part]
+        if keep:
+            of_part = _fetched(place, squares[:, part])
+            total = with_squares(total, of_part, part_weight, Z.dtype, partial(_rows_of, Z, place))
+        state.add(Z, targets[part], part_weight, place)
+        done(part.stop - part.start)
+    if squares is None or keep:
+        return total
+    return with_squares(total, _fetched(place, squares), weight, squares.dtype, closer)
+
+
+def _rows_of(Z: Any, place: Place, at: NDArray[np.int64]) -> Any:
+    return place.fetch(Z)[at]
+
+
+def _fetched(place: Place, squares: Any) -> NDArray[np.float64]:
+    return np.asarray(place.fetch(squares)[0], dtype=np.float64)

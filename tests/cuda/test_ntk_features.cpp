@@ -1,0 +1,591 @@
+// Features of the neural tangent kernel on the device: the primitives they are made of against the CPU's, whole rows in one
+// pass and step by step, and the maps.
+#include <fastntk/ntk_features.hpp>
+
+#include <algorithm>
+#include <cmath>
+#include <cstddef>
+#include <cstdint>
+#include <limits>
+#include <utility>
+#include <vector>
+
+#include "../../csrc/src/ntk_features.hpp"
+#include "device.hpp"
+
+namespace {
+
+using device::DeviceMatrix;
+using fastntk::Cpu;
+using fastntk::Cuda;
+using fastntk::Diagonal;
+using fastntk::Directions;
+using fastntk::DirectionSet;
+using fastntk::DualActivation;
+using fastntk::DualFeatures;
+using fastntk::DualTable;
+using fastntk::LowOrders;
+using fastntk::NtkRandomFeatures;
+using fastntk::NtkRandomFeaturesParams;
+using fastntk::Tile;
+using fastntk::View;
+using sketches::Matrix;
+
+template <class T>
+constexpr double eps = static_cast<double>(std::numeric_limits<T>::epsilon());
+
+// Entries of the rows between `gap` must be left alone: a whole buffer, with its gaps, has to stay as it was there.
+template <class T>
+class Guarded {
+ public:
+  Guarded(const Matrix<T>& x, std::size_t gap) : whole_(filled(x, gap)), rows_(x.rows), cols_(x.cols), device_(whole_) {}
+  View<T, Cuda> view() { return device_.view().col_block(0, cols_); }
+  Matrix<T> to_host() const {
+    const Matrix<T> found = device_.to_host();
+    Matrix<T> out(rows_, cols_);
+    for (std::size_t r = 0; r < rows_; ++r)
+      for (std::size_t j = 0; j < found.cols; ++j) {
+        if (j < cols_)
+          out(r, j) = found(r, j);
+        else
+          CHECK(found(r, j) == whole_(r, j));
+      }
+    return out;
+  }
+
+ private:
+  static Matrix<T> filled(const Matrix<T>& x, std::size_t gap) {
+    Matrix<T> whole(x.rows, x.cols + gap);
+    for (std::size_t r = 0; r < x.rows; ++r)
+      for (std::size_t j = 0; j < whole.cols; ++j) whole(r, j) = j < x.cols ? x(r, j) : static_cast<T>(r + j);
+    return whole;
+  }
+  Matrix<T> whole_;
+  std::size_t rows_, cols_;
+  DeviceMatrix<T> device_;
+};
+
+template <class T>
+void check_elementwise() {
+  Tile<Cuda> tile{Cuda()};
+  Tile<Cpu> host_tile{Cpu()};
+  for (const std::size_t rows : {1, 3, 40})
+    for (const std::size_t cols : {1, 2, 31, 33, 100, 257, 1500})
+      for (const std::size_t gap : {0, 5}) {
+        const Matrix<T> x = sketches::random_rows<T>(rows, cols, cols);
+        const auto scale = static_cast<T>(0.3);
+        {
+          Guarded<T> z(x, gap);
+          Matrix<T> expected = x;
+          fastntk::relu<T, Cuda>(tile, scale, z.view());
+          fastntk::relu<T, Cpu>(host_tile, scale, expected.view());
+          CHECK(z.to_host() == expected);
+        }
+        {
+          Guarded<T> z(x, gap);
+          Matrix<T> expected = x;
+          fastntk::step<T, Cuda>(tile, scale, z.view());
+          fastntk::step<T, Cpu>(host_tile, scale, expected.view());
+          CHECK(z.to_host() == expected);
+        }
+        const Matrix<T> factor = sketches::random_rows<T>(1, rows, 3);
+        const DeviceMatrix<T> device_factor(factor);
+        for (const bool in_place : {false, true}) {
+          Guarded<T> in(x, gap);
+          Guarded<T> other(Matrix<T>(rows, cols), 2);
+          Guarded<T>& out = in_place ? in : other;
+          Matrix<T> expected(rows, cols);
+          fastntk::scale_rows<T, Cuda>(tile, device_factor.view().data, in.view(), out.view());
+          fastntk::scale_rows<T, Cpu>(host_tile, factor.values.data(), x.view(), expected.view());
+          CHECK(out.to_host() == expected);
+        }
+        // Two sums of the same positive terms, each within cols roundings.
+        Guarded<T> in(x, gap);
+        DeviceMatrix<T> square(1, rows);
+        Matrix<T> expected(1, rows);
+        fastntk::row_squares<T, Cuda>(tile, in.view(), square.view().data);
+        fastntk::row_squares<T, Cpu>(host_tile, x.view(), expected.values.data());
+        const Matrix<T> found = square.to_host();
+        for (std::size_t r = 0; r < rows; ++r)
+          CHECK_CLOSE(found(0, r), expected(0, r), static_cast<double>(cols) * eps<T> * static_cast<double>(expected(0, r)));
+      }
+}
+
+TEST(elementwise) {
+  check_elementwise<float>();
+  check_elementwise<double>();
+}
+
+template <class T>
+void check_transpose() {
+  Tile<Cuda> tile{Cuda()};
+  for (const std::size_t rows : {1, 5, 32, 70})
+    for (const std::size_t cols : {1, 33, 64, 100}) {
+      const Matrix<T> x = sketches::random_rows<T>(rows, cols);
+      Guarded<T> in(x, 3);
+      Guarded<T> out(Matrix<T>(cols, rows), 1);
+      fastntk::transpose<T, Cuda>(tile, in.view(), out.view(), false);
+      const Matrix<T> found = out.to_host();
+      for (std::size_t i = 0; i < rows; ++i)
+        for (std::size_t j = 0; j < cols; ++j) CHECK(found(j, i) == x(i, j));
+    }
+  for (const std::size_t n : {1, 31, 100}) {
+    const Matrix<T> x = sketches::random_rows<T>(n, n);
+    Guarded<T> both(x, 2);
+    fastntk::transpose<T, Cuda>(tile, both.view(), both.view(), true);
+    const Matrix<T> found = both.to_host();
+    for (std::size_t i = 0; i < n; ++i)
+      for (std::size_t j = 0; j < n; ++j) CHECK(found(i, j) == x(std::min(i, j), std::max(i, j)));
+  }
+}
+
+TEST(transpose) {
+  check_transpose<float>();
+  check_transpose<double>();
+}
+
+// What rounding may change in g(u) by evaluating it, and its values within `near` of u: the function has a logarithm and a
+// step at 0, and small jumps between its cubics.
+struct Range {
+  double low, high;
+};
+
+template <class T>
+Range range_of(const DualActivation& g, double u, double near) {
+  // DualActivation is defined off 0; what comes for 0 may be of either side.
+  constexpr double tiny = 1e-300;
+  const double middle = u == 0 ? tiny : u;
+  Range r{g(middle), g(middle)};
+  const auto include = [&](double at) {
+    r.low = std::min(r.low, g(at));
+    r.high = std::max(r.high, g(at));
+  };
+  include(middle - near);
+  include(middle + near);
+  if (std::abs(u) <= near) {
+    include(tiny);
+    include(-tiny);
+  }
+  const double v = std::abs(u) + near;
+  double terms = 0;
+  for (const auto& side : g.cubic) {
+    double power = 1;
+    for (const auto& p : side) {
+      terms = std::max(terms, std::abs(p[DualActivation::segment(v)]) * power);
+      power *= v;
+    }
+  }
+  // A coefficient's rounding, and one for each of three products and sums, of four terms at most.
+  const double rounding = 4 * 4 * eps<T> * terms;
+  return {r.low - rounding, r.high + rounding};
+}
+
+template <class T>
+void check_dual_features(std::size_t depth, std::size_t low_orders) {
+  const DualActivation g = fastntk::dual_activation(depth, low_orders);
+  const DualTable<T, Cuda> table(Cuda(), g);
+  Tile<Cuda> tile{Cuda()};
+  for (const std::size_t cols : {1, 33, 600, 1300})
+    for (const std::size_t gap : {0, 3}) {
+      Matrix<T> x = sketches::random_rows<T>(4, cols, depth);
+      for (std::size_t j = 0; j < cols; ++j) {
+        x(0, j) *= 4;
+        x(1, j) *= static_cast<T>(std::exp2(-static_cast<double>(j % 40)));
+        x(2, j) = static_cast<T>(std::exp2(static_cast<double>(j % 16) / 2 - 6));  // borders of half-octaves
+      }
+      x(3, 0) = 0;
+      x(3, cols - 1) = static_cast<T>(-0.0);
+      Guarded<T> z(x, gap);
+      const Matrix<T> before = sketches::random_rows<T>(1, 4, 5);
+      DeviceMatrix<T> square(before);
+      fastntk::dual_features<T, Cuda>(tile, table, z.view(), square.view().data);
+      const Matrix<T> found = z.to_host();
+      const Matrix<T> squares = square.to_host();
+      for (std::size_t r = 0; r < 4; ++r) {
+        double sum = 0;
+        for (std::size_t j = 0; j < cols; ++j) {
+          const auto [low, high] = range_of<T>(g, static_cast<double>(x(r, j)), 0);
+          const auto value = static_cast<double>(found(r, j));
+          CHECK(value >= low && value <= high);
+          sum += value * value;
+        }
+        CHECK_CLOSE(squares(0, r), static_cast<double>(before(0, r)) + sum,
+                    static_cast<double>(cols + 2) * eps<T> * (sum + 1));
+      }
+    }
+}
+
+TEST(dual_features) {
+  for (const std::size_t depth : {1, 3})
+    for (const std::size_t low_orders : {0, 2}) {
+      check_dual_features<float>(depth, low_orders);
+      check_dual_features<double>(depth, low_orders);
+    }
+}
+
+// Two chains of d products and sums, rounded: d eps (|x|, |w|) apart.
+template <class T>
+void check_project(std::size_t rows, std::size_t d, std::size_t cols, std::size_t gap) {
+  const Matrix<T> x = sketches::random_rows<T>(rows, d, d);
+  const fastntk::ProjectionMatrix<T, Cuda> w(Cuda(), 9, d, cols, false);
+  std::vector<T> entries(d * cols);
+  fastntk::copy_out(Cuda(), w.data(), entries.size() * sizeof(T), entries.data());
+  Tile<Cuda> tile{Cuda()};
+  Guarded<T> in(x, gap);
+  Guarded<T> out(Matrix<T>(rows, cols), gap);
+  fastntk::project<T, Cuda>(tile, in.view(), w, 0, out.view());
+  const Matrix<T> found = out.to_host();
+  for (std::size_t r = 0; r < rows; ++r)
+    for (std::size_t j = 0; j < cols; ++j) {
+      double sum = 0, size = 0;
+      for (std::size_t i = 0; i < d; ++i) {
+        const double term = static_cast<double>(x(r, i)) * static_cast<double>(entries[i * cols + j]);
+        sum += term;
+        size += std::abs(term);
+      }
+      CHECK_CLOSE(found(r, j), sum, static_cast<double>(d) * eps<T> * size);
+    }
+  // A row and a column alone have the same bits.
+  if (rows < 2 || cols < 2) return;
+  Guarded<T> part(Matrix<T>(1, cols - 1), 0);
+  fastntk::project<T, Cuda>(tile, in.view().row_block(rows - 1, 1), w, 1, part.view());
+  const Matrix<T> again = part.to_host();
+  for (std::size_t j = 1; j < cols; ++j) CHECK(again(0, j - 1) == found(rows - 1, j));
+}
+
+TEST(project) {
+  for (const std::size_t d : {1, 3, 8, 33, 100}) {
+    check_project<float>(1, d, 1, 0);
+    check_project<float>(3, d, 130, 3);
+    check_project<float>(140, d, 40, 0);
+    check_project<double>(5, d, 70, 1);
+  }
+  check_project<double>(130, 17, 65, 0);
+  check_project<float>(4, 784, 300, 5);
+}
+
+// A stage is a matrix times sqrt(n) that keeps norms, of at most log2(n) + 1 additions a number and as many roundings; so
+// three stages of both computations differ by 2 * 3 (log2(n) + 2) eps n^1.5 |x| at most, in norm.
+template <class T>
+void check_rotated(std::size_t n, std::size_t d, std::size_t cols, std::size_t rows, std::size_t gap) {
+  const Matrix<T> x = sketches::random_rows<T>(rows, d, n + d);
+  const Matrix<T> angle = sketches::random_rows<T>(1, 3 * n / 2, 7);
+  Matrix<T> rotation(1, 3 * n);
+  for (std::size_t stage = 0; stage < 3; ++stage)
+    for (std::size_t i = 0; i < n / 2; ++i) {
+      const double a = 7 * static_cast<double>(angle(0, stage * n / 2 + i));
+      rotation(0, stage * n + i) = static_cast<T>(std::sqrt(2) * std::cos(a));
+      rotation(0, stage * n + n / 2 + i) = static_cast<T>(std::sqrt(2) * std::sin(a));
+    }
+  const Matrix<T> length = sketches::random_rows<T>(1, cols, 8);
+  const DeviceMatrix<T> device_rotation(rotation);
+  const DeviceMatrix<T> device_length(length);
+  Guarded<T> in(x, gap);
+  Guarded<T> out(Matrix<T>(rows, cols), gap);
+  Tile<Cuda> tile{Cuda()};
+  fastntk::rotated_hadamard<T, Cuda>(tile, in.view(), device_rotation.view().data, device_length.view().data, n, out.view());
+  Matrix<T> expected(rows, cols);
+  Tile<Cpu> host_tile{Cpu()};
+  fastntk::rotated_hadamard<T, Cpu>(host_tile, x.view(), rotation.values.data(), length.values.data(), n, expected.view());
+  const Matrix<T> found = out.to_host();
+  const double factor = 6 * (std::log2(static_cast<double>(n)) + 2) * eps<T> * std::pow(static_cast<double>(n), 1.5);
+  for (std::size_t r = 0; r < rows; ++r) {
+    double square = 0;
+    for (std::size_t i = 0; i < d; ++i) square += static_cast<double>(x(r, i)) * static_cast<double>(x(r, i));
+    for (std::size_t j = 0; j < cols; ++j)
+      if (!CHECK_CLOSE(found(r, j), expected(r, j),
+                       factor * std::sqrt(square) * std::abs(static_cast<double>(length(0, j))))) {
+        std::cout << "n " << n << " d " << d << " cols " << cols << " row " << r << " column " << j << "\n";
+        return;
+      }
+  }
+}
+
+TEST(rotated_hadamard) {
+  for (std::size_t n = 2; n <= 8192; n *= 2) {
+    check_rotated<float>(n, n, n, 1, 0);
+    check_rotated<float>(n, n / 2 + 1, n - n / 3, n < 512 ? 4096 / n + 3 : 5, 3);
+    check_rotated<double>(n, n - n / 3, n, 3, 1);
+    check_rotated<double>(n, 1, 1, n < 64 ? 70 : 2, 0);
+  }
+}
+
+// What DualFeatures may give: from directions and activation in double, and what rounding in T may do to them.
+template <class T>
+struct Reference {
+  Reference(const NtkRandomFeaturesParams& p, std::size_t d)
+      : params(p),
+        exact_columns(p.low_orders == LowOrders::exact ? 1 + d
+                      : p.out_features > 1             ? 1
+                                                       : 0),
+        g(fastntk::dual_activation(p.depth, std::min<std::size_t>(exact_columns, 2))),
+        directions(Cpu(), p.directions == Directions::structured ? p.directions : Directions::gaussian, d,
+                   p.out_features - exact_columns, fastntk::rng::child_seed(p.seed, 1)) {}
+
+  // An error of the projection: as in rotated_hadamard above, with a direction's length of at most sqrt(n) + 6, or of a
+  // chain of d sums.
+  double near() const {
+    const auto d = static_cast<double>(directions.in_features());
+    const auto n = static_cast<double>(directions.panel());
+    const double roundings = directions.length() ? 3 * (std::log2(n) + 4) : d + 4;
+    return roundings * eps<T> * (std::sqrt(directions.length() ? n : d) + 6);
+  }
+
+  // Whether out, a row of features, is what unit and norm give.
+  bool holds(const T* unit, T norm, const T* out) const {
+    const std::size_t d = directions.in_features();
+    const std::size_t m = directions.size();
+    const auto size = static_cast<double>(norm);
+    Matrix<double> x(1, d);
+    for (std::size_t i = 0; i < d; ++i) x(0, i) = static_cast<double>(unit[i]);
+    Matrix<double> u(1, m);
+    Tile<Cpu> tile{Cpu()};
+    for (std::size_t first = 0; first < m; first += directions.panel())
+      directions.apply(tile, x.view(), first, u.view().col_block(first, std::min(directions.panel(), m - first)));
+    std::vector<Range> ranges(m);
+    double least = 0, most = 0;  // of the sum of squares
+    for (std::size_t j = 0; j < m; ++j) {
+      const Range r = range_of<T>(g, u(0, j), near());
+      ranges[j] = r;
+      most += std::max(r.low * r.low, r.high * r.high);
+      if (r.low * r.high > 0) least += std::min(r.low * r.low, r.high * r.high);
+    }
+    const double sums = 1 + static_cast<double>(m + 8) * eps<T>;
+    const bool exact = params.diagonal == Diagonal::exact;
+    const double low_scale = exact ? std::sqrt(g.remainder / (most * sums)) : 1 / std::sqrt(static_cast<double>(m)) / sums;
+    const double high_scale =
+        exact ? std::sqrt(g.remainder / std::max(least / sums, 1e-300)) : 1 / std::sqrt(static_cast<double>(m)) * sums;
+    bool good = true;
+    for (std::size_t j = 0; j < m; ++j) {
+      const auto value = static_cast<double>(out[exact_columns + j]);
+      const double low = size * std::min(ranges[j].low * low_scale, ranges[j].low * high_scale);
+      const double high = size * std::max(ranges[j].high * low_scale, ranges[j].high * high_scale);
+      good = CHECK(value >= low && value <= high) && good;
+    }
+    if (exact_columns > 0) good = CHECK_CLOSE(out[0], std::sqrt(g.low_order[0]) * size, 2 * eps<T> * 4 * size) && good;
+    for (std::size_t i = 0; i + 1 < exact_columns; ++i)
+      good = CHECK_CLOSE(out[1 + i], std::sqrt(g.low_order[1]) * size * x(0, i), 8 * eps<T> * size) && good;
+    return good;
+  }
+
+  NtkRandomFeaturesParams params;
+  std::size_t exact_columns;
+  DualActivation g;
+  DirectionSet<double, Cpu> directions;
+};
+
+// Rows of length 1 and norms, one of them 0.
+template <class T>
+std::pair<Matrix<T>, Matrix<T>> unit_rows(std::size_t rows, std::size_t d, std::uint64_t seed) {
+  Matrix<T> unit = sketches::random_rows<T>(rows, d, seed);
+  Matrix<T> norm(1, rows);
+  for (std::size_t r = 0; r < rows; ++r) {
+    double square = 0;
+    for (std::size_t i = 0; i < d; ++i) square += static_cast<double>(unit(r, i)) * static_cast<double>(unit(r, i));
+    const bool zero = rows > 1 && r == rows / 2;
+    for (std::size_t i = 0; i < d; ++i)
+      unit(r, i) = zero ? T(0) : static_cast<T>(static_cast<double>(unit(r, i)) / std::sqrt(square));
+    norm(0, r) = zero ? T(0) : static_cast<T>(1 + r);
+  }
+  return {unit, norm};
+}
+
+template <class T>
+void check_one_pass(std::size_t d, const NtkRandomFeaturesParams& params, std::size_t rows, std::size_t gap) {
+  const Reference<T> reference(params, d);
+  const DualFeatures<T, Cuda> features(params, d, Cuda());
+  const auto [unit, norm] = unit_rows<T>(rows, d, d);
+  Guarded<T> in(unit, gap);
+  const DeviceMatrix<T> norms(norm);
+  Tile<Cuda> tile{Cuda()};
+  if (!CHECK(fastntk::has_dual_rows<T>(Cuda(), reference.directions.panel(), reference.directions.size()))) return;
+  for (const bool in_steps : {false, true}) {
+    Guarded<T> out(Matrix<T>(rows, params.out_features), gap);
+    if (in_steps) {
+      features.apply_in_steps(tile, in.view(), norms.view().data, out.view());
+    } else {
+      features.apply(tile, in.view(), norms.view().data, out.view());
+    }
+    const Matrix<T> found = out.to_host();
+    for (std::size_t r = 0; r < rows; ++r)
+      if (!reference.holds(&unit.values[r * d], norm(0, r), &found.values[r * found.cols])) {
+        std::cout << (in_steps ? "steps" : "one pass") << ": d " << d << " columns " << params.out_features << " row " << r
+                  << "\n";
+        return;
+      }
+  }
+}
+
+TEST(rows_in_one_pass) {
+  for (std::size_t n = 2; n <= 4096; n *= 2) {
+    const std::size_t d = n - n / 4;
+    // A chunk and a bit, a part of one, and more chunks than threads have registers for.
+    const std::size_t chunk = std::max<std::size_t>(n, 1024);
+    for (const std::size_t m : {chunk + 5, chunk - chunk / 3,
+                                n == 8 || n == 1024 ? 17 * chunk - 3
+                                : n == 4096         ? 9 * chunk - 3
+                                                    : chunk}) {
+      if (check::sanitized && m > 5000) continue;
+      NtkRandomFeaturesParams p{.in_features = d,
+                                .depth = m > chunk ? 1u : 3u,
+                                .directions = Directions::structured,
+                                .low_orders = m > chunk ? LowOrders::exact : LowOrders::constant,
+                                .diagonal = m % 2 ? Diagonal::exact : Diagonal::sampled,
+                                .seed = m};
+      p.out_features = m + (p.low_orders == LowOrders::exact ? 1 + d : 1);
+      check_one_pass<float>(d, p, 3, 0);
+      if (m < 2 * chunk) check_one_pass<double>(d, p, 2, 3);
+    }
+  }
+}
+
+TEST(one_pass_declines_what_does_not_fit) {
+  CHECK(!fastntk::has_dual_rows<float>(Cuda(), 8192, 8192));
+  CHECK(!fastntk::has_dual_rows<float>(Cuda(), 64, 100));
+  CHECK(fastntk::has_dual_rows<float>(Cuda(), 64, 1000));
+  CHECK(fastntk::has_dual_rows<float>(Cuda(), 1024, 100));
+  CHECK(fastntk::has_dual_rows<float>(Cuda(), 1024, 49000));
+  CHECK(!fastntk::has_dual_rows<float>(Cuda(), 1024, 60000));
+  CHECK(!fastntk::has_dual_rows<double>(Cuda(), 1024, 30000));
+  CHECK(!fastntk::has_dual_rows<float>(Cpu(), 1024, 8192));
+}
+
+template <class T, class B>
+Matrix<T> features(const NtkRandomFeatures<T, B>& map, const Matrix<T>& x, std::size_t gap = 0) {
+  const std::size_t columns = map.params().out_features;
+  if constexpr (std::is_same_v<B, Cuda>) {
+    Guarded<T> in(x, gap);
+    Guarded<T> out(Matrix<T>(x.rows, columns), gap);
+    map(in.view(), out.view());
+    return out.to_host();
+  } else {
+    Matrix<T> out(x.rows, columns);
+    map(x.view(), out.view());
+    return out;
+  }
+}
+
+template <class T>
+Matrix<T> inputs(std::size_t rows, std::size_t d) {
+  Matrix<T> x = sketches::random_rows<T>(rows, d, 3 * d);
+  for (std::size_t j = 0; j < d; ++j) x(rows / 2, j) = 0;
+  return x;
+}
+
+// Directions agree to rounding, and so do features of Algorithm 2 in double, where no projection is so near to 0 that its
+// step could change: the chance is 1e-12 a projection. What DualFeatures may do is known to Reference.
+template <class T>
+void check_map(std::size_t rows, const NtkRandomFeaturesParams& params) {
+  const NtkRandomFeatures<T, Cuda> device(params);
+  const NtkRandomFeatures<T> host(params);
+  const NtkRandomFeaturesParams& p = device.params();
+  const Matrix<T> x = inputs<T>(rows, params.in_features);
+  const Matrix<T> found = features(device, x, params.in_features % 3);
+  const Matrix<T> expected = features(host, x);
+  if (p.low_orders != LowOrders::sampled) {
+    const std::size_t d = p.in_features + (p.bias != 0);
+    const Reference<T> reference(p, d);
+    for (std::size_t r = 0; r < rows; ++r) {
+      std::vector<T> unit(d);
+      double square = p.bias * p.bias;
+      for (std::size_t i = 0; i < p.in_features; ++i) square += static_cast<double>(x(r, i)) * static_cast<double>(x(r, i));
+      const double norm = std::sqrt(square);
+      for (std::size_t i = 0; i < d; ++i)
+        unit[i] = static_cast<T>(norm == 0 ? 0 : (i < p.in_features ? static_cast<double>(x(r, i)) : p.bias) / norm);
+      if (!reference.holds(unit.data(), static_cast<T>(norm), &found.values[r * found.cols])) return;
+    }
+    return;
+  }
+  const double tolerance = sizeof(T) == 8 ? 1e-9 : 0.3;
+  for (std::size_t r = 0; r < rows; ++r) {
+    double square = 0, difference = 0;
+    for (std::size_t j = 0; j < found.cols; ++j) {
+      const auto a = static_cast<double>(found(r, j));
+      const auto b = static_cast<double>(expected(r, j));
+      square += b * b;
+      difference += (a - b) * (a - b);
+    }
+    CHECK(difference <= tolerance * tolerance * square);
+  }
+}
+
+template <class Body>
+void for_modes(std::size_t d, Body&& body) {
+  for (const LowOrders low_orders : {LowOrders::exact, LowOrders::constant, LowOrders::sampled})
+    for (const Directions directions : {Directions::gaussian, Directions::sphere, Directions::structured})
+      for (const Diagonal diagonal : {Diagonal::exact, Diagonal::sampled})
+        for (const std::size_t depth : {1, 3})
+          for (const double bias : {0.0, 0.5}) {
+            // Long rows take long: half of the combinations, such that every pair of choices is among them.
+            const bool odd = ((diagonal == Diagonal::exact) != (depth == 1)) != (bias != 0);
+            if (d > 50 && odd) continue;
+            body(NtkRandomFeaturesParams{.in_features = d,
+                                         .out_features = d + 60,
+                                         .depth = depth,
+                                         .directions = directions,
+                                         .low_orders = low_orders,
+                                         .diagonal = diagonal,
+                                         .bias = bias,
+                                         .seed = d});
+          }
+}
+
+template <class T>
+void check_maps(std::initializer_list<std::size_t> dimensions) {
+  for (const std::size_t d : dimensions)
+    for_modes(d, [&](const NtkRandomFeaturesParams& p) { check_map<T>(d < 50 ? 4 : 2, p); });
+}
+
+TEST(maps_of_short_rows) {
+  check_maps<float>({1, 2, 3, 33});
+  check_maps<double>({1, 3, 33});
+}
+
+TEST(maps_of_long_rows) {
+  if (check::sanitized) return;
+  check_maps<float>({100, 784});
+  check_maps<double>({100});
+}
+
+TEST(automatic_choices_and_wide_maps) {
+  for (const std::size_t columns : {std::size_t{1}, std::size_t{2}, std::size_t{9}, check::repetitions(std::size_t{3000})})
+    for (const std::size_t d : {2, 40, 784}) check_map<float>(3, {.in_features = d, .out_features = columns, .seed = 1});
+}
+
+TEST(same_bits_for_any_batches) {
+  constexpr std::size_t rows = 13;
+  for (const std::size_t d : {5, 60})
+    for_modes(d, [&](NtkRandomFeaturesParams p) {
+      if (p.depth == 3) return;
+      p.out_features = 700;
+      const NtkRandomFeatures<float, Cuda> map(p);
+      const Matrix<float> x = inputs<float>(rows, d);
+      const Matrix<float> whole = features(map, x);
+      // A few rows at a time, on another stream.
+      CUstream_st* stream = nullptr;
+#if defined(FASTNTK_EMULATE_CUDA)
+      stream = fastntk::emulation::make_stream(0);
+#endif
+      const Cuda backend{.stream = stream};
+      const NtkRandomFeatures<float, Cuda> other = map.on(backend);
+      const DeviceMatrix<float> in(x);
+      DeviceMatrix<float> out(rows, 700);
+      for (std::size_t begin = 0; begin < rows; begin += 5) {
+        const std::size_t count = std::min<std::size_t>(5, rows - begin);
+        other(in.view().row_block(begin, count), out.view().row_block(begin, count));
+      }
+      fastntk::finish(backend);
+      CHECK(out.to_host() == whole);
+    });
+}
+
+TEST(no_rows) {
+  for_modes(5, [](const NtkRandomFeaturesParams& p) {
+    const NtkRandomFeatures<float, Cuda> map(p);
+    map(View<const float, Cuda>(nullptr, 0, 5), View<float, Cuda>(nullptr, 0, p.out_features));
+  });
+}
+
+}  // namespace
+
+int main(int argc, char** argv) { return device::run_tests(argc, argv); }
