@@ -85,12 +85,14 @@ part() {
 
 leave_out() { echo "left out: $*"; exit 77; }
 
-# Everything that is asked of Python, so that a missing module leaves a part out rather than failing it.
+# need_python MODULE...: beside the extension. What the machine lacks leaves a part out; what we built has to work.
 need_python() {
   local module
   for module in "$@"; do
     "$python" -c "import $module" 2>/dev/null || leave_out "$python has no module $module"
   done
+  [ -d "$site" ] || leave_out 'the Python extension was not built'
+  "$python" -c 'import fastntk; c = fastntk.show_config("dicts"); print(c); assert c["cuda_status"] == "ready", c'
 }
 
 # SciPy carries the BLAS of scipy-openblas32 under a name of its own; a package of links makes it one.
@@ -151,22 +153,23 @@ part_build() {
 part_tests() { ctest --test-dir "$tree" -R '^cuda_' --output-on-failure --no-tests=error --timeout "$limit"; }
 
 part_pytest() {
-  need_python pytest fastntk sklearn typer tqdm
-  "$python" -c 'import fastntk; c = fastntk.show_config("dicts"); print(c); assert c["cuda_status"] == "ready"'
+  need_python pytest packaging sklearn typer tqdm
   "$python" -m pytest -q -m cuda tests
 }
 
 # Each program of a kind, with a limit of its own: one that is slow under a tool must not take the others' time.
 each() {
-  local kind=$1 program status worst=0
+  local kind=$1 program status worst=0 count=0
   shift
   for program in "$tree/$kind"_*; do
     [ -x "$program" ] || continue
     printf -- '--- %s\n' "${program##*/}"
     status=0
+    count=$((count + 1))
     timeout "$limit" "$@" "$program" "${arguments[@]+"${arguments[@]}"}" || status=$?
     [ $status -eq 0 ] || { printf '%s ended with code %d\n' "${program##*/}" $status && worst=1; }
   done
+  [ $count -gt 0 ] || { echo "there is no $tree/$kind" && return 1; }
   return $worst
 }
 
@@ -203,9 +206,9 @@ part_bench() {
 }
 
 part_mnist() {
-  need_python fastntk sklearn typer tqdm
-  [ -f "${FASTNTK_DATA:-}/mnist.npz" ] || leave_out 'FASTNTK_DATA names no directory with mnist.npz'
   [ "$backend" = ON ] || leave_out 'MNIST takes hours on the emulation'
+  [ -f "${FASTNTK_DATA:-}/mnist.npz" ] || leave_out 'FASTNTK_DATA names no directory with mnist.npz'
+  need_python sklearn typer tqdm
   "$python" -m fastntk.cli bench cuda
 }
 

@@ -121,7 +121,7 @@ GPU: list[Row] = [
     ("… float16, n = 2^8, 2^10, 2^12", [cuda("fwht", f"x2^{k}", "float16") for k in (8, 10, 12)], "ratio", "≥ .80"),
     (
         "TensorSRHT, n = 1024, 4096 ÷ reading 2n and writing m values a row",
-        [cuda("tensor_srht", f"x{n}") for n in (1024, 4096)],
+        [cuda("tensor_srht", f"x(2x{n}) -> {n}") for n in (1024, 4096)],
         "ratio",
         "≥ .70",
     ),

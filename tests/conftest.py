@@ -19,6 +19,22 @@ def pytest_collection_modifyitems(items):
             item.add_marker(pytest.mark.skip(reason=f"CUDA is {status}"))
 
 
+@pytest.fixture(autouse=True)
+def no_device_failure(request):
+    """What went wrong on an emulated device is an error of the test that queued it."""
+    yield
+    if request.node.get_closest_marker("cuda"):
+        from fastntk._load import _core
+
+        emulation = getattr(_core, "_emulation", None)
+        if emulation is not None:
+            try:
+                for device in (0, 1):
+                    _core._cuda.Cuda(device).finish()
+            finally:
+                emulation.clear_faults()
+
+
 @pytest.fixture(scope="session")
 def oracle():
     """Kernels that independent float64 code computed from the definitions."""

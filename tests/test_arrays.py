@@ -111,11 +111,54 @@ class OnGpu:
     __cuda_array_interface__ = {"shape": (2, 2), "typestr": "<f4", "data": (0, False), "version": 3}  # noqa: RUF012
 
 
+MISSING = {
+    "not built": "install a build with CUDA",
+    "built, no driver": "install the NVIDIA driver",
+    "built, driver too old": "update the NVIDIA driver",
+    "built, no device": "CUDA_VISIBLE_DEVICES",
+    "built, out of luck": "show_config",
+}
+
+
+@pytest.fixture(params=MISSING)
+def without_cuda(request, monkeypatch):
+    """A machine without what the parameter says, and what helps."""
+    from fastntk import _arguments
+    from fastntk._load import _core
+
+    monkeypatch.setattr(_arguments, "_cuda_is_ready", False)
+    monkeypatch.setattr(_core, "config", lambda: {"cuda_status": request.param})
+    return f"CUDA is not available: {request.param}.*{MISSING[request.param]}"
+
+
 @pytest.mark.parametrize("call", CALLS)
-def test_gpu_arrays_name_the_missing_backend(call):
-    with pytest.raises(fastntk.BackendError, match="CUDA"):
+def test_gpu_arrays_name_what_is_missing(call, without_cuda):
+    with pytest.raises(fastntk.BackendError, match=f"array in the memory of a GPU, but {without_cuda}"):
         CALLS[call](OnGpu())
     assert issubclass(fastntk.BackendError, RuntimeError)
+
+
+def test_cuda_on_a_machine_without_it_names_what_is_missing(X, without_cuda):
+    for call in (
+        lambda: fastntk.fwht(X, device="cuda"),
+        lambda: fastntk.ntk_kernel(X, device="cuda"),
+        lambda: fastntk.SRHT(16, 8, seed=0, device="cuda"),
+        lambda: fastntk.NTKRandomFeatures(8, device="cuda").fit(X),
+    ):
+        with pytest.raises(fastntk.BackendError, match=f"device is 'cuda', but {without_cuda}"):
+            call()
+
+
+def test_arrays_on_other_accelerators_are_refused(X):
+    class Elsewhere:
+        def __dlpack_device__(self):
+            return (10, 0)  # kDLROCM
+
+        def __dlpack__(self, **_):
+            pytest.fail("it was asked for its memory")
+
+    with pytest.raises(TypeError, match="X is .* on a device that is no NVIDIA GPU"):
+        fastntk.ntk_kernel(Elsewhere())
 
 
 def test_data_frames_keep_their_names(X):

@@ -168,7 +168,6 @@ BAD = {
     "kernel": (lambda: f.KernelRidge("rbf").fit(X, Y3), ValueError, "kernel is 'rbf'; one of 'ntk', 'nngp'"),
     "selection": (lambda: regressor(selection="best"), ValueError, "selection is 'best'; one of"),
     "device": (lambda: f.ntk_kernel(X, device="tpu"), ValueError, "device is 'tpu'; one of"),
-    "cuda": (lambda: f.ntk_kernel(X, device="cuda"), f.BackendError, "device is 'cuda', but"),
     # numbers
     "alpha 0": (lambda: regressor(alpha=0), ValueError, r"alpha is 0\.0; a positive finite number"),
     "alpha -1": (lambda: classifier(alpha=-1.0), ValueError, r"alpha is -1\.0; a positive finite number"),

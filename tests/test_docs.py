@@ -9,6 +9,7 @@ import runpy
 import shlex
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -49,9 +50,14 @@ def test_examples_for_a_gpu(page, tmp_path, monkeypatch):
     import fastntk
 
     if "emulated" in fastntk.show_config("dicts")["cuda_devices"][0]:
-        import stand_in_torch
+        from gpu_arrays import Library
 
-        monkeypatch.setitem(sys.modules, "torch", stand_in_torch)
+        # With as much of torch as the examples show.
+        library = Library("torch", monkeypatch)
+        sys.modules["torch"].Tensor = library.array_type
+        sys.modules["torch"].as_tensor = lambda values, device: library(values)
+        library.array_type.is_cuda = True
+        library.array_type.cpu = lambda self: SimpleNamespace(numpy=self.array.to_host)
     else:
         pytest.importorskip("torch")
     monkeypatch.chdir(tmp_path)

@@ -154,7 +154,7 @@ def test_held_out_rows_are_a_sample_that_no_batch_changes(capacity):
     def split(cuts):
         holdout, passed = Holdout(5, capacity), []
         for first, last in zip([0, *cuts], [*cuts, n], strict=True):
-            passed += [source.X[index] for source, index in holdout.split(rows.take(slice(first, last)))]
+            passed += [source.X[index] for source, index in holdout.split(rows.take(slice(first, last)))[0]]
         return np.concatenate([part.X for part in holdout])[:, 0], np.concatenate(passed)[:, 0]
 
     kept, passed = split([])
@@ -330,6 +330,9 @@ def test_rows_whose_sums_overflow_are_refused(wave, alpha):
     stream = fastntk.NTKRegressor(32, alpha=alpha, random_state=0).partial_fit(X, y)
     with pytest.raises(ValueError, match=r"^y .*overflow"):
         stream.partial_fit(X, np.full(len(X), 1e308))
+    # Some of these rows are held out, others are not.
+    with pytest.raises(ValueError, match=r"^X .*overflow"):
+        stream.partial_fit(np.full_like(X, 1e200), y)
     assert np.isfinite(stream.predict(X)).all()
     assert np.isfinite(stream.fit(X * 1e-160, y).alpha_)
 

@@ -5,10 +5,13 @@
 
 #include <algorithm>
 #include <array>
+#include <concepts>
 #include <limits>
 #include <string>
+#include <utility>
 
 #include "../src/tile.hpp"
+#include "half.cuh"
 #include "runtime.cuh"
 
 namespace fastntk {
@@ -75,19 +78,28 @@ __device__ std::ptrdiff_t offset_of(const Axes& axes, Index i) {
   return offset;
 }
 
+template <class Out, class In>
+__device__ Out converted(In value) {
+  if constexpr (std::is_same_v<In, Out>) {
+    return value;
+  } else if constexpr (SixteenBit<In>) {
+    return static_cast<Out>(cuda::widen(value));
+  } else if constexpr (std::integral<Out>) {
+    using Limits = std::numeric_limits<Out>;
+    return std::cmp_less(value, Limits::min())      ? Limits::min()
+           : std::cmp_greater(value, Limits::max()) ? Limits::max()
+                                                    : static_cast<Out>(value);
+  } else {
+    return static_cast<Out>(value);
+  }
+}
+
 template <class In, class Out, class Index>
 __global__ void __launch_bounds__(threads) convert_kernel(const In* x, Axes axes, Index count, Out* out) {
   const std::size_t place = std::size_t{blockIdx.x} * blockDim.x + threadIdx.x;
   if (place >= count) return;
   const auto i = static_cast<Index>(place);
-  const In value = x[offset_of(axes, i)];
-  if constexpr (std::is_same_v<In, Out>) {
-    out[i] = value;
-  } else if constexpr (SixteenBit<In>) {
-    out[i] = static_cast<Out>(static_cast<float>(value));
-  } else {
-    out[i] = static_cast<Out>(value);
-  }
+  out[i] = converted<Out>(x[offset_of(axes, i)]);
 }
 
 template <class In, class Out>
@@ -111,7 +123,11 @@ void convert_from(const Cuda& backend, const StridedArray& x, std::size_t count,
   } else if (to == Number::float64) {
     convert_to<In, double>(backend, x, count, static_cast<double*>(out));
   } else {
-    throw Error("an array can be converted to float32 or float64 only");
+    if constexpr (std::integral<In>) {
+      if (to == Number::int32) return convert_to<In, std::int32_t>(backend, x, count, static_cast<std::int32_t*>(out));
+      if (to == Number::int64) return convert_to<In, std::int64_t>(backend, x, count, static_cast<std::int64_t*>(out));
+    }
+    throw Error("an array can be converted to float32 and float64 only, and integers to int32 and int64");
   }
 }
 

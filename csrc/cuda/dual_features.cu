@@ -214,7 +214,7 @@ void dual_rows(Tile<B>& tile, const DualRows<T, B>& features, View<const T, B> u
   const Cuda& backend = tile.backend();
   const auto m = static_cast<int>(features.m);
   const auto n = static_cast<int>(features.n);
-  const std::size_t most_blocks = 32 * static_cast<std::size_t>(cuda::limits(backend.device).multiprocessors);
+  const std::size_t most_blocks = 16 * static_cast<std::size_t>(cuda::limits(backend.device).multiprocessors);
   cuda::with_rotated_chunk<T>(features.n, [&]<class Chunk>(Chunk) {
     const cuda::Shares shares = cuda::share_chunks<T, Chunk>(features.m);
     const cuda::RowsOnChip<T> f{.d = static_cast<int>(unit.cols),

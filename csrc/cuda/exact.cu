@@ -1,5 +1,4 @@
-// The primitives of the exact kernels: unit rows, their inner products, and the ReLU kernels of these.
-#include <algorithm>
+// The ReLU kernels of unit rows: the signed gaps of their cosines, and the recursion in these.
 #include <cmath>
 #include <cstddef>
 #include <cstdint>
@@ -62,9 +61,8 @@ __global__ void __launch_bounds__(strip_threads) gaps_kernel(Strips strips, View
 }
 
 template <class T, ReluKernel kind>
-__global__ void __launch_bounds__(strip_threads)
-    relu_kernel_kernel(Strips strips, std::size_t depth, View<const T, Cuda> gap, const T* row_norm, const T* col_norm,
-                       View<T, Cuda> out) {
+__global__ void __launch_bounds__(strip_threads) relu_pairs_kernel(Strips strips, std::size_t depth, View<const T, Cuda> gap,
+                                                                   const T* row_norm, const T* col_norm, View<T, Cuda> out) {
   const std::size_t index = std::size_t{blockIdx.x} * (strip_threads / 32) + threadIdx.x / 32;
   if (index >= strips.count) return;
   const std::size_t row = index / strips.of_row;
@@ -181,99 +179,7 @@ __global__ void __launch_bounds__(32 * near_warps)
   }
 }
 
-// A block's sum or largest value, in all its threads.
-template <class T, class Combine>
-__device__ inline T of_block(T value, T* shared, Combine combine) {
-  for (int half = 16; half > 0; half /= 2) value = combine(value, __shfl_xor_sync(whole_warp, value, half));
-  const unsigned warps = blockDim.x / 32;
-  if (warps == 1) return value;
-  if (threadIdx.x % 32 == 0) shared[threadIdx.x / 32] = value;
-  __syncthreads();
-  value = shared[0];
-  for (unsigned warp = 1; warp < warps; ++warp) value = combine(value, shared[warp]);
-  __syncthreads();
-  return value;
-}
-
-// A block a row. The norm is taken of the row scaled by a power of two, so that it neither overflows nor vanishes.
-template <class T>
-__global__ void __launch_bounds__(1024) unit_rows_kernel(View<const T, Cuda> in, T bias, View<T, Cuda> out, T* norm) {
-  double* const shared = cuda::shared_memory<double>();
-  const T* const x = in.row(blockIdx.x);
-  T* const u = out.row(blockIdx.x);
-  T largest = std::abs(bias);
-  for (std::size_t j = threadIdx.x; j < in.cols; j += blockDim.x) {
-    const T size = std::abs(x[j]);
-    largest = size > largest ? size : largest;
-  }
-  const auto larger = [](double a, double b) { return b > a ? b : a; };
-  const double top = of_block(static_cast<double>(largest), shared, larger);
-  int exponent = 0;
-  if (top > 0 && top - top == 0) exponent = std::ilogb(top);
-  const double down = std::ldexp(1.0, exponent < -1000 ? 1000 : -exponent);
-
-  double square = threadIdx.x == 0 ? (bias * down) * (bias * down) : 0;
-  for (std::size_t j = threadIdx.x; j < in.cols; j += blockDim.x) square += (x[j] * down) * (x[j] * down);
-  const double length = std::sqrt(of_block(square, shared, [](double a, double b) { return a + b; }));
-
-  if (threadIdx.x == 0) norm[blockIdx.x] = static_cast<T>(length / down);
-  const double shrink = length == 0 ? 0 : 1 / length;
-  const std::size_t d = in.cols + (bias != 0);
-  for (std::size_t j = threadIdx.x; j < out.cols; j += blockDim.x) {
-    const double value = j < in.cols ? x[j] : j < d ? bias : T(0);
-    u[j] = static_cast<T>((value * down) * shrink);
-  }
-}
-
-// A product is the sum of products over groups of this many columns, and a group the sum of parts of 128 (float).
-constexpr std::size_t group_terms = 4096;
-template <class T>
-using ProductShape = cuda::GemmShape<T, 8, sizeof(T) == 4 ? 8 : 4, sizeof(T) == 4 ? 128 : 0>;
-
-template <class T>
-struct AddEntry {
-  View<T, Cuda> out;
-  __device__ void operator()(std::size_t i, std::size_t j, T value) const { out(i, j) += value; }
-};
-
-std::size_t packed_stride(std::size_t rows) { return (rows + 15) / 16 * 16; }
-
 }  // namespace
-
-// As many of the products' blocks, in two rounds, as the device has multiprocessors.
-template <>
-std::size_t kernel_tile_edge(const Cuda& backend) {
-  const int blocks = 2 * cuda::limits(backend.device).multiprocessors;
-  return static_cast<std::size_t>(std::sqrt(static_cast<double>(blocks))) * ProductShape<float>::rows;
-}
-
-template <Real T, Backend B>
-PackedRows<T, B>::PackedRows(Tile<B>& tile, View<const T, B> v)
-    : rows(v.rows), cols(v.cols), data(tile.template scratch<T>(1, v.cols * packed_stride(v.rows)).data) {
-  transpose<T, B>(tile, v, View<T, B>(data, cols, rows, packed_stride(rows)), false);
-}
-
-template <Real T, Backend B>
-void row_products(Tile<B>& tile, View<const T, B> u, const PackedRows<T, B>& v, View<T, B> out) {
-  const View<const T, B> columns(v.data, v.cols, v.rows, packed_stride(v.rows));
-  for (std::size_t begin = 0; begin < v.cols; begin += group_terms) {
-    const std::size_t count = std::min(group_terms, v.cols - begin);
-    const View<const T, B> a = u.col_block(begin, count);
-    const View<const T, B> b = columns.row_block(begin, count);
-    if (begin == 0)
-      cuda::gemm<ProductShape<T>>(tile.backend(), a, b, cuda::StoreEntry<T>{out});
-    else
-      cuda::gemm<ProductShape<T>>(tile.backend(), a, b, AddEntry<T>{out});
-  }
-}
-
-template <Real T, Backend B>
-void unit_rows(Tile<B>& tile, View<const T, B> in, T bias, View<T, B> out, T* norm) {
-  // By the length alone, on which the order of the sum depends.
-  const std::size_t warps = std::clamp<std::size_t>(in.cols / 1024, 1, 32);
-  launch(tile.backend(), {in.rows, static_cast<unsigned>(32 * warps), warps * sizeof(double)}, unit_rows_kernel<T>, in, bias,
-         out, norm);
-}
 
 template <Real T, Backend B>
 void signed_gaps(Tile<B>& tile, View<const T, B> cosine, View<const T, B> u, View<const T, B> v, const NearPairs& near,
@@ -295,16 +201,13 @@ template <Real T, Backend B>
 void relu_kernel(Tile<B>& tile, ReluKernel kind, std::size_t depth, View<const T, B> gap, const T* row_norm,
                  const T* col_norm, View<T, B> out) {
   const Strips strips(gap.rows, gap.cols);
-  const auto run = kind == ReluKernel::ntk    ? relu_kernel_kernel<T, ReluKernel::ntk>
-                   : kind == ReluKernel::nngp ? relu_kernel_kernel<T, ReluKernel::nngp>
-                                              : relu_kernel_kernel<T, ReluKernel::arc_cosine_0>;
+  const auto run = kind == ReluKernel::ntk    ? relu_pairs_kernel<T, ReluKernel::ntk>
+                   : kind == ReluKernel::nngp ? relu_pairs_kernel<T, ReluKernel::nngp>
+                                              : relu_pairs_kernel<T, ReluKernel::arc_cosine_0>;
   launch(tile.backend(), strips.grid(), run, strips, depth, gap, row_norm, col_norm, out);
 }
 
 #define FASTNTK_INSTANTIATE(T)                                                                                            \
-  template struct PackedRows<T, Cuda>;                                                                                    \
-  template void row_products(Tile<Cuda>&, View<const T, Cuda>, const PackedRows<T, Cuda>&, View<T, Cuda>);                \
-  template void unit_rows(Tile<Cuda>&, View<const T, Cuda>, T, View<T, Cuda>, T*);                                        \
   template void signed_gaps(Tile<Cuda>&, View<const T, Cuda>, View<const T, Cuda>, View<const T, Cuda>, const NearPairs&, \
                             View<T, Cuda>);                                                                               \
   template void relu_kernel(Tile<Cuda>&, ReluKernel, std::size_t, View<const T, Cuda>, const T*, const T*, View<T, Cuda>);

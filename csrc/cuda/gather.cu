@@ -4,6 +4,7 @@
 #include <cstdint>
 
 #include "../src/primitives.hpp"
+#include "hadamard_sample.cuh"
 #include "runtime.cuh"
 
 namespace fastntk {
@@ -85,6 +86,7 @@ void gather(Tile<B>& tile, View<const T, B> in, const std::uint32_t* index, T sc
 template <Real T, Backend B>
 void gather_product(Tile<B>& tile, View<const T, B> a, const std::uint32_t* index_a, View<const T, B> b,
                     const std::uint32_t* index_b, T scale, View<T, B> out) {
+  if (cuda::product_on_chip(tile.backend(), a, index_a, b, index_b, scale, out)) return;
   cuda::fill_columns(tile.backend(), out, cuda::SampledPair{index_a, index_b}, cuda::ScaledProduct<T>{a, b, scale});
 }
 

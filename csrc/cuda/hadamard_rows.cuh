@@ -6,7 +6,7 @@
 #include <cstddef>
 
 #include "../src/tile.hpp"
-#include "hadamard.cuh"
+#include "hadamard_chunk.cuh"
 #include "runtime.cuh"
 
 namespace fastntk::cuda {

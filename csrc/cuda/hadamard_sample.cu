@@ -1,11 +1,13 @@
 // Samples of transformed rows, which stay on chip.
+#include "hadamard_sample.cuh"
+
 #include <algorithm>
 #include <bit>
 #include <cstddef>
 #include <cstdint>
 
 #include "../src/primitives.hpp"
-#include "hadamard.cuh"
+#include "hadamard_chunk.cuh"
 
 namespace fastntk {
 
@@ -34,7 +36,7 @@ constexpr unsigned sample_threads = log2_n <= log2_warp_chunk ? 128 : std::max(c
 /// out[r][j] = scale * (the factors' samples number j of row r); a product has two factors. `out` may overlap the rows: a
 /// block writes its rows after it has read them. A multiple of 32 threads, a power of two, are on a row at a time.
 template <class T, int log2_n, bool is_product>
-__global__ void __launch_bounds__(sample_threads<log2_n>, blocks_of<T>(sample_threads<log2_n>, true, is_product ? 2 : 1))
+__global__ void __launch_bounds__(sample_threads<log2_n>, blocks_of<T>(sample_threads<log2_n>, false, is_product ? 2 : 1))
     sample_kernel(Factor<T> a, Factor<T> b, T scale, View<T, Cuda> out, unsigned row_threads) {
   constexpr int chunk = chunk_of<log2_n>;
   constexpr int v = log2_pack<T>;
@@ -100,6 +102,22 @@ void launch_sample(const Cuda& backend, const Factor<T>& a, const Factor<T>& b, 
 }
 
 }  // namespace
+
+template <Real T>
+bool product_on_chip(const Cuda& backend, View<const T, Cuda> a, const std::uint32_t* index_a, View<const T, Cuda> b,
+                     const std::uint32_t* index_b, T scale, View<T, Cuda> out) {
+  const std::size_t n = std::bit_ceil(std::max(a.cols, b.cols));
+  constexpr std::size_t read_at_once = 32;  // bytes of memory, however few are asked for
+  if (!stays_on_chip<T, true>(n) || out.cols * read_at_once < n * sizeof(T)) return false;
+  launch_sample<T, true>(backend, {a, nullptr, index_a, true}, {b, nullptr, index_b, true}, n, scale, out);
+  return true;
+}
+
+template bool product_on_chip(const Cuda&, View<const float, Cuda>, const std::uint32_t*, View<const float, Cuda>,
+                              const std::uint32_t*, float, View<float, Cuda>);
+template bool product_on_chip(const Cuda&, View<const double, Cuda>, const std::uint32_t*, View<const double, Cuda>,
+                              const std::uint32_t*, double, View<double, Cuda>);
+
 }  // namespace cuda
 
 template <Real T, Backend B>

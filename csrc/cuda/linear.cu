@@ -65,6 +65,18 @@ void solve_positive_definite(const Cuda& backend, double alpha, View<T, Cuda> k,
 }
 
 template <Real T>
+void largest_entry(const Cuda& backend, View<const T, Cuda> scores, std::int64_t* index) {
+  Tile<Cuda> tile(backend);
+  for_each(tile, scores.rows, [=] FASTNTK_FORMULA(std::size_t i) {
+    std::size_t best = 0;
+    for (std::size_t c = 1; c < scores.cols; ++c) {
+      if (scores(i, c) > scores(i, best)) best = c;
+    }
+    index[i] = scores.cols == 1 ? scores(i, 0) > 0 : static_cast<std::int64_t>(best);
+  });
+}
+
+template <Real T>
 void row_squares(const Cuda& backend, View<const T, Cuda> z, T* square) {
   Tile<Cuda> tile(backend);
   row_squares(tile, z, square);
@@ -73,6 +85,7 @@ void row_squares(const Cuda& backend, View<const T, Cuda> z, T* square) {
 #define FASTNTK_INSTANTIATE(T)                                                                                         \
   template void linear_map(const Cuda&, View<const T, Cuda>, View<const T, Cuda>, View<const T, Cuda>, View<T, Cuda>); \
   template void solve_positive_definite(const Cuda&, double, View<T, Cuda>, View<T, Cuda>);                            \
+  template void largest_entry(const Cuda&, View<const T, Cuda>, std::int64_t*);                                        \
   template void row_squares(const Cuda&, View<const T, Cuda>, T*);
 FASTNTK_INSTANTIATE(float)
 FASTNTK_INSTANTIATE(double)

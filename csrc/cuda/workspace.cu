@@ -18,7 +18,7 @@ namespace {
 // One pool per device, made when it is first needed and kept for the life of the process. Null where the driver has none.
 cudaMemPool_t pool_of(int device) {
   static std::mutex mutex;
-  static std::map<int, cudaMemPool_t> pools;
+  static std::map<int, cudaMemPool_t>& pools = *new std::map<int, cudaMemPool_t>;  // calls at the end of the process need it
   const std::lock_guard lock(mutex);
   const auto found = pools.find(device);
   if (found != pools.end()) return found->second;

@@ -137,6 +137,8 @@ void RidgeState<B>::update(View<const T, B> z, View<const double, B> y, const do
   if (!sample_weight) {
     total_weight = add_ones(total_weight, z.rows);
   } else {
+    source.reserve(z.rows);
+    weight.reserve(z.rows);
     for (std::size_t i = 0; i < z.rows; ++i) {
       if (sample_weight[i] == 0) continue;
       source.push_back(i);

@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ._arrays import Place
 from ._blocks import BlockFeatures, BlockInputs
+from ._place import Place
 from ._places import inside
 from ._rows import Rows, blocks, row_squares, with_squares
 from ._transform import transform
@@ -23,7 +23,7 @@ def accumulate(
     features: Any,
     rows: Rows,
     index: NDArray[np.int64] | None,
-    state: RidgeState,
+    state: RidgeState | None,
     total: float,
     block_rows: int,
     *,
@@ -38,7 +38,8 @@ def accumulate(
     rows : Rows
     index : vector or None
         Which of them, in which order; None means all.
-    state : RidgeState
+    state : RidgeState or None
+        None if features are only checked.
     total : float
     block_rows : int
         Rows whose features may exist at the same time.
@@ -58,7 +59,8 @@ def accumulate(
     for block in blocks(rows, block_rows, index):
         Z = transform(features, block.X, block.place)
         total = with_squares(total, row_squares(Z), block.weight, Z.dtype, Z.__getitem__)
-        state.add(Z, block.targets(), block.weight, block.place)
+        if state is not None:
+            state.add(Z, block.targets(), block.weight, block.place)
         done(len(block))
     return total
 
@@ -67,7 +69,7 @@ def _on_gpu(
     features: Any,
     rows: Rows,
     index: NDArray[np.int64] | None,
-    state: RidgeState,
+    state: RidgeState | None,
     total: float,
     block_rows: int,
     done: Callable[[int], Any],
@@ -96,7 +98,8 @@ def _on_gpu(
         if keep:
             of_part = _fetched(place, squares[:, part])
             total = with_squares(total, of_part, part_weight, Z.dtype, partial(_rows_of, Z, place))
-        state.add(Z, targets[part], part_weight, place)
+        if state is not None:
+            state.add(Z, targets[part], part_weight, place)
         done(part.stop - part.start)
     if squares is None or keep:
         return total

@@ -20,122 +20,26 @@ and blocks of rows travel to the GPU and back: `map_rows` does that, or `place.l
 
 from __future__ import annotations
 
-import sys
-from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
 from . import _arguments as arguments
+from ._finite import require_finite, scan_wanted
 from ._load import _core
 from ._memory import parse_bytes
+from ._place import Place, current_stream, is_device_array, is_ordered, library_of
 
 FloatArray: TypeAlias = NDArray[np.floating[Any]]
 
-# The compiled side's operators for GPUs; None in a build without them.
-_cuda: Any = getattr(_core, "_cuda", None)
-
 _DLPACK_GPU = (2, 13)  # kDLCUDA, kDLCUDAManaged
 _DLPACK_HOST = (1, 3)  # kDLCPU, kDLCUDAHost
-_SCAN_ROWS = 4096
 _INTEGERS = "biu"
 
 
 class ComplexError(TypeError, ValueError):
     """Complex data: a TypeError like every other wrong dtype, and the ValueError that scikit-learn's contract asks for."""
-
-
-class Place:
-    """Where a call computes, and what its results are.
-
-    Parameters
-    ----------
-    device : int or None
-        The GPU that computes; None is the CPU.
-    staged : bool
-        Whether a GPU computes on arrays in host memory.
-    stream : int
-        The GPU's stream, as `cudaStream_t`.
-    max_memory : int
-        Bytes of workspace of GPU work; 0 means an eighth of the GPU's memory.
-    library : module or None
-        What makes results; None makes NumPy arrays on the CPU and DeviceArrays on a GPU.
-    """
-
-    def __init__(
-        self,
-        device: int | None = None,
-        *,
-        staged: bool = False,
-        stream: int = 0,
-        max_memory: int = 0,
-        library: Any = None,
-    ) -> None:
-        self.device = device
-        self.staged = staged
-        self.on_device = device is not None and not staged
-        self.core: Any = _core if device is None else _cuda
-        self._cuda = None if device is None else _cuda.Cuda(device, stream, max_memory)
-        self.library = library
-
-    @property
-    def name(self) -> str:
-        """As messages call it."""
-        return f"GPU {self.device}" if self.on_device else "host memory"
-
-    def backend(self, threads: int = 0) -> Any:
-        """The last argument of what `core` computes."""
-        return _core.Cpu(threads) if self._cuda is None else self._cuda
-
-    def empty(self, shape: tuple[int, ...], dtype: Any) -> Any:
-        """An uninitialised array for results, in the caller's kind of memory; MemoryError without room for it."""
-        if self._cuda is None or self.staged:
-            return np.empty(shape, dtype)
-        name = dtype if dtype == "bfloat16" else np.dtype(dtype).name
-        maker = _EMPTY.get(_name(self.library))
-        if maker is None:
-            return _cuda.DeviceArray.empty(shape, name, self._cuda)
-        try:
-            array = maker(self.library, shape, name, self._cuda.device)
-        except Exception as error:
-            if "OutOfMemory" not in type(error).__name__:
-                raise
-            raise MemoryError(
-                f"{self.name} has no memory for an array of shape {shape} and dtype {name}; pass fewer rows at a time"
-            ) from error
-        return _cuda.DeviceArray.of(array, self._cuda, False)
-
-    def copy(self, array: Any) -> Any:
-        """A row-major copy of `array` in the same memory."""
-        if not is_device_array(array):
-            return array.copy(order="C")
-        out = self.empty(array.shape, array.dtype_name)
-        _cuda.convert(array, out, self._cuda)
-        return out
-
-    def load(self, array: Any) -> Any:
-        """`array` where the place computes: NumPy arrays are copied to a GPU that computes, all else is left alone."""
-        if self._cuda is None or is_device_array(array):
-            return array
-        return _cuda.DeviceArray.from_host(np.ascontiguousarray(array), self._cuda)
-
-    def fetch(self, array: Any) -> NDArray[Any]:
-        """`array` as a NumPy array; waits for the work on it."""
-        host: NDArray[Any] = array.to_host() if is_device_array(array) else array
-        return host
-
-    def give_back(self, out: Any) -> Any:
-        """`out` as the caller's kind of array, without a copy; NumPy arrays come back as they would from host memory."""
-        if is_device_array(out):
-            if out.base is not None and _name(self.library) in _EMPTY:
-                return out.base
-            return out if self.library is None else self.library.from_dlpack(out)
-        if self.on_device:
-            return self.give_back(self.load(out))
-        if self.library is None:
-            return out
-        return self.library.from_numpy(out) if _name(self.library) == "torch" else self.library.from_dlpack(out)
 
 
 class Source(NamedTuple):
@@ -149,50 +53,9 @@ class Source(NamedTuple):
         return self.place.give_back(out)
 
 
-def _name(library: Any) -> str:
-    return "" if library is None else str(library.__name__)
-
-
-def _torch_empty(torch: Any, shape: tuple[int, ...], dtype: str, device: int) -> Any:
-    return torch.empty(shape, dtype=getattr(torch, dtype), device=f"cuda:{device}")
-
-
-def _cupy_empty(cupy: Any, shape: tuple[int, ...], dtype: str, device: int) -> Any:
-    with cupy.cuda.Device(device):
-        return cupy.empty(shape, dtype)
-
-
-def _torch_stream(torch: Any, device: int) -> int:
-    return int(torch.cuda.current_stream(device).cuda_stream)
-
-
-def _cupy_stream(cupy: Any, device: int) -> int:
-    with cupy.cuda.Device(device):
-        return int(cupy.cuda.get_current_stream().ptr)
-
-
-# The libraries whose memory is taken and given back in the order of their current stream.
-_EMPTY: dict[str, Callable[[Any, tuple[int, ...], str, int], Any]] = {"torch": _torch_empty, "cupy": _cupy_empty}
-_STREAM: dict[str, Callable[[Any, int], int]] = {"torch": _torch_stream, "cupy": _cupy_stream}
-
-
-def is_device_array(array: Any) -> bool:
-    """Whether this is a GPU array in the form that the compiled side reads."""
-    return _cuda is not None and isinstance(array, _cuda.DeviceArray)
-
-
 def is_sparse(X: Any) -> bool:
     """Whether `X` is a scipy.sparse or cupyx.scipy.sparse matrix or array (neither is imported for this)."""
     return hasattr(type(X), "nnz") and hasattr(X, "tocsr")  # nnz of a damaged matrix may raise
-
-
-def _library(X: Any) -> Any:
-    """The library of an array, by the classes it inherits from; one of the array API standard tells itself."""
-    roots = [base.__module__.partition(".")[0] for base in type(X).__mro__]
-    for name in _EMPTY:
-        if name in roots and name in sys.modules:
-            return sys.modules[name]
-    return X.__array_namespace__() if hasattr(X, "__array_namespace__") else None
 
 
 def _gpu_of(X: Any) -> int | None:
@@ -251,7 +114,10 @@ def as_source(
         raise ValueError(f"{name} is in the memory of a GPU, but device is 'cpu'; pass a host array, or device='auto'")
     cuda = arguments.cuda(f"{name} is a {type(X).__module__.partition('.')[0]} array in the memory of a GPU")
     if gpu < 0:
-        found = cuda.device_of(X.__cuda_array_interface__["data"][0])
+        try:
+            found = cuda.device_of(X.__cuda_array_interface__["data"][0])
+        except ValueError as error:
+            raise ValueError(f"{name} has a __cuda_array_interface__, but {error}") from error
         # Without elements there is nothing to ask.
         gpu = int(found if found is not None else 0 if like is None else like.place.backend().device)
     if like is not None:
@@ -260,10 +126,9 @@ def as_source(
         place = like.place
     else:
         place = _device_place(X, gpu, max_memory)
-    library = _library(X)
     try:
         # Other libraries may reuse memory at once when it is released here, whatever is queued on our stream.
-        array = cuda.DeviceArray.of(X, place.backend(), _name(library) not in _EMPTY)
+        array = cuda.DeviceArray.of(X, place.backend(), not is_ordered(library_of(X)))
     except (BufferError, RuntimeError, TypeError, ValueError) as error:
         if isinstance(error, _core.BackendError):
             raise
@@ -278,13 +143,10 @@ def workspace(max_memory: int | str | None) -> int:
 
 
 def _device_place(X: Any, device: int, max_memory: int | str | None) -> Place:
-    library = None if is_device_array(X) else _library(X)
-    stream = 0
     if is_device_array(X):
-        stream = X.stream
-    elif _name(library) in _STREAM:
-        stream = _STREAM[_name(library)](library, device)
-    return Place(device, stream=stream, max_memory=workspace(max_memory), library=library)
+        return Place(device, stream=X.stream, max_memory=workspace(max_memory))
+    library = library_of(X)
+    return Place(device, stream=current_stream(library, device), max_memory=workspace(max_memory), library=library)
 
 
 def _host_source(X: Any, name: str, device: str, like: Source | None, max_memory: int | str | None) -> Source:
@@ -310,7 +172,7 @@ def _host_array(X: Any, name: str) -> tuple[NDArray[Any], Any]:
             "pass a copy in host memory"
         )
     try:
-        return np.from_dlpack(X), _library(X)
+        return np.from_dlpack(X), library_of(X)
     except (BufferError, RuntimeError, TypeError) as error:
         raise TypeError(
             f"{name} ({type(X).__name__} of dtype {getattr(X, 'dtype', None)}) cannot be read: {error}"
@@ -333,7 +195,7 @@ def astype(array: Any, dtype: Any, place: Place) -> Any:
 
 def _converted(array: Any, dtype: Any, place: Place) -> Any:
     out = place.empty(array.shape, dtype)
-    _cuda.convert(array, out, place.backend())
+    place.core.convert(array, out, place.backend())
     return out
 
 
@@ -397,59 +259,8 @@ def take(array: Any, index: Any, place: Place) -> Any:
     if len(rows) and not 0 <= rows.min() <= rows.max() < len(array):
         raise IndexError(f"rows {rows.min()} to {rows.max()} of {len(array)}")
     out = place.empty((len(rows), array.shape[1]), array.dtype)
-    _cuda.take_rows(dense_rows(array, place), place.load(rows), out, place.backend())
+    place.core.take_rows(dense_rows(array, place), place.load(rows), out, place.backend())
     return out
-
-
-def scan_wanted(assume_finite: bool) -> bool:
-    """Whether inputs are scanned for NaN and inf: not if told so here or in scikit-learn's configuration."""
-    if assume_finite:
-        return False
-    sklearn = sys.modules.get("sklearn")
-    return sklearn is None or not sklearn.get_config()["assume_finite"]
-
-
-def first_bad(array: Any) -> tuple[int, int, bool] | None:
-    """Row, column and whether it is NaN, of the first entry of a matrix with dense rows that is NaN or infinite, or None."""
-    if is_device_array(array):
-        found: tuple[int, int, bool] | None = _cuda.first_bad(array, False, array.backend)
-        return found
-    with np.errstate(all="ignore"):
-        if np.isfinite(array.sum()):
-            return None
-    for first in range(0, len(array), _SCAN_ROWS):
-        finite = np.isfinite(array[first : first + _SCAN_ROWS])
-        if not finite.all():
-            row, col = (int(i) for i in np.argwhere(~finite)[0])
-            return first + row, col, bool(np.isnan(array[first + row, col]))
-    return None
-
-
-def has_nan(array: Any) -> bool:
-    """Whether a matrix with dense rows has a NaN. On a GPU this waits for the answer."""
-    if is_device_array(array):
-        return _cuda.first_bad(array, True, array.backend) is not None
-    return bool(np.isnan(array).any())
-
-
-def require_finite(array: Any, name: str) -> None:
-    """ValueError with the first bad row and column if a matrix or vector has a NaN or an infinity.
-
-    On a GPU this waits for the answer, and a matrix must have dense rows.
-    """
-    found = first_bad(array if array.ndim == 2 else array.reshape(len(array), -1))
-    if found is not None:
-        row, col, nan = found
-        what = "NaN" if nan else "infinity"
-        place = f"row {row}" if array.ndim == 1 else f"row {row}, column {col}"
-        raise ValueError(f"{name} contains {what}, first in {place}; only finite values are allowed")
-
-
-def require_no_overflow(out: Any, name: str) -> None:
-    """ValueError if the result for the finite input `name` is not finite."""
-    if out.size and first_bad(out.reshape((-1, out.shape[-1]))) is not None:
-        remedy = "scale the rows, or pass float64" if out.dtype == np.float32 else "scale the rows"
-        raise ValueError(f"{name} is so large that the result overflows {out.dtype}; {remedy}")
 
 
 def matrix(
@@ -519,49 +330,6 @@ def matrix(
     if scan_wanted(assume_finite):
         require_finite(array, name)
     return Source(array, place)
-
-
-def map_rows(
-    place: Place,
-    inputs: Sequence[Any],
-    outputs: Sequence[Any],
-    call: Callable[[Sequence[Any], Sequence[Any], Any], None],
-    threads: int = 0,
-) -> None:
-    """Compute output rows from the same rows of the inputs.
-
-    Parameters
-    ----------
-    place : Place
-    inputs, outputs : matrices of equally many rows
-    call : callable
-        Called with inputs, outputs and the backend: with all rows at once, or, where a GPU computes for the host, with
-        blocks of rows in its memory, in order.
-    threads : int
-        Of the CPU; 0 means all that this process may use.
-    """
-    backend = place.backend(threads)
-    if not place.staged or is_device_array(outputs[0]):
-        call(inputs, outputs, backend)
-        return
-    rows = len(outputs[0])
-    if rows == 0:
-        return
-    size = min(_cuda.block_rows(backend, rows, a.shape[1], a.itemsize) for a in (*inputs, *outputs))
-    uploads = [_transfer("Uploader", a, size, backend) for a in inputs]
-    downloads = [_transfer("Downloader", a, size, backend) for a in outputs]
-    for block in (slice(first, min(first + size, rows)) for first in range(0, rows, size)):
-        there = [upload(array[block]) for upload, array in zip(uploads, inputs, strict=True)]
-        results = [download.block(block.stop - block.start) for download in downloads]
-        call(there, results, backend)
-        for download, out in zip(downloads, outputs, strict=True):
-            download.start(out[block])
-    for download in downloads:
-        download.finish()
-
-
-def _transfer(kind: str, array: Any, rows: int, backend: Any) -> Any:
-    return getattr(_cuda, f"{kind}F{8 * array.itemsize}")(backend, rows, array.shape[1])
 
 
 def overlaps(x: Any, out: Any) -> bool:

@@ -7,7 +7,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ._arrays import Place, take
+from ._arrays import take
+from ._place import Place
 from ._places import inside
 from ._transform import goes_along, transform
 

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from copy import copy
 
 import numpy as np
 from numpy.typing import NDArray
 
-from ._arrays import Place
 from ._load import _core
+from ._place import Place
 from ._places import at_rest
 from ._rows import Rows
 
@@ -43,6 +44,12 @@ class Sample:
 
     def __len__(self) -> int:
         return sum(len(numbers) for _, numbers in self._kept)
+
+    def copy(self) -> Sample:
+        """A sample of the same rows so far."""
+        other = copy(self)
+        other._kept = list(self._kept)
+        return other
 
     def passing(self, n: int) -> Iterator[Numbers]:
         """Set some of the next `n` rows aside; yield the numbers of all others, and of rows given back, in a fixed order."""
@@ -88,13 +95,21 @@ class Holdout:
     def __len__(self) -> int:
         return len(self._sample)
 
-    def split(self, rows: Rows) -> list[tuple[Rows, Numbers]]:
+    def copy(self) -> Holdout:
+        """The same rows, of which either copy can set more aside."""
+        other = copy(self)
+        other._sample = self._sample.copy()
+        return other
+
+    def split(self, rows: Rows) -> tuple[list[tuple[Rows, Numbers]], Rows]:
         """Set some of the next rows of the stream aside.
 
         Returns
         -------
         list of (Rows, vector)
             All others, in a fixed order: which rows of these or of earlier ones follow each other.
+        Rows
+            Those of the next rows that are set aside.
         """
         first, before = self._sample.rows_seen, self._aside
         parts: list[tuple[Rows, list[Numbers]]] = []
@@ -117,9 +132,10 @@ class Holdout:
             if stays.any():
                 self._aside.append((old_numbers, old) if stays.all() else (old_numbers[stays], old.take(stays)))
         new = kept[kept >= first]
+        set_aside = rows.take(new - first).kept()
         if len(new):
-            self._aside.append((new, rows.take(new - first).kept()))
-        return [(source, np.concatenate(index)) for source, index in parts]
+            self._aside.append((new, set_aside))
+        return [(source, np.concatenate(index)) for source, index in parts], set_aside
 
     def move(self, place: Place) -> None:
         """Bring the rows where `place` has arrays."""

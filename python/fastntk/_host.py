@@ -8,7 +8,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ._arrays import Source, as_source, is_device_array
+from ._arrays import Source, as_source
+from ._place import is_device_array
 
 __all__ = ["on_host", "score_on_host"]
 

@@ -12,7 +12,7 @@ import numpy as np
 from sklearn.utils.validation import check_is_fitted
 
 from . import __version__
-from ._arrays import Place
+from ._place import Place
 from ._ridge_fit import Solution
 from .classifier import NTKClassifier
 from .regressor import NTKRegressor

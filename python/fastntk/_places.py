@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ._arrays import Place
+from ._place import Place
 
 __all__ = ["at_rest", "inside"]
 

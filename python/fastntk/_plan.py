@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from ._holdout import holdout_rows
+from ._memory import parse_bytes
 from ._rows import BLOCK_ROWS
 
 __all__ = ["GCV_ROWS", "GRAM_COLUMNS", "Plan", "plan_fit", "rows_at_hand", "rows_at_once"]
@@ -45,11 +46,12 @@ class Plan:
     device_parts: dict[str, int] = field(default_factory=dict)
 
 
-def rows_at_once(row_bytes: int, *, gpu: bool) -> int:
+def rows_at_once(row_bytes: int, *, gpu: bool, max_memory: int | str | None = None) -> int:
     """How many rows' features exist at the same time, if those of one take that many bytes."""
-    if gpu:
-        return max(BLOCK_ROWS, _GPU_BLOCK_BYTES // row_bytes)
-    return max(64, min(BLOCK_ROWS, _BLOCK_BYTES // row_bytes))
+    if not gpu:
+        return max(64, min(BLOCK_ROWS, _BLOCK_BYTES // row_bytes))
+    allowed = _GPU_BLOCK_BYTES if max_memory is None else min(_GPU_BLOCK_BYTES, parse_bytes(max_memory) // 8)
+    return max(64, allowed // row_bytes)
 
 
 def rows_at_hand(n_targets: int, block_rows: int) -> int:
@@ -68,6 +70,7 @@ def plan_fit(
     by_gcv: bool,
     gpu: bool = False,
     staged: bool = False,
+    max_memory: int | str | None = None,
 ) -> Plan:
     """The plan for `n` rows of `d` columns, or for rows that come in batches if `n` is None.
 
@@ -83,9 +86,11 @@ def plan_fit(
         and certainly without held-out rows.
     gpu, staged : bool
         Whether a GPU computes, and whether it does so on rows in host memory.
+    max_memory : int, str or None
+        The budget, which bounds the size of blocks on a GPU.
     """
     features = n_features * item
-    block_rows = rows_at_once(features, gpu=gpu)
+    block_rows = rows_at_once(features, gpu=gpu, max_memory=max_memory)
     if n is not None:
         block_rows = min(n, block_rows)
     parts = {
@@ -108,4 +113,6 @@ def plan_fit(
     at_hand = rows_at_hand(n_targets, block_rows)
     parts["targets"] = (at_hand if n is None else min(n, at_hand)) * (8 * n_targets + 16)
     host = {"solution": 16 * n_features * n_targets, **selection}
+    if staged:
+        host["held-out rows"] = parts.pop("held-out rows")
     return Plan(sum(host.values()), 1, block_rows, host, sum(parts.values()), parts)

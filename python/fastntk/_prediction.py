@@ -7,12 +7,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ._arrays import Place
 from ._blocks import BlockFeatures, BlockInputs
+from ._place import Place, is_device_array
 from ._places import inside
 from ._transform import transform
 
-__all__ = ["LinearMap", "predict_rows"]
+__all__ = ["LinearMap", "largest_entry", "predict_rows"]
 
 
 class LinearMap:
@@ -65,3 +65,12 @@ def predict_rows(features: Any, X: Any, place: Place, linear: LinearMap, n_targe
     if download is not None:
         download.finish()
     return out
+
+
+def largest_entry(scores: Any, place: Place) -> Any:
+    """The first column of the largest entry of each row, or, if there is one column only, whether its entry is positive."""
+    if is_device_array(scores):
+        index = place.empty((len(scores),), np.int64)
+        place.core.largest_entry(scores, index, place.backend())
+        return index
+    return (scores[:, 0] > 0).astype(np.intp) if scores.shape[1] == 1 else scores.argmax(axis=1)

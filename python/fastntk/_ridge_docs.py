@@ -55,12 +55,12 @@ _ATTRIBUTES = """\
 _NOTES = """\
     Rows on a GPU (torch, CuPy, or anything that speaks DLPack or has the CUDA array interface) are computed on there, and
     predictions come back as the caller's kind of array. Targets and weights are in host memory or on the same GPU. Fitted
-    attributes are NumPy arrays in any case: a model that was fitted on a GPU predicts, is saved and is read anywhere, and each
-    call may bring another kind of rows. A transformer of the caller's as `features` gets the caller's kind of arrays.
+    attributes are NumPy arrays in any case: a model that was fitted on a GPU predicts, is saved and is read anywhere, and
+    each call may bring another kind of rows. A transformer of the caller's as `features` gets the caller's kind of arrays.
 
     Work is queued on the caller's current stream. `fit` waits for it where numbers decide: to scan the inputs (unless
-    `assume_finite`), at the end of the pass, and for each alpha that is tried. `partial_fit` waits for each block of rows once
-    more, so that rows whose sums overflow leave the sums alone."""
+    `assume_finite`), at the end of the pass, and for each alpha that is tried. `partial_fit` also waits for each block of
+    rows, so that rows whose sums overflow leave the state alone."""
 
 _PARTS = {
     "    <notes>": _NOTES,

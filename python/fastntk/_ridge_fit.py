@@ -71,19 +71,26 @@ class RidgeFit:
         """Columns of the targets."""
         return self.state.n_targets
 
-    def add(self, rows: Rows, *, verbose: bool) -> None:
+    def add(self, rows: Rows, *, verbose: bool, batch: bool) -> None:
         """Stream rows through the features into the state, which goes where they are computed on.
 
-        ValueError if sums of squares overflow; a state that had rows before keeps them, and blocks that went well.
+        ValueError if sums of squares overflow. If the rows are a `batch` that others have preceded, the state then keeps the
+        rows before the bad ones; and held-out rows are found bad now.
         """
-        self._sum_target_squares = with_target_squares(self._sum_target_squares, rows)
+        target_squares = with_target_squares(self._sum_target_squares, rows)
         self.state.move(rows.place)
-        if self._holdout is not None:
-            self._holdout.move(rows.place)
-        first_call = self.state.rows == 0 and not self._holdout
-        with progress(len(rows), verbose) as done:
+        holdout = None if self._holdout is None else self._holdout.copy()
+        keep = batch and (self.state.rows > 0 or bool(holdout))
+        if holdout is not None:
+            holdout.move(rows.place)
+        with self.state.working(), progress(len(rows), verbose) as done:
             for piece in blocks(rows, rows_at_hand(self.n_targets, self._block_rows)):
-                parts = [(piece, None)] if self._holdout is None else self._holdout.split(piece)
+                parts: list[tuple[Rows, NDArray[np.int64] | None]] = [(piece, None)]
+                if holdout is not None:
+                    others, kept = holdout.split(piece)
+                    parts = [*others]
+                    if batch:
+                        accumulate(self._features, kept, None, None, 0.0, self._block_rows)
                 for source, index in parts:
                     self._sum_squares = accumulate(
                         self._features,
@@ -93,8 +100,9 @@ class RidgeFit:
                         self._sum_squares,
                         self._block_rows,
                         done=done,
-                        keep=not first_call,
+                        keep=keep,
                     )
+        self._holdout, self._sum_target_squares = holdout, target_squares
 
     def solve(self, settings: Settings, *, keep_holdout: bool, rows: Rows | None = None) -> Solution:
         """Choose alpha and solve; `keep_holdout` leaves the state as it is, so that more rows can follow.
@@ -107,8 +115,9 @@ class RidgeFit:
             alpha = self._search(state, sum_squares, settings).by_holdout(holdout)
         if holdout is not None and len(holdout):
             state = state.copy() if keep_holdout else state
-            for kept in holdout:
-                sum_squares = accumulate(self._features, kept, None, state, sum_squares, self._block_rows)
+            with state.working():
+                for kept in holdout:
+                    sum_squares = accumulate(self._features, kept, None, state, sum_squares, self._block_rows)
             if not keep_holdout:
                 self._sum_squares = sum_squares
                 holdout.clear()

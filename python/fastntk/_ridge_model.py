@@ -12,9 +12,10 @@ from sklearn.base import BaseEstimator, clone
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from . import _arguments as arguments
-from ._arrays import Place, Source, astype, is_device_array, is_sparse, matrix
+from ._arrays import Source, astype, is_sparse, matrix
 from ._holdout import Holdout, holdout_rows
 from ._memory import require_memory
+from ._place import Place, is_device_array
 from ._plan import Plan, plan_fit, rows_at_once
 from ._prediction import LinearMap, predict_rows
 from ._random import RandomState, resolve_seed
@@ -78,7 +79,7 @@ class RidgeModel(BaseEstimator):  # type: ignore[misc]
         n = len(rows) if rows.weight is None else int(np.count_nonzero(rows.weight))
         begun = self._begin(rows, n)
         fit = begun["_fit"]
-        fit.add(rows, verbose=self.verbose)
+        fit.add(rows, verbose=self.verbose, batch=False)
         begun["_solution"] = fit.solve(self._settings(), keep_holdout=False, rows=rows)
         self._see_columns(X, rows.X, reset=True)
         self.__dict__.update(begun)
@@ -86,7 +87,7 @@ class RidgeModel(BaseEstimator):  # type: ignore[misc]
     def _fit_first_rows(self, X: Any, rows: Rows) -> None:
         """Begin a fit to rows that come in batches."""
         begun = self._begin(rows, None)
-        begun["_fit"].add(rows, verbose=self.verbose)
+        begun["_fit"].add(rows, verbose=self.verbose, batch=True)
         self._see_columns(X, rows.X, reset=True)
         self.__dict__.update(begun)
 
@@ -103,7 +104,7 @@ class RidgeModel(BaseEstimator):  # type: ignore[misc]
             raise ValueError(f"X has shape {rows.X.shape}; {self.n_features_in_} columns are needed")
         if rows.n_targets != fit.n_targets:
             raise ValueError(f"y has {rows.n_targets} columns; {fit.n_targets}, as in the first call, are needed")
-        fit.add(replace(rows, X=astype(rows.X, fit.dtype, rows.place)), verbose=self.verbose)
+        fit.add(replace(rows, X=astype(rows.X, fit.dtype, rows.place)), verbose=self.verbose, batch=True)
         self._solution = None
 
     def _read(self, X: Any) -> Source:
@@ -131,6 +132,7 @@ class RidgeModel(BaseEstimator):  # type: ignore[misc]
         what = f"{type(self).__name__}.fit with {n_features} features"
         require_memory(plan.bytes, self.max_memory, what=what, lower="lower n_components")
         gpu = rows.place.device
+        block_rows = rows_at_once(n_features * X.itemsize, gpu=gpu is not None, max_memory=self.max_memory)
         if gpu is not None:
             require_memory(plan.device_bytes, self.max_memory, what=what, lower="lower n_components", device=gpu)
         if features is None:
@@ -146,7 +148,7 @@ class RidgeModel(BaseEstimator):  # type: ignore[misc]
             "_fitted_params": self.get_params(deep=False),
             "_block_rows": rows_at_once(n_features * X.itemsize, gpu=False),
             "_dtype": X.dtype,
-            "_fit": RidgeFit(features, state, holdout, X.dtype, rows_at_once(n_features * X.itemsize, gpu=gpu is not None)),
+            "_fit": RidgeFit(features, state, holdout, X.dtype, block_rows),
             "_solution": None,
         }
 
@@ -167,6 +169,7 @@ class RidgeModel(BaseEstimator):  # type: ignore[misc]
             by_gcv=self.selection == "gcv",
             gpu=place.device is not None,
             staged=place.staged,
+            max_memory=self.max_memory,
         )
 
     def _features(self, seed: int, X: Any, place: Place) -> Any:
@@ -207,7 +210,11 @@ class RidgeModel(BaseEstimator):  # type: ignore[misc]
         self._see_columns(X, array, reset=False)
         _, coef, intercept = self._solved()
         linear = LinearMap(coef, intercept, place)
-        size = self._block_rows if place.device is None else rows_at_once(len(coef) * array.itemsize, gpu=True)
+        size = (
+            self._block_rows
+            if place.device is None
+            else rows_at_once(len(coef) * array.itemsize, gpu=True, max_memory=self.max_memory)
+        )
         return predict_rows(self.features_, array, place, linear, coef.shape[1], size), place
 
     @property
@@ -254,6 +261,7 @@ class RidgeModel(BaseEstimator):  # type: ignore[misc]
             by_gcv=self.selection == "gcv",
             gpu=gpu,
             staged=gpu,
+            max_memory=self.max_memory,
         )
 
     def save(self, path: Any) -> None:

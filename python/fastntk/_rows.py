@@ -10,7 +10,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ._arrays import FloatArray, Place, is_device_array, take
+from ._arrays import FloatArray, take
+from ._place import Place, is_device_array
 from ._places import at_rest
 
 __all__ = ["BLOCK_ROWS", "Rows", "blocks", "progress", "row_squares", "with_squares", "with_target_squares"]
@@ -49,8 +50,9 @@ class Rows:
 
     def moved(self, place: Place) -> Rows:
         """The same rows where `place` has arrays."""
-        X = place.load(self.X) if place.on_device else place.fetch(self.X)
-        return replace(self, X=X, place=place)
+        there = place.on_device and is_device_array(self.X) and self.X.device == place.device
+        X = self.X if there else place.fetch(self.X)
+        return replace(self, X=place.load(X) if place.on_device else X, place=place)
 
     def __reduce__(self) -> tuple[Any, ...]:
         # A machine without a GPU can read what one with it wrote.

@@ -6,7 +6,8 @@ from typing import Any
 
 import numpy as np
 
-from ._arrays import Place, is_device_array, matrix
+from ._arrays import matrix
+from ._place import Place, is_device_array
 from .features import NTKRandomFeatures
 
 __all__ = ["goes_along", "transform"]

@@ -14,6 +14,8 @@ from sklearn.utils.validation import column_or_1d
 from . import _arguments as arguments
 from ._arrays import Source
 from ._host import on_host, score_on_host
+from ._place import is_device_array
+from ._prediction import largest_entry
 from ._random import RandomState
 from ._ridge_docs import documented
 from ._ridge_model import RidgeModel, require_y
@@ -205,16 +207,20 @@ class NTKClassifier(ClassifierMixin, RidgeModel):  # type: ignore[misc]
         Returns
         -------
         array of shape (n,)
-            Labels; numeric ones in the caller's kind of array. A GPU is waited for.
+            Labels; numeric ones in the caller's kind of array. A GPU is waited for, unless they are 0, 1, 2 and so on.
 
         Raises
         ------
         ValueError, TypeError
             If `X` does not fit, or has NaN or inf.
         """
-        out, place = self._linear(X)
-        scores = place.fetch(out)
-        index = (scores[:, 0] > 0).astype(np.intp) if len(self.classes_) == 2 else scores.argmax(axis=1)
+        scores, place = self._linear(X)
+        one = len(self.classes_) == 1
+        index = np.zeros(len(scores), np.intp) if one else largest_entry(scores, place)
+        if is_device_array(index):
+            if self.classes_.dtype == np.int64 and np.array_equal(self.classes_, np.arange(len(self.classes_))):
+                return place.give_back(index)  # without waiting: the numbers of the classes are the labels
+            index = place.fetch(index)
         labels = self.classes_[index]
         return place.give_back(labels) if labels.dtype.kind in "biuf" else labels
 

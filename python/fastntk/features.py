@@ -9,9 +9,10 @@ from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin, Transfo
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from . import _arguments as arguments
-from ._arrays import Place, Source, map_rows, matrix
+from ._arrays import Source, matrix
 from ._load import _core
 from ._memory import require_memory
+from ._place import Place, map_rows
 from ._random import RandomState, resolve_seed
 from .sketches import Operator, allocate
 

@@ -8,24 +8,10 @@ from typing import Any
 import numpy as np
 
 from . import _arguments as arguments
-from ._arrays import (
-    Place,
-    Source,
-    as_real,
-    as_source,
-    astype,
-    common_dtype,
-    dense_rows,
-    has_dense_rows,
-    has_nan,
-    is_device_array,
-    map_rows,
-    matrix,
-    overlaps,
-    require_no_overflow,
-    scan_wanted,
-)
+from ._arrays import Source, as_real, as_source, astype, common_dtype, dense_rows, has_dense_rows, matrix, overlaps
+from ._finite import has_nan, require_no_overflow, scan_wanted
 from ._memory import require_memory
+from ._place import Place, is_device_array, map_rows
 
 __all__ = ["arc_cosine_kernel", "fwht", "nngp_kernel", "ntk_kernel", "relu_ntk"]
 

@@ -13,9 +13,10 @@ from sklearn.metrics import r2_score
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from . import _arguments as arguments
-from ._arrays import Place, Source, astype, is_device_array, matrix
+from ._arrays import Source, astype, matrix
 from ._host import on_host, score_on_host
 from ._memory import require_memory
+from ._place import Place, is_device_array
 from ._places import inside
 from ._prediction import LinearMap
 from .functional import nngp_kernel, ntk_kernel

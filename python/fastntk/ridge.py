@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from . import _arguments as arguments
-from ._arrays import Place, Source, as_real, matrix, require_finite
+from ._arrays import Source, as_real, matrix
+from ._finite import require_finite
 from ._host import on_host
+from ._place import Place
 from ._places import at_rest, inside
 
 __all__ = ["RidgeSolution", "RidgeState"]
@@ -138,20 +142,24 @@ class RidgeState:
         here = self._place
         if here is not None and here.device != place.device:
             raise ValueError(f"Z is in {place.name}, but the state is in {here.name}; one place is needed")
-        if not place.staged:
-            self.add(z, y, weight, place)
-            return self
-        size = max(1, _STAGED_BYTES // (self.n_features * z.itemsize))
-        for part in (slice(first, first + size) for first in range(0, len(z), size)):
-            self.add(place.load(z[part]), y[part], None if weight is None else weight[part], place)
+        size = max(1, _STAGED_BYTES // (self.n_features * z.itemsize)) if place.staged else max(1, len(z))
+        with self.working():
+            for part in (slice(first, first + size) for first in range(0, len(z), size)):
+                self.add(place.load(z[part]), y[part], None if weight is None else weight[part], place)
         return self
 
     def add(self, Z: Any, Y: NDArray[np.float64], weight: NDArray[np.float64] | None, place: Place) -> None:
-        """Add rows that were checked: `Z` in the memory where `place` computes, the others on the host."""
-        state = self._compiled(place)
-        state.update(Z, place.load(Y), weight, place.backend(self._threads))
-        # The caller's stream may be gone when the state is used next.
-        state.run_on(self._backend())
+        """Add rows that were checked, while `working`: `Z` in the memory where `place` computes, weights on the host."""
+        self._compiled(place).update(Z, place.load(Y), weight, place.backend(self._threads))
+
+    @contextmanager
+    def working(self) -> Iterator[None]:
+        """Around `add`, which leaves the state on the caller's stream: that may be gone when the state is used next."""
+        try:
+            yield
+        finally:
+            if self._state is not None:
+                self._state.run_on(self._backend())
 
     def move(self, place: Place) -> None:
         """Go to the memory where `place` computes."""

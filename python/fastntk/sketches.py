@@ -7,24 +7,11 @@ from typing import Any, ClassVar
 import numpy as np
 
 from . import _arguments as arguments
-from ._arrays import (
-    Place,
-    Source,
-    as_real,
-    as_source,
-    astype,
-    common_dtype,
-    dense_vector,
-    first_bad,
-    is_sparse,
-    map_rows,
-    matrix,
-    require_no_overflow,
-    scan_wanted,
-    workspace,
-)
+from ._arrays import Source, as_real, as_source, astype, common_dtype, dense_vector, is_sparse, matrix, workspace
+from ._finite import first_bad, require_no_overflow, scan_wanted
 from ._load import _core
 from ._memory import require_memory
+from ._place import Place, map_rows
 from ._random import SEED_LIMIT
 
 __all__ = ["SRHT", "CountSketch", "PolySketch", "TensorSRHT"]

@@ -272,6 +272,16 @@ void bind_functions(py::module_& m) {
       py::arg("z").noconvert(), py::arg("coef").noconvert(), py::arg("intercept").noconvert(), py::arg("out").noconvert(),
       "backend"_a);
   m.def(
+      "largest_entry",
+      [](const DeviceArgument<T>& scores, const DeviceArgument<std::int64_t>& out, const Cuda& backend) {
+        const auto vscores = input(backend, scores, "scores");
+        auto* const index = const_cast<std::int64_t*>(vector_input(backend, out, vscores.rows, "out"));
+        out.array->place = backend;
+        const py::gil_scoped_release unlocked;
+        largest_entry<T>(backend, vscores, index);
+      },
+      py::arg("scores").noconvert(), py::arg("out").noconvert(), "backend"_a);
+  m.def(
       "row_squares",
       [](const DeviceArgument<T>& z, const DeviceArgument<T>& out, const Cuda& backend) {
         const auto vz = input(backend, z, "z");

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <fastntk/convert.hpp>
+#include <fastntk/half.hpp>
 #include <fastntk/view.hpp>
 
 #include <pybind11/pybind11.h>
@@ -60,6 +61,10 @@ template <class T>
 constexpr Number number_of = Number::float32;
 template <>
 inline constexpr Number number_of<double> = Number::float64;
+template <>
+inline constexpr Number number_of<Half> = Number::float16;
+template <>
+inline constexpr Number number_of<BFloat16> = Number::bfloat16;
 template <>
 inline constexpr Number number_of<std::int32_t> = Number::int32;
 template <>

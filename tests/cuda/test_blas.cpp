@@ -77,6 +77,59 @@ TEST(gemm_is_the_row_major_product) {
   check_gemm<double>(3, 4, 0);
 }
 
+// Three products of one shape, whose matrices lie in any order.
+template <class T>
+void check_gemm_batched(std::size_t m, std::size_t n, std::size_t k) {
+  constexpr std::size_t count = 3;
+  for (const Transpose op_a : {Transpose::no, Transpose::yes}) {
+    for (const Transpose op_b : {Transpose::no, Transpose::yes}) {
+      const bool ta = op_a == Transpose::yes, tb = op_b == Transpose::yes;
+      const std::size_t rows_a = ta ? k : m, rows_b = tb ? n : k;
+      const Matrix<T> a = sketches::random_rows<T>(count * rows_a, ta ? m : k, 8);
+      const Matrix<T> b = sketches::random_rows<T>(count * rows_b, tb ? k : n, 9);
+      const Matrix<T> c = sketches::random_rows<T>(count * m, n, 10);
+      const device::DeviceMatrix<T> da(a, gap), db(b, 0);
+      device::DeviceMatrix<T> dc(c, gap);
+      const std::size_t order_a[] = {2, 0, 1}, order_b[] = {1, 1, 0};
+      std::vector<const T*> pa, pb;
+      std::vector<T*> pc;
+      for (std::size_t e = 0; e < count; ++e) {
+        pa.push_back(da.view().row(order_a[e] * rows_a));
+        pb.push_back(db.view().row(order_b[e] * rows_b));
+        pc.push_back(dc.view().row(e * m));
+      }
+      const fastntk::Buffer<const T*, Cuda> near_a(Cuda(), pa), near_b(Cuda(), pb);
+      const fastntk::Buffer<T*, Cuda> near_c(Cuda(), pc);
+      const blas::Session session{Cuda()};
+      blas::gemm_batched<T>(Cuda(), op_a, op_b, m, n, k, T(-2), near_a.data(), da.view().stride, near_b.data(),
+                            db.view().stride, T(0.5), near_c.data(), dc.view().stride, count);
+      const Matrix<T> found = dc.to_host();
+      const auto part = [](const Matrix<T>& x, std::size_t first, std::size_t rows) {
+        Matrix<T> out(rows, x.cols);
+        for (std::size_t e = 0; e < out.values.size(); ++e) out.values[e] = x.values[first * x.cols + e];
+        return out;
+      };
+      for (std::size_t e = 0; e < count; ++e) {
+        const Matrix<T> ae = part(a, order_a[e] * rows_a, rows_a), be = part(b, order_b[e] * rows_b, rows_b);
+        for (std::size_t i = 0; i < m; ++i) {
+          for (std::size_t j = 0; j < n; ++j) {
+            double expected = 0.5 * static_cast<double>(c(e * m + i, j));
+            for (std::size_t p = 0; p < k; ++p)
+              expected -= 2.0 * static_cast<double>(at(ae, op_a, i, p)) * static_cast<double>(at(be, op_b, p, j));
+            if (!CHECK_CLOSE(found(e * m + i, j), expected, sum_tolerance<T>(k))) return;
+          }
+        }
+      }
+    }
+  }
+}
+
+TEST(gemm_batched_is_one_product_each) {
+  check_gemm_batched<float>(1, 1, 1);
+  check_gemm_batched<float>(33, 20, 40);
+  check_gemm_batched<double>(5, 33, 7);
+}
+
 template <class T>
 void check_syrk(std::size_t n, std::size_t k) {
   for (const Transpose op : {Transpose::no, Transpose::yes}) {

@@ -182,6 +182,31 @@ TEST(no_rows) {
   fastntk::finish(Cuda());
 }
 
+#if defined(FASTNTK_EMULATE_CUDA)
+TEST(failures_are_reported) {
+  const DeviceMatrix<float> x(sketches::random_rows<float>(20, 50));
+  const DeviceCsr<float> sparse(sparse_rows<float>(20, 50, 40));
+  DeviceMatrix<float> out(20, 30);
+  device::fail_every_call([&] {
+    const CountSketch<float, Cuda> op({50, 30, 2}, Cuda());
+    op(x.view(), out.view());
+    op(sparse.view(), out.view());
+    fastntk::finish(Cuda());
+  });
+}
+
+TEST(any_device_gives_the_same_bits) {
+  const Matrix<float> x = sketches::random_rows<float>(20, 50);
+  const Cuda second{.device = 1};
+  const DeviceMatrix<float> in(x, 0, second);
+  DeviceMatrix<float> out(20, 30, 0, second);
+  CountSketch<float, Cuda>({50, 30, 2}, second)(in.view(), out.view());
+  Matrix<float> expected(20, 30);
+  CountSketch<float>({50, 30, 2}, Cpu{1})(x.view(), expected.view());
+  CHECK(out.to_host() == expected);
+}
+#endif
+
 }  // namespace
 
 int main(int argc, char** argv) { return device::run_tests(argc, argv); }

@@ -192,6 +192,29 @@ TEST(no_rows_give_an_empty_matrix) {
   CHECK(ntk<float>(y, x, {}).values.empty());
 }
 
+TEST(too_little_memory_is_an_error) {
+  const DeviceMatrix<float> x(sketches::random_rows<float>(40, 50, 9));
+  DeviceMatrix<float> out(40, 40);
+  const auto compute = [&](std::size_t memory) {
+    fastntk::ntk_kernel<float, Cuda>({.max_memory = memory}, x.view(), x.view(), {}, out.view());
+  };
+  CHECK(check::throws<fastntk::OutOfMemory>([&] { compute(4096); }, "max_memory"));
+  compute(std::size_t{1} << 20);
+  CHECK(out.to_host() == ntk<float>(x, x, {}));
+}
+
+#if defined(FASTNTK_EMULATE_CUDA)
+TEST(failures_are_reported) {
+  const DeviceMatrix<float> x(sketches::random_rows<float>(20, 50, 9)), y(sketches::random_rows<float>(10, 50, 8));
+  DeviceMatrix<float> out(20, 10), square(20, 20);
+  device::fail_every_call([&] {
+    fastntk::ntk_kernel<float, Cuda>(Cuda(), x.view(), y.view(), {}, out.view());
+    fastntk::nngp_kernel<float, Cuda>(Cuda(), x.view(), x.view(), {}, square.view());
+    fastntk::finish(Cuda());
+  });
+}
+#endif
+
 // A norm is rounded from a double sum of at most d roundings, whose order is the device's own: the same to one eps of T.
 TEST(unit_rows_are_those_of_the_cpu) {
   const auto check = [&]<class T>(T bias, std::size_t rows, std::size_t d) {

@@ -439,6 +439,38 @@ TEST(rows_in_one_pass) {
   }
 }
 
+// More rows than blocks, so that a block has several: what it left of one in shared memory must not reach another.
+TEST(rows_in_one_pass_one_after_another) {
+  for (const std::size_t d : {6, 50}) {
+    for (const std::size_t m : {2100, 17000}) {
+      if (check::sanitized && m > 5000) continue;
+      const NtkRandomFeaturesParams p{.in_features = d,
+                                      .out_features = m + 1,
+                                      .directions = Directions::structured,
+                                      .low_orders = LowOrders::constant,
+                                      .diagonal = Diagonal::exact,
+                                      .seed = m};
+      const std::size_t part = 25;
+      const std::size_t rows = 40 * part;
+      const DualFeatures<float, Cuda> features(p, d, Cuda());
+      const auto [unit, norm] = unit_rows<float>(rows, d, d);
+      const DeviceMatrix<float> in(unit);
+      const DeviceMatrix<float> norms(norm);
+      DeviceMatrix<float> whole(rows, m + 1);
+      DeviceMatrix<float> again(part, m + 1);
+      Tile<Cuda> tile{Cuda()};
+      features.apply(tile, in.view(), norms.view().data, whole.view());
+      const Matrix<float> found = whole.to_host();
+      for (const std::size_t first : {std::size_t{0}, rows / 2, rows - part}) {
+        features.apply(tile, in.view().row_block(first, part), norms.view().data + first, again.view());
+        const Matrix<float> expected = again.to_host();
+        CHECK(std::equal(expected.values.begin(), expected.values.end(),
+                         found.values.begin() + static_cast<std::ptrdiff_t>(first * (m + 1))));
+      }
+    }
+  }
+}
+
 TEST(one_pass_declines_what_does_not_fit) {
   CHECK(!fastntk::has_dual_rows<float>(Cuda(), 8192, 8192));
   CHECK(!fastntk::has_dual_rows<float>(Cuda(), 64, 100));
@@ -553,10 +585,10 @@ TEST(automatic_choices_and_wide_maps) {
 }
 
 TEST(same_bits_for_any_batches) {
-  constexpr std::size_t rows = 13;
+  constexpr std::size_t rows = 53;
   for (const std::size_t d : {5, 60})
     for_modes(d, [&](NtkRandomFeaturesParams p) {
-      if (p.depth == 3) return;
+      if (p.depth == 3 || p.bias != 0) return;
       p.out_features = 700;
       const NtkRandomFeatures<float, Cuda> map(p);
       const Matrix<float> x = inputs<float>(rows, d);
@@ -570,14 +602,30 @@ TEST(same_bits_for_any_batches) {
       const NtkRandomFeatures<float, Cuda> other = map.on(backend);
       const DeviceMatrix<float> in(x);
       DeviceMatrix<float> out(rows, 700);
-      for (std::size_t begin = 0; begin < rows; begin += 5) {
-        const std::size_t count = std::min<std::size_t>(5, rows - begin);
+      for (std::size_t begin = 0; begin < rows; begin += 9) {
+        const std::size_t count = std::min<std::size_t>(9, rows - begin);
         other(in.view().row_block(begin, count), out.view().row_block(begin, count));
       }
       fastntk::finish(backend);
       CHECK(out.to_host() == whole);
+      // Little memory: several tiles in a call.
+      CHECK(features(map.on(Cuda{.max_memory = 1 << 16}), x) == whole);
     });
 }
+
+#if defined(FASTNTK_EMULATE_CUDA)
+TEST(no_failure_is_dropped) {
+  const Matrix<float> x = inputs<float>(3, 40);
+  for (const Directions directions : {Directions::gaussian, Directions::structured})
+    for (const LowOrders low_orders : {LowOrders::exact, LowOrders::sampled})
+      for (const std::size_t columns : {90, 700})
+        device::fail_every_call([&] {
+          const NtkRandomFeatures<float, Cuda> map(
+              {.in_features = 40, .out_features = columns, .directions = directions, .low_orders = low_orders});
+          CHECK(std::isfinite(features(map, x)(0, 0)));
+        });
+}
+#endif
 
 TEST(no_rows) {
   for_modes(5, [](const NtkRandomFeaturesParams& p) {

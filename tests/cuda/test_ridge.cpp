@@ -214,13 +214,17 @@ TEST(solutions_are_the_cpus) {
   for (const std::size_t d : {1, 2, 7, 127, 128, 129, 300, 384}) {
     for (const std::size_t t : {1, 10}) {
       const Data data(2 * d + 5, d, t, 10 * d + t);
-      const DeviceState single = state_of<float>(data, data.w.data()), wide = state_of<double>(data);
-      const double rows = 4 * static_cast<double>(data.n);
+      // The float rows are in G once double rows follow; those wait. Weights are at most 4.
+      const Data more(d / 3 + 1, d, t, d);
+      DeviceState mixed = state_of<float>(data, data.w.data());
+      add<double>(mixed, more);
+      const DeviceState waiting = state_of<float>(data);
+      const double rows = 4 * static_cast<double>(data.n + more.n);
       for (const bool intercept : {false, true}) {
         for (const RidgeFactor factor : {RidgeFactor::float64, RidgeFactor::mixed}) {
           const RidgeSolveParams params{0.05 * static_cast<double>(data.n), intercept, true, factor};
-          compare_solutions(single, rows, params);
-          compare_solutions(wide, rows, params);
+          compare_solutions(mixed, rows, params);
+          compare_solutions(waiting, rows, params);
         }
       }
     }

@@ -163,6 +163,8 @@ class Scheduler : public Block {
   std::vector<Stack>& stacks_;
   std::vector<Stack*> free_stacks_;
   std::size_t warp_begin_ = 0, warp_end_ = 0;  // of the warp that runs
+  std::size_t started_ = 0;                    // threads of it that have begun, in the order of run_warp()
+  std::size_t at_collectives_ = 0;             // threads of it that wait
   std::size_t shared_bytes_;
   std::unique_ptr<std::byte[]> shared_;
   std::vector<std::uint64_t> exchanged_;
@@ -236,16 +238,14 @@ void Scheduler::enter() {
 // which run_warp() would begin them.
 bool Scheduler::start_next() {
   Stack* const stack = current_->stack;
-  for (std::size_t k = 0; k < warp_end_ - warp_begin_; ++k) {
-    Fiber& next = fibers_[reversed ? warp_end_ - 1 - k : warp_begin_ + k];
-    if (next.state != State::not_started) continue;
-    next.state = State::ready;
-    next.stack = stack;
-    current_ = &next;
-    running.thread = &next;
-    return true;
-  }
-  return false;
+  if (started_ == warp_end_ - warp_begin_) return false;
+  Fiber& next = fibers_[reversed ? warp_end_ - 1 - started_ : warp_begin_ + started_];
+  ++started_;
+  next.state = State::ready;
+  next.stack = stack;
+  current_ = &next;
+  running.thread = &next;
+  return true;
 }
 
 void Scheduler::pause([[maybe_unused]] bool forever) {
@@ -261,6 +261,7 @@ void Scheduler::pause([[maybe_unused]] bool forever) {
 
 void Scheduler::resume(Fiber& fiber) {
   if (fiber.state == State::not_started) {
+    ++started_;
     fiber.state = State::ready;
     fiber.stack = free_stacks_.back();
     free_stacks_.pop_back();
@@ -295,6 +296,7 @@ const std::uint64_t* Scheduler::exchange(unsigned mask, std::uint64_t value, int
   fiber.mask = mask;
   fiber.site = site;
   fiber.state = State::at_collective;
+  ++at_collectives_;
   pause();
   return exchanged_.data() + (fiber.linear & ~31u);
 }
@@ -320,6 +322,7 @@ bool Scheduler::release_collectives(std::size_t first, std::size_t end) {
       if (!(mask >> (k - first) & 1u)) continue;
       exchanged_[k] = fibers_[k].value;
       fibers_[k].state = State::ready;
+      --at_collectives_;
     }
     any = true;
   }
@@ -331,6 +334,7 @@ bool Scheduler::run_warp(std::size_t first, std::size_t end) {
   bool progress = false;
   warp_begin_ = first;
   warp_end_ = end;
+  started_ = fibers_[first].state == State::not_started ? 0 : end - first;  // the first run begins them all
   for (bool ran = true; ran; progress |= ran) {
     ran = false;
     for (std::size_t k = 0; k < end - first; ++k) {
@@ -339,6 +343,7 @@ bool Scheduler::run_warp(std::size_t first, std::size_t end) {
       resume(fiber);
       ran = true;
     }
+    if (at_collectives_ == 0) return progress | ran;  // all are done or wait for the block
     ran |= release_collectives(first, end);
   }
   return progress;
@@ -349,7 +354,8 @@ void Scheduler::run_block(dim3 block_index) {
   std::fill_n(shared, shared_bytes_, poison);
   for (Fiber& fiber : fibers_) fiber.state = State::not_started;
   free_stacks_.clear();
-  for (Stack& stack : stacks_) free_stacks_.push_back(&stack);
+  for (std::size_t i = 0; i < fibers_.size(); ++i) free_stacks_.push_back(&stacks_[i]);
+  at_collectives_ = 0;
   const std::size_t warps = (fibers_.size() + 31) / 32;
   for (;;) {
     bool progress = false;
@@ -388,7 +394,8 @@ void Scheduler::check_guards() const {
 
 void Scheduler::check_stacks() const {
 #if !defined(__SANITIZE_ADDRESS__)
-  for (const Stack& stack : stacks_) {
+  for (std::size_t i = 0; i < fibers_.size(); ++i) {
+    const Stack& stack = stacks_[i];
     if (std::all_of(stack.low, stack.low + guard, [](std::byte b) { return b == canary; })) continue;
     std::fill_n(stack.low, guard, canary);
     fail("a thread's local variables are too large");

@@ -84,7 +84,7 @@ struct Machine {
   std::size_t device_bytes = most_device_bytes;
   bool pools = true;
   std::map<const std::byte*, Allocation> memory;
-  std::vector<std::unique_ptr<CUstream_st>> streams;
+  std::vector<std::unique_ptr<CUstream_st>> streams, ended;
   CUstream_st legacy[devices] = {{.device = 0}, {.device = 1}};
   std::size_t used[devices] = {};
   cudaError_t broken = cudaSuccess;  // by a kernel, until it is read
@@ -529,7 +529,11 @@ cudaError_t cudaStreamCreateWithFlags(cudaStream_t* stream, unsigned flags) {
 cudaError_t cudaStreamDestroy(cudaStream_t stream) {
   RETURN_IF_INJECTED("cudaStreamDestroy");
   run(*stream, stream->queued);
-  std::erase_if(machine().streams, [=](const auto& s) { return s.get() == stream; });
+  // Its events live on.
+  auto& streams = machine().streams;
+  const auto found = std::find_if(streams.begin(), streams.end(), [=](const auto& s) { return s.get() == stream; });
+  machine().ended.push_back(std::move(*found));
+  streams.erase(found);
   return cudaSuccess;
 }
 

@@ -56,8 +56,9 @@ struct StridedArray {
   std::vector<std::ptrdiff_t> strides;
 };
 
-/// out = x in row-major order, converted to `to`: float32, float64 or the type of x. `out` and x do not overlap. Throws
-/// Error on another type, or if x has more than 8 dimensions that cannot be merged.
+/// out = x in row-major order, converted to `to`: float32, float64 or the type of x, and integers also to int32 and int64,
+/// whose limits they are clamped to. `out` and x do not overlap. Throws Error on another type, or if x has more than 8
+/// dimensions that cannot be merged.
 void convert(const Cuda& backend, const StridedArray& x, Number to, void* out);
 
 /// The place of an entry that is NaN or infinite.

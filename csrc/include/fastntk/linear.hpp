@@ -4,6 +4,8 @@
 
 #include <fastntk/view.hpp>
 
+#include <cstdint>
+
 namespace fastntk {
 
 /// out (n, t) = z (n, D) coef (D, t) + intercept (1, t), all on the device; `out` overlaps nothing else. Queued. As with any
@@ -17,6 +19,11 @@ void linear_map(const Cuda& backend, View<const T, Cuda> z, View<const T, Cuda> 
 /// alpha is negative or not finite, or k + alpha I is not positive definite in T; k is spoilt then, and y as it was.
 template <Real T>
 void solve_positive_definite(const Cuda& backend, double alpha, View<T, Cuda> k, View<T, Cuda> y);
+
+/// index[i] = the first column of the largest entry of row i, or, if there is one column only, whether its entry is
+/// positive. Queued.
+template <Real T>
+void largest_entry(const Cuda& backend, View<const T, Cuda> scores, std::int64_t* index);
 
 /// square[i] = |z_i|^2, summed in T, on the device. Queued.
 template <Real T>

@@ -51,8 +51,8 @@ struct RidgeSolution {
 /// Holds about 4 n_features^2 bytes, and 2048 n_features values of the rows' precision in the waiting block. A solution
 /// takes 4 n_features^2 bytes more (half of it with RidgeFactor::mixed).
 ///
-/// On a device all of this is in its memory. update() and merge() queue their work and return; what hands results to the host
-/// (solve, to_bytes) or takes them from there (from_bytes) waits.
+/// On a device all of this is in its memory. update() and merge() queue their work and return; what hands results to the
+/// host (solve, to_bytes) or takes them from there (from_bytes) waits.
 ///
 /// Rows are taken to be finite: nothing scans them, and a state that has met a NaN or an infinity refuses to solve.
 template <Backend B = Cpu>
@@ -68,10 +68,11 @@ class RidgeState {
   /// another number of threads. Throws Error on another device.
   void run_on(const B& backend);
 
-  /// Adds rows z (n, n_features) with targets y (n, n_targets) and, unless null, n non-negative weights, which are on the host
-  /// and may change as soon as the call returns; a row of weight 0 is as if it were not there. Float and double rows may follow
-  /// each other; each change ends the waiting block. Throws Error or OutOfMemory, before anything is added, if a shape does not
-  /// fit, a weight is negative or not finite, or there is no memory to work in.
+  /// Adds rows z (n, n_features) with targets y (n, n_targets) and, unless null, n non-negative weights, which are on the
+  /// host and may change as soon as the call returns; a row of weight 0 is as if it were not there. Float and double rows
+  /// may follow each other; each change ends the waiting block, and waits on a device. Throws Error or OutOfMemory,
+  /// before anything is added, if a shape does not fit, a weight is negative or not finite, or there is no memory to work
+  /// in.
   template <Real T>
   void update(View<const T, B> z, View<const double, B> y, const double* sample_weight = nullptr);
 

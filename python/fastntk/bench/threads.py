@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 import fastntk
-from fastntk._arrays import Place
+from fastntk._place import Place
 
 from ._common import blas_threads, in_turn, require
 
