@@ -130,23 +130,26 @@ print(":".join(d for r in roots for d in glob.glob(r + "/*/lib") if glob.glob(d 
   export FASTNTK_CUDA_LIBRARY_PATH=${FASTNTK_CUDA_LIBRARY_PATH:-$found}
 }
 
-part_build() {
-  local with_python=OFF options=()
-  "$python" -c 'import pybind11, numpy, scipy' 2>/dev/null && with_python=ON
-  [ "$backend" = ON ] && options=("-DCMAKE_CUDA_ARCHITECTURES=${CUDA_ARCHITECTURES:-native}")
-  command -v ninja >/dev/null && options+=(-G Ninja)
-  [ "$with_python" = ON ] && options+=("-DPython_EXECUTABLE=$("$python" -c 'import sys; print(sys.executable)')")
+configure() {
+  local options=()
+  if [ "$backend" = ON ]; then options=("-DCMAKE_CUDA_ARCHITECTURES=${CUDA_ARCHITECTURES:-native}"); fi
+  if command -v ninja >/dev/null; then options+=(-G Ninja); fi
+  if [ "$python" != false ]; then options+=("-DPython_EXECUTABLE=$("$python" -c 'import sys; print(sys.executable)')"); fi
   # shellcheck disable=SC2086
   cmake -S . -B "$tree" "${options[@]}" -DCMAKE_BUILD_TYPE=Release -DFASTNTK_CUDA="$backend" -DFASTNTK_TESTS=ON \
-    -DFASTNTK_BENCH=ON -DFASTNTK_PYTHON=$with_python ${CMAKE_ARGS:-}
-  local targets=(cuda_tests cuda_benchmarks)
-  [ $with_python = ON ] && targets+=(_core)
-  cmake --build "$tree" -j "$jobs" --target "${targets[@]}"
-  if [ $with_python = ON ]; then
+    -DFASTNTK_BENCH=ON ${CMAKE_ARGS:-} "$@"
+}
+
+part_build() {
+  rm -rf "$site"
+  if configure -DFASTNTK_PYTHON=ON; then
+    cmake --build "$tree" -j "$jobs" --target cuda_tests cuda_benchmarks _core
     cmake --install "$tree" --component python --prefix "$site"
     cp -r python/fastntk/. "$site/fastntk"
   else
-    echo "without the Python extension: $python lacks pybind11, numpy or scipy"
+    echo 'now without the Python extension, which needs pybind11 3 and the headers of Python'
+    configure -DFASTNTK_PYTHON=OFF
+    cmake --build "$tree" -j "$jobs" --target cuda_tests cuda_benchmarks
   fi
 }
 

@@ -7,6 +7,7 @@ from types import SimpleNamespace
 import fastntk
 import numpy as np
 import pytest
+from fastntk._arrays import Place
 from fastntk._load import _core
 from gpu_arrays import Interface, Library, Producer, Versioned, core, emulation
 from gpu_arrays import on_gpu as gpu
@@ -93,6 +94,33 @@ def test_rows_in_host_memory_travel_to_the_gpu(data, name, params, monkeypatch):
     assert isinstance(predicted, np.ndarray)
     assert np.array_equal(predicted, host(resident.predict(gpu(X))))
     assert np.array_equal(scores(staged, X), scores(resident, gpu(X)))
+
+
+@pytest.mark.parametrize("alpha", [1.0, "auto"])
+@pytest.mark.parametrize("name", MODELS)
+def test_blocks_are_not_waited_for(data, name, alpha, monkeypatch):
+    X, y = gpu(data[0]), targets(name, data[1])
+    monkeypatch.setattr("fastntk._alpha.AlphaSearch.by_holdout", lambda *_: 1.0)
+    waits = []
+
+    def count(way, waiting):
+        plain = getattr(Place, way)
+
+        def counted(self, array):
+            waits.append(isinstance(array, waiting))
+            return plain(self, array)
+
+        monkeypatch.setattr(Place, way, counted)
+
+    count("load", np.ndarray)
+    count("fetch", core.DeviceArray)
+    counts = []
+    for block_bytes in (1 << 28, 1):
+        monkeypatch.setattr("fastntk._plan._GPU_BLOCK_BYTES", block_bytes)
+        MODELS[name](16, alpha=alpha, random_state=0).fit(X, y, sample_weight=np.ones(1100)).predict(X)
+        counts.append(sum(waits))
+        waits.clear()
+    assert 0 < counts[0] == counts[1] < 20
 
 
 @pytest.mark.parametrize("kind", [Producer, Versioned, Interface, Standard, "torch", "cupy"])
