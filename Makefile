@@ -49,6 +49,7 @@ build/emulated build/lint: .venv/have-build
 	  -DFASTNTK_CUDA=EMULATED -DFASTNTK_WERROR=$(if $(filter %lint,$@),ON,OFF) -DFASTNTK_PYTHON=ON -DFASTNTK_TESTS=ON \
 	  -DFASTNTK_BENCH=ON -DCMAKE_INTERPROCEDURAL_OPTIMIZATION=OFF
 	$(bin)/cmake --build $@
+	rm -rf $@/site
 	$(bin)/cmake --install $@ --component python --prefix $@/site
 	cp -r python/fastntk/. $@/site/fastntk
 

@@ -11,7 +11,6 @@ from numpy.typing import NDArray
 
 from ._blocks import BlockFeatures, BlockInputs
 from ._place import Place
-from ._places import inside
 from ._rows import Rows, blocks, row_squares, with_squares
 from ._transform import transform
 from .ridge import RidgeState
@@ -76,7 +75,7 @@ def _on_gpu(
     keep: bool,
 ) -> float:
     """The same without waiting for each block: what the blocks need is there before the first, or comes with its block."""
-    place = inside(rows.place)
+    place = rows.place.inside()
     chosen = slice(None) if index is None else index
     n = len(rows) if index is None else len(index)
     weight = None if rows.weight is None else rows.weight[chosen]

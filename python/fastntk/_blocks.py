@@ -9,7 +9,6 @@ from numpy.typing import NDArray
 
 from ._arrays import take
 from ._place import Place
-from ._places import inside
 from ._transform import goes_along, transform
 
 __all__ = ["BlockFeatures", "BlockInputs"]
@@ -34,7 +33,7 @@ class BlockInputs:
     def __init__(self, features: Any, X: Any, place: Place, most: int, index: NDArray[np.int64] | None = None) -> None:
         self._X = X
         self._index = index
-        self._place = inside(place)
+        self._place = place.inside()
         self._resident = place.on_device
         self._upload: Any = None
         if self._resident and index is not None:
@@ -66,7 +65,7 @@ class BlockFeatures:
     def __init__(self, features: Any, X: Any, place: Place, most: int) -> None:
         self._features = features
         self._caller = place
-        self._place = inside(place)
+        self._place = place.inside()
         self._out: Any = None
         if goes_along(features):
             self._out = self._place.empty((most, features._n_features_out), X.dtype)

@@ -10,7 +10,6 @@ from numpy.typing import NDArray
 
 from ._load import _core
 from ._place import Place
-from ._places import at_rest
 from ._rows import Rows
 
 __all__ = ["Holdout", "holdout_rows"]
@@ -139,7 +138,7 @@ class Holdout:
 
     def move(self, place: Place) -> None:
         """Bring the rows where `place` has arrays."""
-        rest = at_rest(place)
+        rest = place.at_rest()
         self._aside = [(numbers, rows.moved(rest)) for numbers, rows in self._aside]
 
     def __iter__(self) -> Iterator[Rows]:

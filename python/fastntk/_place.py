@@ -64,6 +64,18 @@ class Place:
         """The last argument of what `core` computes."""
         return _core.Cpu(threads) if self._cuda is None else self._cuda
 
+    def at_rest(self) -> Place:
+        """The same place on its default stream: for what outlives the call, and perhaps the caller's stream."""
+        if self._cuda is None:
+            return self
+        return Place(self.device, staged=self.staged, max_memory=self._cuda.max_memory, library=self.library)
+
+    def inside(self) -> Place:
+        """The memory where this place computes, on the caller's stream: for arrays that the caller does not see."""
+        if self._cuda is None:
+            return Place()
+        return Place(self.device, stream=self._cuda.stream, max_memory=self._cuda.max_memory)
+
     def empty(self, shape: tuple[int, ...], dtype: Any) -> Any:
         """An uninitialised array for results, in the caller's kind of memory; MemoryError without room for it."""
         if self._cuda is None or self.staged:

@@ -9,7 +9,6 @@ from numpy.typing import NDArray
 
 from ._blocks import BlockFeatures, BlockInputs
 from ._place import Place, is_device_array
-from ._places import inside
 from ._transform import transform
 
 __all__ = ["LinearMap", "largest_entry", "predict_rows"]
@@ -19,7 +18,7 @@ class LinearMap:
     """Z -> Z coef + intercept where `place` computes; coefficients go there once for each type of Z."""
 
     def __init__(self, coef: NDArray[np.float64], intercept: NDArray[np.float64] | None, place: Place) -> None:
-        self._place = inside(place)
+        self._place = place.inside()
         self._coef = coef
         self._intercept = np.zeros(coef.shape[1]) if intercept is None else intercept
         self._there: dict[str, tuple[Any, Any]] = {}

@@ -12,7 +12,6 @@ from numpy.typing import NDArray
 
 from ._arrays import FloatArray, take
 from ._place import Place, is_device_array
-from ._places import at_rest
 
 __all__ = ["BLOCK_ROWS", "Rows", "blocks", "progress", "row_squares", "with_squares", "with_target_squares"]
 
@@ -44,7 +43,7 @@ class Rows:
 
     def kept(self) -> Rows:
         """The same rows, for when the call and perhaps its stream are gone."""
-        place = at_rest(self.place)
+        place = self.place.at_rest()
         X = type(self.X).of(self.X, place.backend(), False) if is_device_array(self.X) else self.X
         return replace(self, X=X, place=place)
 

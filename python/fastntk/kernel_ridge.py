@@ -17,7 +17,6 @@ from ._arrays import Source, astype, matrix
 from ._host import on_host, score_on_host
 from ._memory import require_memory
 from ._place import Place, is_device_array
-from ._places import inside
 from ._prediction import LinearMap
 from .functional import nngp_kernel, ntk_kernel
 from .ridge import targets, weights
@@ -163,7 +162,7 @@ class KernelRidge(MultiOutputMixin, RegressorMixin, BaseEstimator):  # type: ign
         validate_data(self, array if is_device_array(array) else X, skip_check_array=True, reset=False)
         fitted, dual = self.X_fit_, self.dual_coef_.reshape(len(self.X_fit_), -1)
         # A function gets host arrays unless those of the caller are elsewhere.
-        there = Place() if callable(self.kernel) and not place.on_device else inside(place)
+        there = Place() if callable(self.kernel) and not place.on_device else place.inside()
         fitted = there.load(fitted) if callable(self.kernel) else there.load(fitted.astype(np.float64, copy=False))
         linear = LinearMap(dual, None, there)
         out = place.empty((len(array), dual.shape[1]), np.float64)
@@ -202,14 +201,14 @@ class KernelRidge(MultiOutputMixin, RegressorMixin, BaseEstimator):  # type: ign
                 if root is not None:
                     raise ValueError("sample_weight is given and kernel is a function; pass host arrays for both together")
                 K = self._kernel(array, array, place)
-                copy = inside(place).empty(K.shape, np.float64)
+                copy = place.inside().empty(K.shape, np.float64)
                 place.core.convert(K, copy, place.backend())
                 return copy
             K = self._kernel(array, array, place).copy()  # the caller may keep it
         elif place.device is None:
             K = self._kernel(array, None, place)
         else:
-            there, params = inside(place), dict(self.kernel_params or {})
+            there, params = place.inside(), dict(self.kernel_params or {})
             if root is not None:
                 # Both kernels are homogeneous in rows that have the bias as a column.
                 bias = arguments.real(params.pop("bias", 0.0), "bias")
@@ -243,7 +242,7 @@ class KernelRidge(MultiOutputMixin, RegressorMixin, BaseEstimator):  # type: ign
     def _kernel(self, X: Any, Y: Any, place: Place) -> Any:
         """The float64 matrix between rows in the same memory; `Y` None means `X`."""
         if not callable(self.kernel):
-            return self._named_kernel(X, Y, dict(self.kernel_params or {}), inside(place))
+            return self._named_kernel(X, Y, dict(self.kernel_params or {}), place.inside())
         params, shape = self.kernel_params or {}, (len(X), len(X if Y is None else Y))
         both = (X, X if Y is None else Y)
         K = self.kernel(*(map(place.give_back, both) if place.on_device else both), **params)

@@ -14,7 +14,6 @@ from ._arrays import Source, as_real, matrix
 from ._finite import require_finite
 from ._host import on_host
 from ._place import Place
-from ._places import at_rest, inside
 
 __all__ = ["RidgeSolution", "RidgeState"]
 
@@ -166,14 +165,14 @@ class RidgeState:
         here = self._place
         if here is None or here.device != place.device:
             data = None if self._state is None else self._state.to_bytes()
-            self._place, self._state = at_rest(inside(place)), None
+            self._place, self._state = place.inside().at_rest(), None
             if data is not None:
                 self._state = place.core.RidgeState.from_bytes(data, self._backend())
 
     def _compiled(self, place: Place) -> Any:
         if self._state is None:
             if self._place is None:
-                self._place = at_rest(inside(place))
+                self._place = place.inside().at_rest()
             self._state = self._place.core.RidgeState(self.n_features, self.n_targets, self._backend())
         return self._state
 
