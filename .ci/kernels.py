@@ -21,7 +21,7 @@ REGISTERS = re.compile(r"Used (?P<registers>\d+) registers")
 ALLOWED: dict[str, str] = {
     "transform_kernel<float, 0, ": "rows without aligned vectors of 16 bytes, read one element at a time",
     "AddEntry<float>": "rows of more than 4096 columns, once for every 4096 of them",
-    "sample_kernel<float, 8, true>": "on sm_80, 32 bytes; more registers would cost a block of the seven on a multiprocessor",
+    "sample_kernel<float, 8, true>": "on sm_80, 32 bytes; with more registers a multiprocessor holds fewer blocks",
     "dense_kernel<float, false>": "rows of more than 4096 columns and so many buckets that neither stands on chip",
 }
 

@@ -157,7 +157,7 @@ def test_arrays_on_other_accelerators_are_refused(X):
         def __dlpack__(self, **_):
             pytest.fail("it was asked for its memory")
 
-    with pytest.raises(TypeError, match="X is .* on a device that is no NVIDIA GPU"):
+    with pytest.raises(TypeError, match=r"X is .* on a device that is no NVIDIA GPU"):
         fastntk.ntk_kernel(Elsewhere())
 
 

@@ -31,8 +31,9 @@ void bind_ntk_features(pybind11::module_& m);
 template <Backend B>
 void bind_ridge(pybind11::module_& m);
 
-/// DeviceArray and what is done with it; the module is _cuda.
+/// DeviceArray and what is done with it besides the pipeline; the module is _cuda.
 void bind_device_array(pybind11::module_& m);
+void bind_device_functions(pybind11::module_& m);
 /// What tests do with emulated devices.
 void bind_emulation(pybind11::module_& m);
 

@@ -37,6 +37,7 @@ PYBIND11_MODULE(_core, m) {
 #if FASTNTK_HAS_CUDA
   py::module_ cuda = m.def_submodule("_cuda", "The same for arrays in the memory of a GPU.");
   fastntk::python::bind_device_array(cuda);
+  fastntk::python::bind_device_functions(cuda);
   bind_pipeline<fastntk::Cuda>(cuda);
 #endif
 #if defined(FASTNTK_EMULATE_CUDA)
