@@ -10,6 +10,17 @@
 #include "kernels.hpp"
 
 namespace fastntk {
+namespace {
+
+// z <- f(z), while z is in the cache.
+template <Real T>
+void activate(const Activation<T>& f, View<T, Cpu> z) {
+  using Kind = typename Activation<T>::Kind;
+  if (f.kind == Kind::relu) cpu::kernels<T>().relu(z.rows, z.cols, f.scale, z.data, z.stride);
+  if (f.kind == Kind::step) cpu::kernels<T>().step(z.rows, z.cols, f.scale, z.data, z.stride);
+}
+
+}  // namespace
 
 template <Real T, Backend B>
 void hadamard(Tile<B>&, View<const T, B> in, const std::uint32_t* signs, T scale, View<T, B> out) {
@@ -129,16 +140,19 @@ ProjectionMatrix<T, B>::ProjectionMatrix(const B& backend, std::uint64_t seed, s
 }
 
 template <Real T, Backend B>
-void project(Tile<B>&, View<const T, B> x, const ProjectionMatrix<T, B>& w, std::size_t first, View<T, B> out) {
+void project(Tile<B>&, View<const T, B> x, const ProjectionMatrix<T, B>& w, std::size_t first, const Activation<T>& f,
+             View<T, B> out) {
   cpu::kernels<T>().project(x.rows, x.data, x.stride, x.cols, w.data() + first * w.rows(), out.data, out.stride, out.cols);
+  activate(f, out);
 }
 
 template <Real T, Backend B>
 void rotated_hadamard(Tile<B>& tile, View<const T, B> in, const T* rotation, const T* length, std::size_t n,
-                      View<T, B> out) {
+                      const Activation<T>& f, View<T, B> out) {
   const typename Tile<B>::Scope scope(tile);
   cpu::kernels<T>().rotated_hadamard(in.rows, in.data, in.stride, in.cols, rotation, length, out.data, out.stride, out.cols,
                                      std::countr_zero(n), tile.template scratch<T>(1, cpu::rotated_work(n)).data);
+  activate(f, out);
 }
 
 template <Real T, Backend B>
@@ -154,16 +168,6 @@ bool has_dual_rows(const B&, std::size_t, std::size_t) {
 }
 template <Real T, Backend B>
 void dual_rows(Tile<B>&, const DualRows<T, B>&, View<const T, B>, const T*, View<T, B>) {}
-
-template <Real T, Backend B>
-void relu(Tile<B>&, T scale, View<T, B> z) {
-  cpu::kernels<T>().relu(z.rows, z.cols, scale, z.data, z.stride);
-}
-
-template <Real T, Backend B>
-void step(Tile<B>&, T scale, View<T, B> z) {
-  cpu::kernels<T>().step(z.rows, z.cols, scale, z.data, z.stride);
-}
 
 template <Real T, Backend B>
 void scale_rows(Tile<B>&, const T* factor, View<const T, B> in, View<T, B> out) {
@@ -185,14 +189,14 @@ void row_squares(Tile<B>&, View<const T, B> in, T* square) {
   template void gather(Tile<Cpu>&, View<const T, Cpu>, const std::uint32_t*, T, View<T, Cpu>);                              \
   template void gather_product(Tile<Cpu>&, View<const T, Cpu>, const std::uint32_t*, View<const T, Cpu>,                    \
                                const std::uint32_t*, T, View<T, Cpu>);                                                      \
-  template void rotated_hadamard(Tile<Cpu>&, View<const T, Cpu>, const T*, const T*, std::size_t, View<T, Cpu>);            \
+  template void rotated_hadamard(Tile<Cpu>&, View<const T, Cpu>, const T*, const T*, std::size_t, const Activation<T>&,     \
+                                 View<T, Cpu>);                                                                             \
   template class ProjectionMatrix<T, Cpu>;                                                                                  \
-  template void project(Tile<Cpu>&, View<const T, Cpu>, const ProjectionMatrix<T, Cpu>&, std::size_t, View<T, Cpu>);        \
+  template void project(Tile<Cpu>&, View<const T, Cpu>, const ProjectionMatrix<T, Cpu>&, std::size_t, const Activation<T>&, \
+                        View<T, Cpu>);                                                                                      \
   template bool has_dual_rows<T>(const Cpu&, std::size_t, std::size_t);                                                     \
   template void dual_rows(Tile<Cpu>&, const DualRows<T, Cpu>&, View<const T, Cpu>, const T*, View<T, Cpu>);                 \
   template void dual_features(Tile<Cpu>&, const DualTable<T, Cpu>&, View<T, Cpu>, T*);                                      \
-  template void relu(Tile<Cpu>&, T, View<T, Cpu>);                                                                          \
-  template void step(Tile<Cpu>&, T, View<T, Cpu>);                                                                          \
   template void scale_rows(Tile<Cpu>&, const T*, View<const T, Cpu>, View<T, Cpu>);                                         \
   template void row_squares(Tile<Cpu>&, View<const T, Cpu>, T*);                                                            \
   template void copy(Tile<Cpu>&, View<const T, Cpu>, View<T, Cpu>);                                                         \

@@ -12,6 +12,7 @@
 
 #include "blas_symbols.cuh"
 #include "library.cuh"
+#include "pinned.cuh"
 #include "runtime.cuh"
 #include "workspace.cuh"
 
@@ -124,8 +125,10 @@ class Lease {
 struct CublasHandle {
   Handle handle;
 };
+// Its scratch memory is its own, unlike that of cuBLAS here: work of its next stream waits for that of the last one.
 struct CusolverHandle {
   Handle handle, params;
+  Event* done;
 };
 
 // What NVIDIA recommends. It is the same for every call, and so does not change which algorithm the library takes.
@@ -190,10 +193,13 @@ void with_cusolver(const Cuda& backend, const char* what, Call&& call) {
     CusolverHandle made{};
     check_cusolver(api.create(&made.handle), "starting cuSOLVER");
     check_cusolver(api.create_params(&made.params), "starting cuSOLVER");
+    made.done = new Event;
     return made;
   });
+  lease->done->delay(backend.stream);
   check_cusolver(api.set_stream(lease->handle, backend.stream), what);
   check_cusolver(call(api, *lease.operator->()), what);
+  lease->done->record(backend.stream);
 }
 
 template <Real T>

@@ -1,4 +1,4 @@
-// Functions of single entries, scaling of rows, sums of their squares, and transposition: one pass over memory each.
+// Scaling of rows, sums of their squares, and transposition: one pass over memory each.
 #include <algorithm>
 #include <cstddef>
 
@@ -12,16 +12,18 @@ namespace {
 
 constexpr int entries_a_thread = 4;  // independent, in flight at the same time
 
-// out(r, j) = f(r, j) for all entries; a block has a part of one row.
-template <class T, class F>
-__global__ void __launch_bounds__(256) for_entries_kernel(View<T, Cuda> out, std::size_t parts, F f) {
+// A block has a part of one row.
+template <class T>
+__global__ void __launch_bounds__(256)
+    scale_rows_kernel(const T* factor, View<const T, Cuda> in, View<T, Cuda> out, std::size_t parts) {
   const std::size_t row = blockIdx.x / parts;
   const std::size_t first = (blockIdx.x % parts) * entries_a_thread * blockDim.x + threadIdx.x;
+  const T scale = factor[row];
   T value[entries_a_thread];
 #pragma unroll
   for (int i = 0; i < entries_a_thread; ++i) {
     const std::size_t j = first + i * blockDim.x;
-    if (j < out.cols) value[i] = f(row, j);
+    if (j < out.cols) value[i] = scale * in(row, j);
   }
 #pragma unroll
   for (int i = 0; i < entries_a_thread; ++i) {
@@ -29,35 +31,6 @@ __global__ void __launch_bounds__(256) for_entries_kernel(View<T, Cuda> out, std
     if (j < out.cols) out(row, j) = value[i];
   }
 }
-
-template <class T, class F>
-void for_entries(const Cuda& backend, View<T, Cuda> out, F f) {
-  const auto threads = static_cast<unsigned>(std::clamp<std::size_t>((out.cols + 31) / 32 * 32, 32, 256));
-  const std::size_t part = std::size_t{threads} * entries_a_thread;
-  const std::size_t parts = (out.cols + part - 1) / part;
-  launch(backend, {out.rows * parts, threads}, for_entries_kernel<T, F>, out, parts, f);
-}
-
-template <class T>
-struct Relu {
-  T scale;
-  View<const T, Cuda> z;
-  __device__ T operator()(std::size_t r, std::size_t j) const { return z(r, j) > 0 ? scale * z(r, j) : T(0); }
-};
-
-template <class T>
-struct Step {
-  T scale;
-  View<const T, Cuda> z;
-  __device__ T operator()(std::size_t r, std::size_t j) const { return z(r, j) > 0 ? scale : T(0); }
-};
-
-template <class T>
-struct ScaleRow {
-  const T* factor;
-  View<const T, Cuda> in;
-  __device__ T operator()(std::size_t r, std::size_t j) const { return factor[r] * in(r, j); }
-};
 
 template <class T>
 __global__ void __launch_bounds__(256) row_squares_kernel(View<const T, Cuda> in, T* square) {
@@ -96,18 +69,11 @@ __global__ void __launch_bounds__(tile_threads)
 }  // namespace cuda
 
 template <Real T, Backend B>
-void relu(Tile<B>& tile, T scale, View<T, B> z) {
-  cuda::for_entries(tile.backend(), z, cuda::Relu<T>{scale, z});
-}
-
-template <Real T, Backend B>
-void step(Tile<B>& tile, T scale, View<T, B> z) {
-  cuda::for_entries(tile.backend(), z, cuda::Step<T>{scale, z});
-}
-
-template <Real T, Backend B>
 void scale_rows(Tile<B>& tile, const T* factor, View<const T, B> in, View<T, B> out) {
-  cuda::for_entries(tile.backend(), out, cuda::ScaleRow<T>{factor, in});
+  const auto threads = static_cast<unsigned>(std::clamp<std::size_t>((out.cols + 31) / 32 * 32, 32, 256));
+  const std::size_t part = std::size_t{threads} * cuda::entries_a_thread;
+  const std::size_t parts = (out.cols + part - 1) / part;
+  cuda::launch(tile.backend(), {out.rows * parts, threads}, cuda::scale_rows_kernel<T>, factor, in, out, parts);
 }
 
 template <Real T, Backend B>
@@ -124,8 +90,6 @@ void transpose(Tile<B>& tile, View<const T, B> in, View<T, B> out, bool above_di
 }
 
 #define FASTNTK_INSTANTIATE(T)                                                         \
-  template void relu(Tile<Cuda>&, T, View<T, Cuda>);                                   \
-  template void step(Tile<Cuda>&, T, View<T, Cuda>);                                   \
   template void scale_rows(Tile<Cuda>&, const T*, View<const T, Cuda>, View<T, Cuda>); \
   template void row_squares(Tile<Cuda>&, View<const T, Cuda>, T*);                     \
   template void transpose(Tile<Cuda>&, View<const T, Cuda>, View<T, Cuda>, bool);

@@ -9,7 +9,7 @@ void hadamard(Tile<B>& tile, View<const T, B> in, const std::uint32_t* signs, T 
   const int log2_n = std::countr_zero(out.cols);
   const cuda::Source<T> source{in.data, in.rows, in.stride, in.cols, signs, scale};
   const auto with_vectors = [&](auto v) {
-    if (log2_n <= cuda::log2_longest<T>) {
+    if (out.cols * sizeof(T) <= cuda::transform_bytes_on_chip(tile.backend().device)) {
       cuda::transform_rows<v, T>(tile.backend(), source, {out.data, out.rows, out.stride}, log2_n);
     } else {
       cuda::transform_long_rows<v>(tile.backend(), source, out, log2_n);

@@ -175,16 +175,19 @@ template <class T, int log2_n>
 Grid chunk_grid(const Cuda& backend, std::size_t rows, unsigned threads, std::size_t buffers = 1) {
   constexpr int chunk = chunk_of<log2_n>;
   const std::size_t chunks = (rows + ChunkRows<log2_n>::count - 1) / ChunkRows<log2_n>::count;
-  const std::size_t most = threads / chunk_threads<chunk>;
-  const bool few = chunks < most * static_cast<std::size_t>(limits(backend.device).multiprocessors);
+  const DeviceLimits& device = limits(backend.device);
+  const std::size_t chunk_bytes = buffers * (sizeof(T) << chunk);
+  const std::size_t most =
+      std::min<std::size_t>(threads / chunk_threads<chunk>, std::bit_floor(device.shared_bytes / chunk_bytes));
+  const bool few = chunks < most * static_cast<std::size_t>(device.multiprocessors);
   const std::size_t per_block = few ? 1 : most;
   return {(chunks + per_block - 1) / per_block, static_cast<unsigned>(per_block) * chunk_threads<chunk>,
-          buffers * per_block * (sizeof(T) << chunk)};
+          per_block * chunk_bytes};
 }
 
-/// The longest rows that a block holds.
+/// The longest rows that a block holds where it has the most shared memory.
 template <class T>
-constexpr int log2_longest = std::countr_zero(transform_bytes_on_chip<Cuda> / sizeof(T));
+constexpr int log2_longest = std::countr_zero(most_transform_bytes_on_chip / sizeof(T));
 
 /// Calls f with a constant equal to `value`, of [from, to].
 template <int from, int to, class F>

@@ -34,7 +34,8 @@ void fwht(const Cuda& backend, View<const S, Cuda> x, View<S, Cuda> out, float s
   require_transformable(x, out);
   const bool vectors = cuda::in_vectors(x.data, x.stride, x.cols) && cuda::in_vectors(out.data, out.stride, out.cols);
   const int log2_n = std::countr_zero(x.cols);
-  if (!vectors || log2_n > cuda::log2_longest<float>) return transform_widened(backend, x, out, scale);
+  if (!vectors || x.cols * sizeof(float) > cuda::transform_bytes_on_chip(backend.device))
+    return transform_widened(backend, x, out, scale);
   cuda::transform_rows<cuda::log2_pack<S>, S>(backend, {x.data, x.rows, x.stride, x.cols, nullptr, scale},
                                               {out.data, out.rows, out.stride}, log2_n);
 }

@@ -87,9 +87,8 @@ template <class T, bool is_product>
 constexpr int log2_longest_sampled = is_product ? log2_longest<T> - 1 : log2_longest<T>;
 
 template <class T, bool is_product>
-bool stays_on_chip(std::size_t n) {
-  const int log2_n = std::countr_zero(n);
-  return log2_shortest_sampled <= log2_n && log2_n <= log2_longest_sampled<T, is_product>;
+bool stays_on_chip(const Cuda& backend, std::size_t n) {
+  return n >> log2_shortest_sampled > 0 && (is_product ? 2 : 1) * n * sizeof(T) <= transform_bytes_on_chip(backend.device);
 }
 
 template <class T, bool is_product>
@@ -108,7 +107,7 @@ bool product_on_chip(const Cuda& backend, View<const T, Cuda> a, const std::uint
                      const std::uint32_t* index_b, T scale, View<T, Cuda> out) {
   const std::size_t n = std::bit_ceil(std::max(a.cols, b.cols));
   constexpr std::size_t read_at_once = 32;  // bytes of memory, however few are asked for
-  if (!stays_on_chip<T, true>(n) || out.cols * read_at_once < n * sizeof(T)) return false;
+  if (!stays_on_chip<T, true>(backend, n) || out.cols * read_at_once < n * sizeof(T)) return false;
   launch_sample<T, true>(backend, {a, nullptr, index_a, true}, {b, nullptr, index_b, true}, n, scale, out);
   return true;
 }
@@ -123,7 +122,7 @@ template bool product_on_chip(const Cuda&, View<const double, Cuda>, const std::
 template <Real T, Backend B>
 void hadamard_gather(Tile<B>& tile, View<const T, B> in, const std::uint32_t* signs, std::size_t n,
                      const std::uint32_t* index, T scale, View<T, B> out) {
-  if (cuda::stays_on_chip<T, false>(n)) {
+  if (cuda::stays_on_chip<T, false>(tile.backend(), n)) {
     const cuda::Factor<T> a(in, signs, index, false);
     return cuda::launch_sample<T, false>(tile.backend(), a, a, n, scale, out);
   }
@@ -137,7 +136,7 @@ template <Real T, Backend B>
 void hadamard_gather_product(Tile<B>& tile, View<const T, B> other, const std::uint32_t* index_other, View<const T, B> in,
                              const std::uint32_t* signs, std::size_t n, const std::uint32_t* index, T scale,
                              View<T, B> out) {
-  if (cuda::stays_on_chip<T, true>(n) && other.cols <= n) {
+  if (cuda::stays_on_chip<T, true>(tile.backend(), n) && other.cols <= n) {
     return cuda::launch_sample<T, true>(tile.backend(), cuda::Factor<T>(other, nullptr, index_other, true),
                                         cuda::Factor<T>(in, signs, index, false), n, scale, out);
   }
@@ -149,7 +148,7 @@ void hadamard_gather_product(Tile<B>& tile, View<const T, B> other, const std::u
 
 template <Real T, Backend B>
 void tensor_srht(Tile<B>& tile, const TensorFactor<T, B>& a, const TensorFactor<T, B>& b, T scale, View<T, B> out) {
-  if (a.length == b.length && cuda::stays_on_chip<T, true>(a.length)) {
+  if (a.length == b.length && cuda::stays_on_chip<T, true>(tile.backend(), a.length)) {
     return cuda::launch_sample<T, true>(tile.backend(), cuda::Factor<T>(a.rows, a.signs, a.sample, false),
                                         cuda::Factor<T>(b.rows, b.signs, b.sample, false), a.length, scale, out);
   }

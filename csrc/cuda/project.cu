@@ -1,4 +1,4 @@
-// Products with random matrices.
+// Projections by random matrices.
 #include <array>
 #include <cmath>
 
@@ -35,6 +35,14 @@ void draw_normals(const Cuda& backend, std::uint64_t seed, std::size_t d, std::s
   });
 }
 
+// The emit() of the product: an entry's activation, on the way to memory.
+template <Real T>
+struct StoreActivation {
+  Activation<T> f;
+  View<T, Cuda> out;
+  __device__ void operator()(std::size_t i, std::size_t j, T value) const { out(i, j) = f(value); }
+};
+
 }  // namespace
 
 template <Real T, Backend B>
@@ -45,14 +53,16 @@ ProjectionMatrix<T, B>::ProjectionMatrix(const B& backend, std::uint64_t seed, s
 }
 
 template <Real T, Backend B>
-void project(Tile<B>& tile, View<const T, B> x, const ProjectionMatrix<T, B>& w, std::size_t first, View<T, B> out) {
+void project(Tile<B>& tile, View<const T, B> x, const ProjectionMatrix<T, B>& w, std::size_t first, const Activation<T>& f,
+             View<T, B> out) {
   const View<const T, B> columns(w.data() + first, w.rows(), out.cols, w.cols());
-  cuda::gemm<cuda::WideGemm<T>>(tile.backend(), x, columns, cuda::StoreEntry<T>{out});
+  cuda::gemm<cuda::WideGemm<T>>(tile.backend(), x, columns, StoreActivation<T>{f, out});
 }
 
-#define FASTNTK_INSTANTIATE(T)              \
-  template class ProjectionMatrix<T, Cuda>; \
-  template void project(Tile<Cuda>&, View<const T, Cuda>, const ProjectionMatrix<T, Cuda>&, std::size_t, View<T, Cuda>);
+#define FASTNTK_INSTANTIATE(T)                                                                           \
+  template class ProjectionMatrix<T, Cuda>;                                                              \
+  template void project(Tile<Cuda>&, View<const T, Cuda>, const ProjectionMatrix<T, Cuda>&, std::size_t, \
+                        const Activation<T>&, View<T, Cuda>);
 FASTNTK_INSTANTIATE(float)
 FASTNTK_INSTANTIATE(double)
 #undef FASTNTK_INSTANTIATE

@@ -19,7 +19,7 @@ constexpr unsigned resident_blocks =
 // A team has the rows of one chunk, and all teams of a block as many steps.
 template <class T, class Chunk>
 __global__ void __launch_bounds__(chunk_threads<T>, resident_blocks)
-    rotated_hadamard_kernel(View<const T, Cuda> in, const T* rotation, const T* length, View<T, Cuda> out) {
+    rotated_hadamard_kernel(View<const T, Cuda> in, const T* rotation, const T* length, Activation<T> f, View<T, Cuda> out) {
   const int team = static_cast<int>(threadIdx.x) / Chunk::threads;
   const int teams = static_cast<int>(blockDim.x) / Chunk::threads;
   const int t = static_cast<int>(threadIdx.x) % Chunk::threads;
@@ -39,7 +39,8 @@ __global__ void __launch_bounds__(chunk_threads<T>, resident_blocks)
 #pragma unroll
   for (int k = 0; k < Chunk::values; ++k) {
     const auto [block, base, offset] = Chunk::after(t, k);
-    if (block < rows && offset < out_cols - base) (to + block * out.stride + base)[offset] = v[k] * (length + base)[offset];
+    if (block < rows && offset < out_cols - base)
+      (to + block * out.stride + base)[offset] = f(v[k] * (length + base)[offset]);
   }
 }
 
@@ -63,8 +64,9 @@ template <class T>
 struct ScaleColumns {
   View<const T, Cuda> in;
   const T* length;
+  Activation<T> f;
   View<T, Cuda> out;
-  __device__ void operator()(std::size_t r, std::size_t i) const { out(r, i) = in(r, i) * length[i]; }
+  __device__ void operator()(std::size_t r, std::size_t i) const { out(r, i) = f(in(r, i) * length[i]); }
 };
 
 // f(r, j) for r < rows, j < cols.
@@ -85,14 +87,14 @@ void for_row_parts(const Cuda& backend, std::size_t rows, std::size_t cols, F f)
 
 template <Real T, Backend B>
 void rotated_hadamard(Tile<B>& tile, View<const T, B> in, const T* rotation, const T* length, std::size_t n,
-                      View<T, B> out) {
+                      const Activation<T>& f, View<T, B> out) {
   const Cuda& backend = tile.backend();
   if (n <= cuda::longest_rotated_block) {
     cuda::with_rotated_chunk<T>(n, [&]<class Chunk>(Chunk) {
       const std::size_t teams = cuda::chunk_threads<T> / Chunk::threads;
       const std::size_t rows = teams * Chunk::blocks;
       cuda::launch(backend, {(in.rows + rows - 1) / rows, cuda::chunk_threads<T>, teams * Chunk::shared_size * sizeof(T)},
-                   cuda::rotated_hadamard_kernel<T, Chunk>, in, rotation, length, out);
+                   cuda::rotated_hadamard_kernel<T, Chunk>, in, rotation, length, f, out);
     });
     return;
   }
@@ -107,11 +109,12 @@ void rotated_hadamard(Tile<B>& tile, View<const T, B> in, const T* rotation, con
     hadamard<T, B>(tile, halves, nullptr, T(1), halves);
     from = to;
   }
-  cuda::for_row_parts(backend, out.rows, out.cols, cuda::ScaleColumns<T>{from, length, out});
+  cuda::for_row_parts(backend, out.rows, out.cols, cuda::ScaleColumns<T>{from, length, f, out});
 }
 
-#define FASTNTK_INSTANTIATE(T) \
-  template void rotated_hadamard(Tile<Cuda>&, View<const T, Cuda>, const T*, const T*, std::size_t, View<T, Cuda>);
+#define FASTNTK_INSTANTIATE(T)                                                                                            \
+  template void rotated_hadamard(Tile<Cuda>&, View<const T, Cuda>, const T*, const T*, std::size_t, const Activation<T>&, \
+                                 View<T, Cuda>);
 FASTNTK_INSTANTIATE(float)
 FASTNTK_INSTANTIATE(double)
 #undef FASTNTK_INSTANTIATE

@@ -1,5 +1,7 @@
 #include "runtime.cuh"
 
+#include <algorithm>
+#include <bit>
 #include <map>
 #include <mutex>
 #include <string>
@@ -140,6 +142,10 @@ const DeviceLimits& limits(int device) {
   check(cudaMemGetInfo(&free, &total), "asking a device for its memory");
   return known[device] = {static_cast<int>(attribute(cudaDevAttrMultiProcessorCount)),
                           attribute(cudaDevAttrMaxSharedMemoryPerBlockOptin), attribute(cudaDevAttrL2CacheSize), total};
+}
+
+std::size_t transform_bytes_on_chip(int device) {
+  return std::min(most_transform_bytes_on_chip, std::bit_floor(limits(device).shared_bytes));
 }
 
 }  // namespace fastntk::cuda

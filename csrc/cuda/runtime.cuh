@@ -48,6 +48,11 @@ struct DeviceLimits {
 };
 const DeviceLimits& limits(int device);
 
+/// Rows up to this size, or two of half, are transformed in shared memory: a power of two, at most the constant, and less
+/// where a block has less than the 164 or 228 KB of data-centre devices.
+constexpr std::size_t most_transform_bytes_on_chip = std::size_t{128} << 10;
+std::size_t transform_bytes_on_chip(int device);
+
 /// The shape of a launch: blocks of threads in one dimension, and their dynamic shared memory.
 struct Grid {
   std::size_t blocks;
@@ -62,7 +67,10 @@ void launch(const Cuda& backend, const Grid& grid, void (*kernel)(Parameters...)
   constexpr std::size_t most_blocks = 0x7fffffff;
   require(grid.blocks <= most_blocks, [&] { return "a launch of " + std::to_string(grid.blocks) + " blocks is too large"; });
   const DeviceGuard current(backend.device);
+  const bool needs_leave = grid.shared_bytes > std::size_t{48} << 10;
+  const std::size_t most_shared_bytes = needs_leave ? limits(backend.device).shared_bytes : grid.shared_bytes;
 #if defined(FASTNTK_EMULATE_CUDA)
+  check(grid.shared_bytes <= most_shared_bytes ? cudaSuccess : cudaErrorInvalidValue, "shared memory for a kernel");
   // As on a device, arguments are copied when the kernel is queued.
   const auto body = [kernel, ... copies = static_cast<Parameters>(arguments)] { kernel(copies...); };
   const auto run = [body, grid] {
@@ -70,8 +78,9 @@ void launch(const Cuda& backend, const Grid& grid, void (*kernel)(Parameters...)
   };
   check(emulation::enqueue("launch", backend.stream, run), "a kernel launch");
 #else
-  if (grid.shared_bytes > 48 << 10) {
-    check(cudaFuncSetAttribute(kernel, cudaFuncAttributeMaxDynamicSharedMemorySize, static_cast<int>(grid.shared_bytes)),
+  // Always the most that there is: what a launch needs, another thread would lower before it.
+  if (needs_leave) {
+    check(cudaFuncSetAttribute(kernel, cudaFuncAttributeMaxDynamicSharedMemorySize, static_cast<int>(most_shared_bytes)),
           "shared memory for a kernel");
   }
   kernel<<<static_cast<unsigned>(grid.blocks), grid.threads, grid.shared_bytes, backend.stream>>>(

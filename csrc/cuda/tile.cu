@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <memory>
+#include <new>
 
 #include "../src/arena.hpp"
 #include "runtime.cuh"
@@ -22,7 +23,8 @@ void* allocate(const Cuda& backend, std::size_t bytes) {
 }
 
 template <>
-void deallocate(const Cuda&, void* memory) noexcept {
+void deallocate(const Cuda& backend, void* memory) noexcept {
+  const cuda::DeviceGuard current(backend.device, std::nothrow);
   if (cudaFree(memory) != cudaSuccess) cudaGetLastError();  // a broken context, which the next call reports
 }
 
@@ -49,7 +51,8 @@ template <>
 TileBudget tile_budget(const Cuda& backend) {
   const cuda::DeviceLimits& device = cuda::limits(backend.device);
   const std::size_t filled = std::max(device.cache_bytes, static_cast<std::size_t>(device.multiprocessors) << 18);
-  return {std::min(filled, cuda::memory_limit(backend) / 4), std::size_t{1} << 20};
+  return {std::min(filled, cuda::memory_limit(backend) / 4), std::size_t{1} << 20,
+          cuda::transform_bytes_on_chip(backend.device)};
 }
 
 template <>

@@ -63,11 +63,12 @@ std::size_t DirectionSet<T, B>::tile_rows(const B& backend, std::size_t out_feat
 }
 
 template <Real T, Backend B>
-void DirectionSet<T, B>::apply(Tile<B>& tile, View<const T, B> x, std::size_t first, View<T, B> out) const {
+void DirectionSet<T, B>::apply(Tile<B>& tile, View<const T, B> x, std::size_t first, const Activation<T>& f,
+                               View<T, B> out) const {
   if (length_.size() > 0) {
-    rotated_hadamard<T, B>(tile, x, rotation_.data() + first * stages, length_.data() + first, panel_, out);
+    rotated_hadamard<T, B>(tile, x, rotation_.data() + first * stages, length_.data() + first, panel_, f, out);
   } else {
-    project<T, B>(tile, x, matrix_, first, out);
+    project<T, B>(tile, x, matrix_, first, f, out);
   }
 }
 

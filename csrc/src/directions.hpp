@@ -37,9 +37,9 @@ class DirectionSet {
   /// Rows of a tile, for a map with this many outputs.
   std::size_t tile_rows(const B& backend, std::size_t out_features) const;
 
-  /// x (rows, d) -> out (rows, out.cols): products with the directions first, first + 1, ..., where `first` is a multiple of
-  /// panel() and out.cols is panel(), or less at the end.
-  void apply(Tile<B>& tile, View<const T, B> x, std::size_t first, View<T, B> out) const;
+  /// x (rows, d) -> out (rows, out.cols): f of the products with the directions first, first + 1, ..., where `first` is a
+  /// multiple of panel() and out.cols is panel(), or less at the end.
+  void apply(Tile<B>& tile, View<const T, B> x, std::size_t first, const Activation<T>& f, View<T, B> out) const;
 
  private:
   void draw_blocks(const B& backend, std::uint64_t seed);

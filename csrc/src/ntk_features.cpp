@@ -93,7 +93,7 @@ void DualFeatures<T, B>::apply_in_steps(Tile<B>& tile, View<const T, B> unit, co
   const View<T, B> random = out.col_block(exact_columns_, m);
   for (std::size_t first = 0; first < m; first += directions_.panel()) {
     const View<T, B> panel = random.col_block(first, std::min(directions_.panel(), m - first));
-    directions_.apply(tile, unit, first, panel);
+    directions_.apply(tile, unit, first, {}, panel);
     dual_features<T, B>(tile, g_, panel, square);
   }
 
@@ -144,22 +144,21 @@ template <Real T, Backend B>
 void LayeredFeatures<T, B>::apply(Tile<B>& tile, View<const T, B> unit, const T* norm, View<T, B> out) const {
   const typename Tile<B>::Scope scope(tile);
   const std::size_t rows = out.rows;
-  const auto project = [&](const DirectionSet<T, B>& directions, View<const T, B> x, View<T, B> z) {
+  using Kind = typename Activation<T>::Kind;
+  const auto features_of = [&](View<const T, B> x, const DirectionSet<T, B>& directions, Kind kind, View<T, B> z) {
+    const Activation<T> f{kind, static_cast<T>(std::sqrt(2 / static_cast<double>(z.cols)))};
     for (std::size_t first = 0; first < z.cols; first += directions.panel())
-      directions.apply(tile, x, first, z.col_block(first, std::min(directions.panel(), z.cols - first)));
+      directions.apply(tile, x, first, f, z.col_block(first, std::min(directions.panel(), z.cols - first)));
   };
   const View<T, B> step_features = tile.template scratch<T>(rows, m_s_);
   const View<T, B> psi = tile.template scratch<T>(rows, m_1_ + m_s_);
   const View<T, B> relu_features = tile.template scratch<T>(rows, m_1_);
-  const auto scale = [](std::size_t m) { return static_cast<T>(std::sqrt(2 / static_cast<double>(m))); };
 
   View<const T, B> previous_phi = unit;
   View<const T, B> previous_psi = unit;
   for (const Layer& layer : layers_) {
-    project(layer.step, previous_phi, step_features);
-    step<T, B>(tile, scale(m_s_), step_features);
-    project(layer.relu, previous_phi, relu_features);
-    relu<T, B>(tile, scale(m_1_), relu_features);
+    features_of(previous_phi, layer.step, Kind::step, step_features);
+    features_of(previous_phi, layer.relu, Kind::relu, relu_features);
     // The last layer's output stays where the product's transforms have read its input from: they copy it first.
     layer.product.apply(tile, step_features, previous_psi, psi.col_block(m_1_, m_s_));
     copy<T, B>(tile, relu_features, psi.col_block(0, m_1_));

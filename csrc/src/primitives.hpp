@@ -9,6 +9,7 @@
 #include <cstdint>
 #include <vector>
 
+#include "activation.hpp"
 #include "draws.hpp"
 #include "dual_activation.hpp"
 #include "relu_kernels.hpp"
@@ -152,15 +153,17 @@ class ProjectionMatrix {
   Buffer<T, B> entries_;  // on the CPU in panels of column_step columns, row by row; on a device row by row
 };
 
-/// out = x W for the out.cols columns of W from `first` on. A row's result does not depend on its place or company.
+/// out = f(x W) for the out.cols columns of W from `first` on. A row's result does not depend on its place or company.
 template <Real T, Backend B>
-void project(Tile<B>& tile, View<const T, B> x, const ProjectionMatrix<T, B>& w, std::size_t first, View<T, B> out);
+void project(Tile<B>& tile, View<const T, B> x, const ProjectionMatrix<T, B>& w, std::size_t first, const Activation<T>& f,
+             View<T, B> out);
 
-/// A block of n structured directions (directions.hpp): out[r][j] = length[j] * (three times rotation and transform of
-/// in[r])[j], in (rows, d <= n), out (rows, cols <= n). `rotation` has 3n elements: per stage n/2 cosines and n/2 sines,
+/// A block of n structured directions (directions.hpp): out[r][j] = f(length[j] * (three times rotation and transform of
+/// in[r])[j]), in (rows, d <= n), out (rows, cols <= n). `rotation` has 3n elements: per stage n/2 cosines and n/2 sines,
 /// times sqrt(2).
 template <Real T, Backend B>
-void rotated_hadamard(Tile<B>& tile, View<const T, B> in, const T* rotation, const T* length, std::size_t n, View<T, B> out);
+void rotated_hadamard(Tile<B>& tile, View<const T, B> in, const T* rotation, const T* length, std::size_t n,
+                      const Activation<T>& f, View<T, B> out);
 
 /// The table of a dual activation in the memory of B.
 template <Real T, Backend B>
@@ -200,12 +203,6 @@ template <Real T, Backend B>
 bool has_dual_rows(const B& backend, std::size_t n, std::size_t m);
 template <Real T, Backend B>
 void dual_rows(Tile<B>& tile, const DualRows<T, B>& features, View<const T, B> unit, const T* norm, View<T, B> out);
-
-/// z <- scale * max(z, 0) and z <- scale * 1(z > 0).
-template <Real T, Backend B>
-void relu(Tile<B>& tile, T scale, View<T, B> z);
-template <Real T, Backend B>
-void step(Tile<B>& tile, T scale, View<T, B> z);
 
 /// out[r] = factor[r] * in[r]; `in` may be `out`.
 template <Real T, Backend B>

@@ -87,6 +87,9 @@ void for_each(Tile<Cpu>&, std::size_t count, F f) {
 struct TileBudget {
   std::size_t bytes;
   std::size_t most_rows;
+  /// Rows up to this size, or as many together, are transformed and sampled without scratch memory: a device's block holds
+  /// them.
+  std::size_t on_chip_bytes = 0;
 };
 template <Backend B>
 TileBudget tile_budget(const B& backend);

@@ -23,15 +23,11 @@ std::size_t rows_per_tile(const B& backend, std::size_t cols) {
   return std::clamp<std::size_t>(budget.bytes / (sizeof(T) * std::max<std::size_t>(cols, 1)), 1, budget.most_rows);
 }
 
-/// Rows up to this size, or as many together, are transformed and sampled without scratch memory: a device's block holds
-/// them.
-template <Backend B>
-constexpr std::size_t transform_bytes_on_chip = std::same_as<B, Cuda> ? std::size_t{128} << 10 : 0;
-
-/// Rows per tile of transforms with `length` elements a row, all its transforms together.
+/// Rows per tile of transforms with `length` elements a row, all its transforms, of one length, together.
 template <Real T, Backend B>
 std::size_t rows_per_transform_tile(const B& backend, std::size_t length) {
-  if (length * sizeof(T) <= transform_bytes_on_chip<B>) return tile_budget(backend).most_rows;
+  const TileBudget budget = tile_budget(backend);
+  if (length * sizeof(T) <= budget.on_chip_bytes) return budget.most_rows;
   return rows_per_tile<T>(backend, length);
 }
 

@@ -73,16 +73,6 @@ void bind_functions(py::module_& m) {
       [](const DeviceArgument<T>& z, const DeviceArgument<T>& out, const Cuda& backend) {
         const auto vz = input(backend, z, "z");
         const auto vout = output(backend, out, "out");
-        if (vout.rows != 1 || vout.cols != vz.rows) throw py::type_error("out is no row of as many numbers as z has rows");
-        const py::gil_scoped_release unlocked;
-        row_squares<T>(backend, vz, vout.data);
-      },
-      py::arg("z").noconvert(), py::arg("out").noconvert(), "backend"_a);
-  m.def(
-      "row_squares",
-      [](const DeviceArgument<T>& z, const DeviceArgument<T>& out, const Cuda& backend) {
-        const auto vz = input(backend, z, "z");
-        const auto vout = output(backend, out, "out");
         if (vout.rows != 1 || vout.cols != vz.rows) throw py::type_error("out is not one row of an entry per row of z");
         const py::gil_scoped_release unlocked;
         row_squares<T>(backend, vz, vout.data);

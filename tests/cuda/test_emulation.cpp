@@ -87,7 +87,8 @@ TEST(threads_that_do_not_meet_are_found) {
   CHECK(fails("a lane that its mask leaves out", {1, 32}, stranger_kernel, out));
   CHECK(fails("different barriers", {1, 32}, divergent_shuffle_kernel, out));
   CHECK(fails("1 to 1024 are possible", {1, 1025}, large_block_kernel));
-  CHECK(fails("bytes of shared memory", {1, 32, 228 << 10}, large_block_kernel));
+  const auto launch_large = [] { launch(Cuda(), {1, 32, 228 << 10}, large_block_kernel); };
+  CHECK(check::throws<fastntk::BackendError>(launch_large, "shared memory for a kernel"));
 }
 
 __global__ void read_shared_kernel(float* out) { *out = fastntk::cuda::shared_memory<float>()[3]; }

@@ -38,6 +38,7 @@ void butterflies(T* x, std::size_t n) {
 struct Layout {
   std::size_t rows, n, d, offset, gap;
   bool in_place;
+  int device = 0;
 };
 
 // What is compared: the transform of `d` elements with or without signs. Whatever lies around the rows must stay as it was.
@@ -57,7 +58,7 @@ void compare(const Layout& l, const std::uint32_t* host_signs, T scale) {
     std::copy(row.begin(), row.end(), expected.begin() + static_cast<std::ptrdiff_t>(l.offset + r * out_stride));
   }
 
-  const Cuda cuda;
+  const Cuda cuda{.device = l.device};
   const Buffer<std::uint32_t, Cuda> signs(cuda, host_signs
                                                     ? std::vector<std::uint32_t>(host_signs, host_signs + (l.n + 31) / 32)
                                                     : std::vector<std::uint32_t>());
@@ -146,7 +147,7 @@ TEST(sixteen_bits_round_to_nearest) {
 
 // Sums in float, rounded once.
 template <class S>
-void compare_sixteen_bits(std::size_t rows, std::size_t n, std::size_t gap) {
+void compare_sixteen_bits(std::size_t rows, std::size_t n, std::size_t gap, const Cuda& cuda = {}) {
   const std::size_t stride = n + gap;
   const float scale = 0.3f;
   std::vector<S> input(rows * stride);
@@ -159,9 +160,9 @@ void compare_sixteen_bits(std::size_t rows, std::size_t n, std::size_t gap) {
     butterflies(row.data(), n);
     for (std::size_t j = 0; j < n; ++j) expected[r * stride + j] = S(row[j]);
   }
-  Buffer<S, Cuda> x(Cuda(), input);
+  Buffer<S, Cuda> x(cuda, input);
   const View<S, Cuda> view(x.data(), rows, n, stride);
-  fastntk::fwht<S>(Cuda(), view, view, scale);
+  fastntk::fwht<S>(cuda, view, view, scale);
   const std::vector<S> found = x.to_host();
   if (!CHECK(std::memcmp(found.data(), expected.data(), found.size() * sizeof(S)) == 0))
     std::cout << "  rows " << rows << ", n " << n << ", gap " << gap << "\n";
@@ -177,6 +178,18 @@ void compare_all_sixteen_bits() {
 
 TEST(sums_of_half_in_float) { compare_all_sixteen_bits<Half>(); }
 TEST(sums_of_bfloat16_in_float) { compare_all_sixteen_bits<BFloat16>(); }
+
+#if defined(FASTNTK_EMULATE_CUDA)
+// The second emulated device has 99 KB of shared memory for a block, as many graphics cards do.
+TEST(less_shared_memory) {
+  for (const std::size_t n : {std::size_t{1} << 12, std::size_t{1} << 14, std::size_t{1} << 15}) {
+    if (check::sanitized && n > std::size_t{1} << 14) continue;
+    compare<float>({3, n, n - 4, 0, 0, false, 1}, random_signs(n).data(), 0.3f);
+    compare<double>({3, n, n, 0, 1, true, 1}, nullptr, 0.3);
+  }
+  compare_sixteen_bits<Half>(2, std::size_t{1} << 15, 0, {.device = 1});
+}
+#endif
 
 TEST(errors_name_the_argument) {
   device::DeviceMatrix<float> x(3, 12), y(2, 8), z(2, 16);

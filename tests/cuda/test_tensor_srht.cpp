@@ -21,14 +21,14 @@ using fastntk::Tile;
 using fastntk::View;
 
 template <class T>
-void compare(std::size_t rows, const TensorSrhtParams& params, std::size_t gap) {
+void compare(std::size_t rows, const TensorSrhtParams& params, std::size_t gap, const Cuda& cuda = {}) {
   const Matrix<T> x = sketches::random_rows<T>(rows, params.in_features_1, 1);
   const Matrix<T> y = sketches::random_rows<T>(rows, params.in_features_2, 2);
   Matrix<T> expected(rows, params.out_features);
   TensorSrht<T>(params, Cpu{1})(x.view(), y.view(), expected.view());
-  const DeviceMatrix<T> first(x, gap), second(y);
-  DeviceMatrix<T> out(rows, params.out_features, gap);
-  TensorSrht<T, Cuda>(params, Cuda())(first.view(), second.view(), out.view());
+  const DeviceMatrix<T> first(x, gap, cuda), second(y, 0, cuda);
+  DeviceMatrix<T> out(rows, params.out_features, gap, cuda);
+  TensorSrht<T, Cuda>(params, cuda)(first.view(), second.view(), out.view());
   if (!CHECK(out.to_host() == expected))
     std::cout << "  rows " << rows << ", (" << params.in_features_1 << ", " << params.in_features_2 << ") -> "
               << params.out_features << ", gap " << gap << "\n";
@@ -51,6 +51,23 @@ void compare_all() {
 
 TEST(has_the_bits_of_the_cpu_float) { compare_all<float>(); }
 TEST(has_the_bits_of_the_cpu_double) { compare_all<double>(); }
+
+// Transforms of different lengths go through scratch memory, by tiles that fit it.
+TEST(different_lengths_in_little_memory) {
+  compare<float>(700, {1000, 40, 30, 7}, 0, {.max_memory = 1 << 19});
+  compare<double>(300, {40, 1000, 30, 8}, 0, {.max_memory = 1 << 19});
+}
+
+#if defined(FASTNTK_EMULATE_CUDA)
+// The second emulated device has 99 KB of shared memory for a block, as many graphics cards do.
+TEST(less_shared_memory) {
+  const Cuda second{.device = 1};
+  for (const std::size_t n : {1024, 2048, 8192, 16384}) {
+    compare<float>(9, {n, n, 100, 9}, 0, second);
+    if (n <= 8192) compare<double>(9, {n, n, 100, 9}, 0, second);
+  }
+}
+#endif
 
 // The output may take the place of either input.
 template <class T>

@@ -363,7 +363,7 @@ cudaError_t cudaDeviceGetAttribute(int* value, cudaDeviceAttr attribute, int dev
       *value = 8;
       break;
     case cudaDevAttrMaxSharedMemoryPerBlockOptin:
-      *value = 227 << 10;
+      *value = (device == 0 ? 227 : 99) << 10;  // as compute capability 9.0, and 8.6
       break;
     case cudaDevAttrMemoryPoolsSupported:
       *value = machine().pools;
