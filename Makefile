@@ -38,9 +38,11 @@ test: $(build)/installed $(emulated) .venv/have-test
 	$(bin)/cmake --build $(build)
 	$(bin)/ctest --test-dir $(build) -j $(JOBS) --output-on-failure --no-tests=error
 	$(bin)/python -m pytest $(TEST_ARGS)
+	@echo '=== The CUDA backend, emulated on the host: no GPU is used from here on'
 	$(bin)/ctest --test-dir $(emulated) -R '^(bench_)?cuda_' -j $(JOBS) --output-on-failure --no-tests=error
 	PYTHONPATH=$(CURDIR)/$(emulated)/site $(bin)/python -c \
-	  'import fastntk; print(c := fastntk.show_config("dicts")); assert c["cuda_status"] == "ready", c'
+	  'import fastntk; c = fastntk.show_config("dicts"); assert c["cuda_status"] == "ready", c; \
+	  print("CUDA devices of the Python tests:", ", ".join(c["cuda_devices"]))'
 	PYTHONPATH=$(CURDIR)/$(emulated)/site $(bin)/python -m pytest -m cuda $(TEST_ARGS)
 
 # Ninja knows what is new. The compiler flags differ, hence the two trees.

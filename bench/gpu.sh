@@ -7,16 +7,19 @@
 #   tests     the C++ tests
 #   pytest    the Python tests that need a device
 #   memcheck  the C++ tests under compute-sanitizer's memcheck
-#   racecheck every kernel once, at a small size, under racecheck, synccheck and initcheck
+#   racecheck, synccheck, initcheck
+#             the same tests under compute-sanitizer's other tools
 #   bench     the benchmarks of bench/cuda
 #   mnist     fit and prediction on MNIST (needs FASTNTK_DATA)
 #
 # All parts run without arguments; `build` always does. A part that fails does not stop the others. DIR (build/gpu/results) gets
-# a log of each part, bench.jsonl with a line per measurement, and table.md. The last line is "N passed, N failed, N left out";
-# the exit code is 0 only if nothing failed, and 77 where there is no GPU.
+# a log of each part, bench.jsonl with a line per measurement, and table.md; parts run by an earlier call keep their logs there and
+# their place in the table. The last line is "N passed, N failed, N left out"; the exit code is 0 only if nothing failed, and 77
+# where there is no GPU.
 #
 #   -o DIR    where the results go
-#   -e        emulate the GPU on the host, at small sizes: a rehearsal of this script, whose times mean nothing
+#   -e        emulate the GPU on the host, at small sizes: a rehearsal of this script, whose times mean nothing and enter no
+#             table; its results go to build/gpu-emulated/results
 #
 # Variables: PYTHON (with numpy, scipy, scikit-learn, typer, tqdm, pybind11 and pytest; parts that lack one are left out),
 # FASTNTK_DATA, JOBS, CUDA_ARCHITECTURES (native), CMAKE_ARGS, SECONDS_PER_PROGRAM (300).
@@ -26,8 +29,8 @@ root=$PWD
 
 usage() { sed -n '2,/^set -u/{/^set -u/d;s/^# \{0,1\}//;p}' "$root/bench/gpu.sh"; }
 
-parts=(tests pytest memcheck racecheck bench mnist)
-results=$root/build/gpu/results
+parts=(tests pytest memcheck racecheck synccheck initcheck bench mnist)
+results=
 backend=ON
 tree=$root/build/gpu
 while [ $# -gt 0 ]; do
@@ -39,7 +42,7 @@ while [ $# -gt 0 ]; do
       mkdir -p "$2" && results=$(cd "$2" && pwd) || exit 2
       shift
       ;;
-    build | tests | pytest | memcheck | racecheck | bench | mnist) chosen+=("$1") ;;
+    build | tests | pytest | memcheck | racecheck | synccheck | initcheck | bench | mnist) chosen+=("$1") ;;
     *)
       printf 'gpu.sh: %s is no part and no option; see bench/gpu.sh --help\n' "$1" >&2
       exit 2
@@ -48,6 +51,7 @@ while [ $# -gt 0 ]; do
   shift
 done
 [ -n "${chosen+set}" ] && parts=("${chosen[@]}")
+results=${results:-$tree/results}
 
 has_device() { nvidia-smi -L 2>/dev/null | grep -q '^GPU' || compgen -G '/dev/nvidia[0-9]*' >/dev/null; }
 if [ "$backend" = ON ] && ! has_device; then
@@ -56,6 +60,8 @@ if [ "$backend" = ON ] && ! has_device; then
 fi
 
 mkdir -p "$results" "$tree"
+# What an earlier call found in these parts holds no longer, even if they do not run now.
+for name in "${parts[@]}"; do rm -f "$results/$name.log"; done
 python=${PYTHON:-python3}
 command -v "$python" >/dev/null || python=false
 jobs=${JOBS:-$(nproc)}
@@ -184,23 +190,21 @@ sanitizer() {
   printf '%s\n' "$found"
 }
 
-part_memcheck() {
-  local tool
+# sanitize CHECK: the C++ tests under one tool of compute-sanitizer, which their sizes suit.
+sanitize() {
+  local tool status=0
   tool=$(sanitizer) || { printf '%s\n' "$tool" && exit 77; }
   arguments=()
-  each tests/cuda/test_cuda "$tool" --tool memcheck --error-exitcode 99 --print-limit 20
+  each tests/cuda/test_cuda "$tool" --tool "$1" --error-exitcode 99 --print-limit 20 || status=1
+  printf '{"op": "compute-sanitizer %s", "backend": "cuda", "outcome": "%s"}\n' "$1" \
+    "$([ $status -eq 0 ] && echo 'no error' || echo FAILED)"
+  return $status
 }
 
-part_racecheck() {
-  local tool check worst=0
-  tool=$(sanitizer) || { printf '%s\n' "$tool" && exit 77; }
-  arguments=(--small)
-  for check in racecheck synccheck initcheck; do
-    printf -- '=== %s\n' $check
-    each bench/cuda/bench_cuda "$tool" --tool $check --error-exitcode 99 --print-limit 20 || worst=1
-  done
-  return $worst
-}
+part_memcheck() { sanitize memcheck; }
+part_racecheck() { sanitize racecheck; }
+part_synccheck() { sanitize synccheck; }
+part_initcheck() { sanitize initcheck; }
 
 part_bench() {
   arguments=("${small[@]+"${small[@]}"}")
@@ -225,7 +229,7 @@ if [ $failed -eq 0 ]; then
   done
 fi
 
-cat "$results"/{bench,mnist}.log 2>/dev/null | grep '^{' >"$results/bench.jsonl"
+cat "$results"/{memcheck,racecheck,synccheck,initcheck,bench,mnist}.log 2>/dev/null | grep '^{' >"$results/bench.jsonl"
 "$python" bench/report.py gpu "$results/bench.jsonl" >"$results/table.md" && cat "$results/table.md"
 printf '\n'
 printf '%s\n' "${summary[@]}"

@@ -39,6 +39,19 @@ def classifier(X=X, y=Y3, **params):
     return f.NTKClassifier(**{"n_components": 64, **params}).fit(X, y)
 
 
+class Odd:
+    """An array that says strange things of its device."""
+
+    def __init__(self, device):
+        self.device = device
+
+    def __dlpack__(self, **_):
+        raise AssertionError("never asked for")
+
+    def __dlpack_device__(self):
+        return self.device
+
+
 def state():
     return f.RidgeState(3, 2)
 
@@ -168,6 +181,11 @@ BAD = {
     "kernel": (lambda: f.KernelRidge("rbf").fit(X, Y3), ValueError, "kernel is 'rbf'; one of 'ntk', 'nngp'"),
     "selection": (lambda: regressor(selection="best"), ValueError, "selection is 'best'; one of"),
     "device": (lambda: f.ntk_kernel(X, device="tpu"), ValueError, "device is 'tpu'; one of"),
+    "device with a number": (
+        lambda: f.SRHT(6, 4, seed=0, device="cuda:1"),
+        ValueError,
+        "device is 'cuda:1'; one of.*CUDA_VISIBLE_DEVICES=1 ",
+    ),
     # numbers
     "alpha 0": (lambda: regressor(alpha=0), ValueError, r"alpha is 0\.0; a positive finite number"),
     "alpha -1": (lambda: classifier(alpha=-1.0), ValueError, r"alpha is -1\.0; a positive finite number"),
@@ -223,8 +241,20 @@ BAD = {
         MemoryError,
         "bytes.*max_memory; lower n_components",
     ),
+    "budget of nothing": (lambda: regressor(max_memory="0"), ValueError, "max_memory is '0'; at least 1 byte"),
+    "budget below a byte": (lambda: f.SRHT(6, 4, seed=0, max_memory="0.5"), ValueError, "max_memory is '0.5'; at least"),
+    "budget of all there is": (lambda: regressor(max_memory="9" * 400), ValueError, r"less than 2\*\*63"),
+    "number of a budget of nothing": (
+        lambda: regressor(max_memory=0),
+        ValueError,
+        "max_memory is 0; an integer of at least 1",
+    ),
     "budget of no kind": (lambda: regressor(max_memory="much"), ValueError, "max_memory is 'much'; a number of bytes"),
     "kernel ridge too large": (lambda: f.KernelRidge(max_memory=100).fit(X, Y3), MemoryError, "needs 1152 bytes, but 100"),
+    # protocols
+    "a device that is none": (lambda: f.fwht(Odd(2)), TypeError, r"x.__dlpack_device__\(\) is 2; a pair"),
+    "a device of three": (lambda: f.fwht(Odd((2, 0, 1))), TypeError, r"x.__dlpack_device__\(\) is \(2, 0, 1\); a pair"),
+    "a device without a number": (lambda: f.fwht(Odd((2, None))), TypeError, r"x.__dlpack_device__\(\) is \(2, None\)"),
     # files
     "load of no model": (lambda: f.load(__file__), ValueError, "is not a fastntk model"),
     "bytes of no state": (lambda: f.RidgeState.from_bytes(b"junk"), ValueError, "RidgeState"),

@@ -7,6 +7,7 @@ import fastntk
 import numpy as np
 import pytest
 from fastntk._arrays import matrix
+from fastntk._place import Place
 from gpu_arrays import Interface, Library, Producer, Versioned, bfloat16_on_gpu, contents, core, emulation, on_gpu
 
 pytestmark = pytest.mark.cuda
@@ -141,6 +142,10 @@ def test_what_the_protocols_refuse():
     array = on_gpu(X)
     with pytest.raises(ValueError, match="stream is 0"):
         array.__dlpack__(stream=0)
+    with pytest.raises(ValueError, match="stream is -7; 1, 2, a handle or -1"):
+        array.__dlpack__(stream=-7)
+    with pytest.raises(TypeError, match="stream is neither an integer nor None"):
+        array.__dlpack__(stream="1")
     with pytest.raises(BufferError, match="without a copy"):
         array.__dlpack__(stream=1, copy=True)
     with pytest.raises(BufferError, match="does not leave its GPU"):
@@ -201,6 +206,33 @@ def test_a_library_out_of_memory_is_a_memory_error(monkeypatch):
         fastntk.fwht(x)
 
 
+def test_a_library_out_of_memory_gets_what_is_kept_for_workspace(monkeypatch):
+    library = Library("torch", monkeypatch)
+    x, trim, trimmed = library(X), core.trim, []
+    library.fails = type("OutOfMemoryError", (RuntimeError,), {})("CUDA out of memory")
+
+    def make_room(device):
+        trimmed.append(device)
+        trim(device)
+        library.fails = None
+
+    monkeypatch.setattr(core, "trim", make_room)
+    assert np.array_equal(library.host(fastntk.fwht(x)), fastntk.fwht(X))
+    assert trimmed == [0]
+    with pytest.raises(fastntk.BackendError, match="choosing device 99"):
+        trim(99)
+
+
+@pytest.mark.parametrize("error", [RuntimeError, KeyError, type("OutOfMemoryError", (RuntimeError,), {})])
+def test_what_a_producer_raises_comes_through(error):
+    class Failing(Versioned):
+        def __dlpack__(self, **_):
+            raise error("boom")
+
+    with pytest.raises(error, match="boom"):
+        fastntk.fwht(Failing(on_gpu(X)))
+
+
 # --- streams and lifetimes: emulated streams do nothing before something waits for them ---
 
 
@@ -234,6 +266,17 @@ def test_work_is_queued_on_the_current_stream(name, monkeypatch, late):
     assert out.array.stream == stream
     assert (contents(out.array) == 0xFF).all(), "the call waited"
     assert np.array_equal(library.host(out), fastntk.fwht(X))
+
+
+@emulated
+def test_loading_does_not_wait():
+    place = Place(0, stream=emulation.make_stream(0))
+    host = np.random.default_rng(0).normal(size=(700, 500))  # more than one part of a queued copy
+    wanted = host.copy()
+    there = place.load(host)
+    host[:] = 0
+    assert not np.array_equal(contents(there).view(np.float64).reshape(host.shape), wanted), "the call waited"
+    assert np.array_equal(place.fetch(there), wanted)
 
 
 @emulated
@@ -383,6 +426,24 @@ REFUSED = {
     "a mask": (lambda: fastntk.fwht(Interface(on_gpu(X), mask=object())), TypeError, "it has a mask"),
     "stream 0": (lambda: fastntk.fwht(Interface(on_gpu(X), stream=0)), TypeError, "its stream is 0"),
     "odd strides": (lambda: fastntk.fwht(Interface(on_gpu(X), strides=(63, 4))), TypeError, "no multiples of its items"),
+    "an interface without data": (
+        lambda: fastntk.fwht(Interface(on_gpu(X), data=None)),
+        TypeError,
+        'x.__cuda_array_interface__ has no "data"',
+    ),
+    "an interface with half its data": (
+        lambda: fastntk.fwht(Interface(on_gpu(X), data=(on_gpu(X).pointer,))),
+        (TypeError, ValueError),
+        'no proper "data"|not in the memory of a GPU',
+    ),
+    "an interface without a shape": (lambda: fastntk.fwht(Interface(on_gpu(X), shape=None)), TypeError, 'no proper "shape"'),
+    "an interface without a dtype": (
+        lambda: fastntk.fwht(Interface(on_gpu(X), typestr=4)),
+        TypeError,
+        'no proper "typestr"',
+    ),
+    "a negative shape": (lambda: fastntk.fwht(Interface(on_gpu(X), shape=(-2, -8))), TypeError, "a negative length"),
+    "a huge shape": (lambda: fastntk.fwht(Interface(on_gpu(X), shape=(1 << 40, 1 << 40))), TypeError, "more elements than"),
     "few strides": (lambda: fastntk.fwht(Interface(on_gpu(X), strides=(64,))), TypeError, "different lengths"),
     "version 2": (lambda: fastntk.fwht(Versioned(on_gpu(X), version=2)), TypeError, "version 2 of DLPack"),
     "another kind of GPU": (lambda: fastntk.fwht(Rocm(on_gpu(X))), TypeError, "x is .* on a device that is no NVIDIA GPU"),
@@ -479,11 +540,26 @@ def test_views_and_shapes():
     for bad, error in ((6, IndexError), ((0, 0, 0), IndexError), (slice(None, None, 0), ValueError)):
         with pytest.raises(error):
             array[bad]
-    for shape in ((5, 5), (-1, 7)):
+    for index, name in (
+        ((slice(None), None), "NoneType"),
+        (..., "ellipsis"),
+        (X > 0, "ndarray"),
+        (True, "bool"),
+        ("a", "str"),
+    ):
+        with pytest.raises(TypeError, match=f"integers and slices, not by {name}|integer scalar arrays"):
+            array[index]
+    for shape in ((5, 5), (-1, 7), (-2, -48), (-1, -1), (-1, 0), (1 << 32, 1 << 32)):
         with pytest.raises(ValueError, match="no such shape"):
             array.reshape(shape)
+    with pytest.raises(ValueError, match="no such shape"):
+        array[:0].reshape((1 << 32, 1 << 32))
     with pytest.raises(ValueError, match="no view"):
         array[::2, ::2].reshape((24,))
+    for shape in ((1 << 40, 1 << 40), (-1, 4), (-2, -2), (1 << 62,)):
+        with pytest.raises(ValueError, match="a negative length, or more elements than memory can hold"):
+            core.DeviceArray.empty(shape, "float32", core.Cuda())
+    assert core.DeviceArray.empty((0, 1 << 20), "float32", core.Cuda()).size == 0
     assert repr(array) == "DeviceArray(shape=(6, 16), dtype=float32, device=0)"
 
 

@@ -217,8 +217,9 @@ def test_bad_sparse_rows():
         (indices[1:], indptr),
         (indices, indptr[1:]),
     ):
-        with pytest.raises(ValueError, match="not a well-formed CSR matrix"):
-            op(Csr(good.data, on_gpu(columns), on_gpu(starts), good.shape))
+        for assume_finite in (False, True):  # which says nothing of the structure
+            with pytest.raises(ValueError, match="not a well-formed CSR matrix"):
+                op(Csr(good.data, on_gpu(columns), on_gpu(starts), good.shape), assume_finite=assume_finite)
     with pytest.raises(ValueError, match=r"x has shape \(7, 32\); 16 columns"):
         f.CountSketch(16, 8, seed=0)(good)
     with pytest.raises(TypeError, match="x is sparse"):
@@ -290,7 +291,7 @@ def test_many_threads_share_an_operator():
 
 # --- failures ---
 
-OUT_OF_MEMORY, LAUNCH_FAILURE = 2, 719
+OUT_OF_MEMORY, OLD_DRIVER, LAUNCH_FAILURE = 2, 35, 719
 
 
 @emulated
@@ -320,10 +321,27 @@ def test_a_failed_call_leaves_its_object_usable(name, call):
             emulation.clear_faults()
         assert np.array_equal(op(x).to_host(), wanted)
     assert len(messages) < 20
-    assert messages or call == "cudaMallocFromPoolAsync"
+    assert messages
     assert all("are needed on device 0" in message for message in messages)
     gc.collect()
     assert emulation.memory_in_use() <= before + (1 << 20)
+
+
+@emulated
+def test_an_old_driver_is_told_which_it_must_be(monkeypatch):
+    from fastntk import _arguments
+
+    monkeypatch.setattr(_arguments, "_cuda_is_ready", False)
+    for call in ("cudaGetDeviceCount", "cudaMemGetInfo"):
+        emulation.inject_fault(call, OLD_DRIVER, 0, -1)
+    try:
+        with pytest.raises(
+            f.BackendError, match=r"built, driver too old.*update the NVIDIA driver \(.* needs one for CUDA \d+"
+        ):
+            f.fwht(X, device="cuda")
+    finally:
+        emulation.clear_faults()
+    assert np.array_equal(f.fwht(X, device="cuda"), f.fwht(X))
 
 
 @emulated

@@ -89,3 +89,23 @@ def test_gcv_is_infinite_where_only_rounding_is_left(rng):
     assert np.isfinite(state.solve(1.0, with_gcv=True).gcv)
     for alpha in (1e-8, 1e-13, 1e-18):
         assert state.solve(alpha, with_gcv=True).gcv == np.inf
+
+
+@pytest.mark.parametrize("n_targets", [1, 3])
+def test_no_rows_are_fine(rng, n_targets):
+    Z, Y = rng.normal(size=(30, 4)), rng.normal(size=(30, n_targets))
+    state = fastntk.RidgeState(4, n_targets).update(Z[:0], Y[:0]).update(Z, Y).update(Z[:0], Y[:0], np.ones(0))
+    if n_targets == 1:
+        state.update(Z[:0], Y[:0, 0])
+    assert (state.rows, state.total_weight) == (30, 30)
+    whole = fastntk.RidgeState(4, n_targets).update(Z, Y)
+    assert np.array_equal(state.solve(1.0).coef, whole.solve(1.0).coef)
+    with pytest.raises(ValueError, match="Y has 2 columns"):
+        fastntk.RidgeState(4, n_targets).update(Z[:0], np.empty((0, 2)))
+
+
+def test_targets_in_a_column_and_strided(rng):
+    Z, Y = rng.normal(size=(30, 4)), rng.normal(size=(30, 3))
+    wanted = fastntk.RidgeState(4, 1).update(Z, Y[:, 1].copy()).solve(1.0).coef
+    for y in (Y[:, 1], Y[:, 1:2], np.asfortranarray(Y)[:, 1]):
+        assert np.array_equal(fastntk.RidgeState(4, 1).update(Z, y).solve(1.0).coef, wanted)

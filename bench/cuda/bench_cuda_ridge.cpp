@@ -27,7 +27,7 @@ void check(const Session& session) {
   RidgeState<> reference({d, t});
   reference.update<float>({host_z.data(), n, d}, {host_y.data(), n, t});
   RidgeState<Cuda> state({d, t}, session.backend());
-  state.update<float>({z.data(), n, d}, {y.data(), n, t});
+  state.update<float>(View<const float, Cuda>(z.data(), n, d), View<const double, Cuda>(y.data(), n, t));
   std::vector<double> expected(d * t), intercept(t), found(d * t);
   reference.solve(params, {expected.data(), d, t}, {intercept.data(), 1, t});
   state.solve(params, {found.data(), d, t}, {intercept.data(), 1, t});
@@ -48,7 +48,9 @@ int main(int argc, char** argv) {
   const auto b = session.random<float>(d * d);
   fastntk::Buffer<float, Cuda> c(session.backend(), d * d);
   RidgeState<Cuda> state({d, t}, session.backend());
-  const auto update = [&] { state.update<float>({z.data(), n, d}, {y.data(), n, t}); };
+  const auto update = [&] {
+    state.update<float>(View<const float, Cuda>(z.data(), n, d), View<const double, Cuda>(y.data(), n, t));
+  };
   update();
   const auto times = session.alternate({update, [&] { session.sgemm(d, d, d, b.data(), b.data(), c.data()); }});
   const double columns = static_cast<double>(d);

@@ -41,6 +41,15 @@ void gather_product(Tile<B>&, View<const T, B> a, const std::uint32_t* index_a, 
 }
 
 template <Real T, Backend B>
+bool samples_on_chip(const B&, std::size_t) {
+  return false;
+}
+template <Real T, Backend B>
+bool samples_on_chip(const B&, std::size_t, std::size_t) {
+  return false;
+}
+
+template <Real T, Backend B>
 void hadamard_gather(Tile<B>& tile, View<const T, B> in, const std::uint32_t* signs, std::size_t n,
                      const std::uint32_t* index, T scale, View<T, B> out) {
   const typename Tile<B>::Scope scope(tile);
@@ -194,6 +203,8 @@ void row_squares(Tile<B>&, View<const T, B> in, T* square) {
   template class ProjectionMatrix<T, Cpu>;                                                                                  \
   template void project(Tile<Cpu>&, View<const T, Cpu>, const ProjectionMatrix<T, Cpu>&, std::size_t, const Activation<T>&, \
                         View<T, Cpu>);                                                                                      \
+  template bool samples_on_chip<T>(const Cpu&, std::size_t);                                                                \
+  template bool samples_on_chip<T>(const Cpu&, std::size_t, std::size_t);                                                   \
   template bool has_dual_rows<T>(const Cpu&, std::size_t, std::size_t);                                                     \
   template void dual_rows(Tile<Cpu>&, const DualRows<T, Cpu>&, View<const T, Cpu>, const T*, View<T, Cpu>);                 \
   template void dual_features(Tile<Cpu>&, const DualTable<T, Cpu>&, View<T, Cpu>, T*);                                      \

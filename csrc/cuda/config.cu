@@ -4,6 +4,7 @@
 #include "../src/config.hpp"
 #include "blas.cuh"
 #include "runtime.cuh"
+#include "workspace.cuh"
 
 namespace fastntk {
 
@@ -37,5 +38,7 @@ DeviceMemory device_memory(int device) {
   cuda::check(cudaMemGetInfo(&memory.free, &memory.total), "asking a device for its memory");
   return memory;
 }
+
+void trim_memory(int device) { cuda::trim_workspace(device); }
 
 }  // namespace fastntk

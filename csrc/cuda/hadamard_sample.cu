@@ -120,9 +120,19 @@ template bool product_on_chip(const Cuda&, View<const double, Cuda>, const std::
 }  // namespace cuda
 
 template <Real T, Backend B>
+bool samples_on_chip(const B& backend, std::size_t n) {
+  return cuda::stays_on_chip<T, false>(backend, n);
+}
+
+template <Real T, Backend B>
+bool samples_on_chip(const B& backend, std::size_t n_a, std::size_t n_b) {
+  return n_a == n_b && cuda::stays_on_chip<T, true>(backend, n_a);
+}
+
+template <Real T, Backend B>
 void hadamard_gather(Tile<B>& tile, View<const T, B> in, const std::uint32_t* signs, std::size_t n,
                      const std::uint32_t* index, T scale, View<T, B> out) {
-  if (cuda::stays_on_chip<T, false>(tile.backend(), n)) {
+  if (samples_on_chip<T>(tile.backend(), n)) {
     const cuda::Factor<T> a(in, signs, index, false);
     return cuda::launch_sample<T, false>(tile.backend(), a, a, n, scale, out);
   }
@@ -148,7 +158,7 @@ void hadamard_gather_product(Tile<B>& tile, View<const T, B> other, const std::u
 
 template <Real T, Backend B>
 void tensor_srht(Tile<B>& tile, const TensorFactor<T, B>& a, const TensorFactor<T, B>& b, T scale, View<T, B> out) {
-  if (a.length == b.length && cuda::stays_on_chip<T, true>(tile.backend(), a.length)) {
+  if (samples_on_chip<T>(tile.backend(), a.length, b.length)) {
     return cuda::launch_sample<T, true>(tile.backend(), cuda::Factor<T>(a.rows, a.signs, a.sample, false),
                                         cuda::Factor<T>(b.rows, b.signs, b.sample, false), a.length, scale, out);
   }
@@ -159,6 +169,8 @@ void tensor_srht(Tile<B>& tile, const TensorFactor<T, B>& a, const TensorFactor<
 }
 
 #define FASTNTK_INSTANTIATE(T)                                                                                             \
+  template bool samples_on_chip<T>(const Cuda&, std::size_t);                                                              \
+  template bool samples_on_chip<T>(const Cuda&, std::size_t, std::size_t);                                                 \
   template void hadamard_gather(Tile<Cuda>&, View<const T, Cuda>, const std::uint32_t*, std::size_t, const std::uint32_t*, \
                                 T, View<T, Cuda>);                                                                         \
   template void hadamard_gather_product(Tile<Cuda>&, View<const T, Cuda>, const std::uint32_t*, View<const T, Cuda>,       \

@@ -38,7 +38,7 @@ std::size_t rows_in_double(std::size_t n) {
 
 template <class T>
 View<const T, Cuda> rows_of(const TriangleTiles& tiles, const RowBlock<T, Cuda>& block) {
-  return {block.memory.data(), block.rows, tiles.n, block.stride(tiles)};
+  return View<const T, Cuda>(block.memory.data(), block.rows, tiles.n, block.stride(tiles));
 }
 
 // out = sqrt(weight) in of the chosen rows. Each block copies columns_per_block columns of one row.

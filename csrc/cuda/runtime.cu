@@ -96,8 +96,7 @@ std::string describe_lack(const Cuda& backend, std::size_t bytes) {
   cudaGetLastError();
   std::string text = "CUDA: " + megabytes(bytes) + " are needed on device " + std::to_string(backend.device);
   if (known) text += "; " + megabytes(free) + " of its " + megabytes(total) + " are free";
-  const std::size_t limit = backend.max_memory ? backend.max_memory : total / 8;
-  return text + ". Work with fewer rows or a smaller operator, or lower max_memory (now " + megabytes(limit) + ")";
+  return text;
 }
 
 std::string describe_limit(const Cuda& backend, std::size_t taken, std::size_t bytes) {

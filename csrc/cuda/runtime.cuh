@@ -19,9 +19,9 @@ namespace fastntk::cuda {
 /// Throws OutOfMemory or BackendError, which say what was tried and what helps, unless `error` is cudaSuccess.
 void check(cudaError_t error, const char* what);
 
-/// What OutOfMemory says where `bytes` more are needed: what is free, what may be taken, and the argument to lower.
+/// What OutOfMemory says where `bytes` more are needed than there are: how many are free.
 std::string describe_lack(const Cuda& backend, std::size_t bytes);
-/// The same where `bytes` beside the `taken` ones of a call are more than it may take.
+/// The same where `bytes` beside the `taken` ones of a call are more than it may take, and the argument to raise.
 std::string describe_limit(const Cuda& backend, std::size_t taken, std::size_t bytes);
 
 /// The runtime's current device is `device` while this lives. Throws BackendError, which says what is missing, where there

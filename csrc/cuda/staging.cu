@@ -1,5 +1,7 @@
 #include "staging.cuh"
 
+#include <fastntk/upload.hpp>
+
 #include <algorithm>
 #include <cstring>
 #include <list>
@@ -68,3 +70,11 @@ void copy_in_queued(const Cuda& backend, const void* host, std::size_t bytes, vo
 }
 
 }  // namespace fastntk::cuda
+
+namespace fastntk {
+
+void upload(const Cuda& backend, const void* host, std::size_t bytes, void* memory) {
+  cuda::copy_in_queued(backend, host, bytes, memory);
+}
+
+}  // namespace fastntk

@@ -31,7 +31,9 @@ struct Slot {
       : staging(rows * cols * sizeof(T)), device(backend, std::max<std::size_t>(rows * cols * sizeof(T), 1)) {}
 
   View<T> staged(std::size_t rows, std::size_t cols) const { return {static_cast<T*>(staging.data()), rows, cols}; }
-  View<T, Cuda> on_device(std::size_t rows, std::size_t cols) const { return {static_cast<T*>(device.data()), rows, cols}; }
+  View<T, Cuda> on_device(std::size_t rows, std::size_t cols) const {
+    return View<T, Cuda>(static_cast<T*>(device.data()), rows, cols);
+  }
 
   cuda::StagingMemory staging;
   cuda::Workspace device;

@@ -40,9 +40,10 @@ cudaMemPool_t pool_of(int device) {
   return pools[device] = pool;
 }
 
-// Calls `take` until it has memory, at most twice: between, the pool is emptied.
-template <class Take>
-void* take_or_throw(const Cuda& backend, std::size_t bytes, Take&& take) {
+// Calls `take` until it has memory, at most twice: between, the pool is emptied. Where there is none, advice() tells the
+// user what helps.
+template <class Take, class Advice>
+void* take_or_throw(const Cuda& backend, std::size_t bytes, Take&& take, Advice&& advice) {
   const DeviceGuard current(backend.device);
   void* memory = nullptr;
   cudaError_t error = take(&memory);
@@ -53,7 +54,7 @@ void* take_or_throw(const Cuda& backend, std::size_t bytes, Take&& take) {
   }
   if (error == cudaErrorMemoryAllocation) {
     cudaGetLastError();
-    throw OutOfMemory(describe_lack(backend, bytes));
+    throw OutOfMemory(describe_lack(backend, bytes) + ". " + advice());
   }
   check(error, "taking device memory");
   return memory;
@@ -68,8 +69,12 @@ std::size_t memory_limit(const Cuda& backend) {
 Workspace::Workspace(const Cuda& backend, std::size_t bytes) : backend_(backend), bytes_(bytes) {
   const cudaMemPool_t pool = pool_of(backend.device);
   pooled_ = pool != nullptr;
-  memory_ = take_or_throw(backend, bytes, [&](void** memory) {
+  const auto take = [&](void** memory) {
     return pool ? cudaMallocFromPoolAsync(memory, bytes, pool, backend.stream) : cudaMalloc(memory, bytes);
+  };
+  memory_ = take_or_throw(backend, bytes, take, [&] {
+    return "Work with fewer rows or a smaller operator, or lower max_memory (now " + std::to_string(memory_limit(backend)) +
+           " bytes)";
   });
 }
 
@@ -95,7 +100,11 @@ Workspace::~Workspace() {
 }
 
 void* allocate_device(const Cuda& backend, std::size_t bytes) {
-  return take_or_throw(backend, bytes, [&](void** memory) { return cudaMalloc(memory, bytes); });
+  // Constants and results have the size they have, however little workspace a call takes.
+  const auto take = [&](void** memory) { return cudaMalloc(memory, bytes); };
+  return take_or_throw(backend, bytes, take, [] {
+    return std::string("Work with fewer rows or a smaller operator, or free memory of the device");
+  });
 }
 
 void trim_workspace(int device) {

@@ -123,7 +123,7 @@ void relu_ntk(const B& backend, View<const T, B> cosine, std::size_t depth, View
     constexpr std::size_t arrays = std::same_as<B, Cuda> ? 2 : 16;
     const std::size_t pairs = std::max<std::size_t>(tile_budget(backend).bytes / (arrays * sizeof(T)), 4096);
     for_tiles<B>(backend, cosine.rows * cosine.cols, pairs, [&](Tile<B>& tile, RowRange r) {
-      apply(tile, {cosine.data + r.begin, 1, r.count}, {out.data + r.begin, 1, r.count});
+      apply(tile, View<const T, B>(cosine.data + r.begin, 1, r.count), View<T, B>(out.data + r.begin, 1, r.count));
     });
   } else {
     for_tiles<B>(backend, cosine.rows, rows_per_tile<T>(backend, cosine.cols), [&](Tile<B>& tile, RowRange r) {

@@ -45,7 +45,7 @@ PolySketch<T, B>::State::State(const PolySketchParams& p, const B& backend)
     const View<T, B> units = tile.template scratch<T>(2 * leaves, m);
     const View<T, B> left = tile.template scratch<T>(1, padded(m));
     for (std::size_t k = 0; k < leaves; ++k)
-      sketch_leaf(tile, k, {e1.data(), 1, p.in_features}, units.row_block(leaves + k, 1));
+      sketch_leaf(tile, k, View<const T, B>(e1.data(), 1, p.in_features), units.row_block(leaves + k, 1));
     for (std::size_t v = leaves - 1; v > 0; --v) {
       const View<T, B> right(transformed_units_.data() + v * padded(m), 1, padded(m));
       node(v).transform_first(tile, units.row_block(2 * v, 1), left);

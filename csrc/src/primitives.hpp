@@ -46,6 +46,12 @@ struct TensorFactor {
 template <Real T, Backend B>
 void tensor_srht(Tile<B>& tile, const TensorFactor<T, B>& a, const TensorFactor<T, B>& b, T scale, View<T, B> out);
 
+/// Whether hadamard_gather() of transforms of length n, or tensor_srht() of these two lengths, takes no scratch memory.
+template <Real T, Backend B>
+bool samples_on_chip(const B& backend, std::size_t n);
+template <Real T, Backend B>
+bool samples_on_chip(const B& backend, std::size_t n_a, std::size_t n_b);
+
 /// out[r][j] = scale * in[r][index[j]].
 template <Real T, Backend B>
 void gather(Tile<B>& tile, View<const T, B> in, const std::uint32_t* index, T scale, View<T, B> out);

@@ -19,10 +19,10 @@ struct RidgeState<B>::State {
     return std::visit([](const auto& rows_of) { return rows_of.rows; }, block);
   }
   View<double, B> right_rows(std::size_t first, std::size_t count) {
-    return {right.data() + first * right_cols, count, right_cols};
+    return View<double, B>(right.data() + first * right_cols, count, right_cols);
   }
   View<const double, B> right_rows(std::size_t first, std::size_t count) const {
-    return {right.data() + first * right_cols, count, right_cols};
+    return View<const double, B>(right.data() + first * right_cols, count, right_cols);
   }
 
   /// The waiting block, for elements T: one of the other type is added first, full or not.

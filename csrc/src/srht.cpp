@@ -55,7 +55,7 @@ template <Real T, Backend B>
 void Srht<T, B>::operator()(View<const T, B> x, View<T, B> out) const {
   require_shape(x, x.rows, state_->params.in_features, "Srht: x");
   require_shape(out, x.rows, state_->params.out_features, "Srht: out");
-  for_tiles<B>(backend_, x.rows, rows_per_transform_tile<T>(backend_, state_->length), [&](Tile<B>& tile, RowRange r) {
+  for_tiles<B>(backend_, x.rows, rows_per_sample_tile<T>(backend_, state_->length), [&](Tile<B>& tile, RowRange r) {
     state_->apply(tile, x.row_block(r.begin, r.count), out.row_block(r.begin, r.count));
   });
 }

@@ -83,9 +83,7 @@ void TensorSrht<T, B>::operator()(View<const T, B> x, View<const T, B> y, View<T
   require_shape(x, x.rows, state_->params.in_features_1, "TensorSrht: x");
   require_shape(y, x.rows, state_->params.in_features_2, "TensorSrht: y");
   require_shape(out, x.rows, state_->params.out_features, "TensorSrht: out");
-  const std::size_t length = state_->length_1 + state_->length_2;
-  const std::size_t tile_rows = state_->length_1 == state_->length_2 ? rows_per_transform_tile<T>(backend_, length)
-                                                                     : rows_per_tile<T>(backend_, length);
+  const std::size_t tile_rows = rows_per_sample_tile<T>(backend_, state_->length_1, state_->length_2);
   for_tiles<B>(backend_, x.rows, tile_rows, [&](Tile<B>& tile, RowRange r) {
     state_->apply(tile, x.row_block(r.begin, r.count), y.row_block(r.begin, r.count), out.row_block(r.begin, r.count));
   });

@@ -20,6 +20,13 @@ struct RowRange {
   std::size_t count;
 };
 
+/// Elements from row to row of a scratch matrix: whole 64 bytes.
+template <Real T>
+constexpr std::size_t scratch_stride(std::size_t cols) {
+  constexpr std::size_t step = 64 / sizeof(T);
+  return (cols + step - 1) / step * step;
+}
+
 /// What the code that processes one tile may use: scratch memory that is released when its Scope ends. All primitives queue
 /// their work in the order of the tile's backend, so released memory may be taken again at once.
 template <Backend B>
@@ -46,8 +53,8 @@ class Tile {
   /// An uninitialised matrix, every row aligned to 64 bytes.
   template <Real T>
   View<T, B> scratch(std::size_t rows, std::size_t cols) {
-    const std::size_t stride = (cols + 64 / sizeof(T) - 1) / (64 / sizeof(T)) * (64 / sizeof(T));
-    return {static_cast<T*>(allocate(rows * stride * sizeof(T))), rows, cols, stride};
+    const std::size_t stride = scratch_stride<T>(cols);
+    return View<T, B>(static_cast<T*>(allocate(rows * stride * sizeof(T))), rows, cols, stride);
   }
 
   /// `bytes` of memory aligned to 64, in the memory of B.
@@ -87,8 +94,7 @@ void for_each(Tile<Cpu>&, std::size_t count, F f) {
 struct TileBudget {
   std::size_t bytes;
   std::size_t most_rows;
-  /// Rows up to this size, or as many together, are transformed and sampled without scratch memory: a device's block holds
-  /// them.
+  /// Rows up to this size are transformed in one pass over memory: a device's block holds them.
   std::size_t on_chip_bytes = 0;
 };
 template <Backend B>

@@ -12,6 +12,7 @@
 #include <limits>
 #include <string>
 
+#include "primitives.hpp"
 #include "tile.hpp"
 
 namespace fastntk {
@@ -23,12 +24,20 @@ std::size_t rows_per_tile(const B& backend, std::size_t cols) {
   return std::clamp<std::size_t>(budget.bytes / (sizeof(T) * std::max<std::size_t>(cols, 1)), 1, budget.most_rows);
 }
 
-/// Rows per tile of transforms with `length` elements a row, all its transforms, of one length, together.
+/// Rows per tile of transforms of `length`, which need no scratch memory.
 template <Real T, Backend B>
 std::size_t rows_per_transform_tile(const B& backend, std::size_t length) {
   const TileBudget budget = tile_budget(backend);
   if (length * sizeof(T) <= budget.on_chip_bytes) return budget.most_rows;
   return rows_per_tile<T>(backend, length);
+}
+
+/// Rows per tile of samples of rows' transforms: one of `length` or, in a product, one of each length. Where a block holds
+/// them, their number is free; else they stand in scratch memory.
+template <Real T, Backend B, std::same_as<std::size_t>... Length>
+std::size_t rows_per_sample_tile(const B& backend, Length... length) {
+  if (samples_on_chip<T>(backend, length...)) return tile_budget(backend).most_rows;
+  return rows_per_tile<T>(backend, (... + scratch_stride<T>(length)));
 }
 
 template <class T, Backend B>

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import operator
+import re
 from collections.abc import Iterable
 from numbers import Real
 from typing import Any
@@ -67,6 +68,11 @@ def threads(n_threads: Any) -> int:
 
 def device(value: Any) -> str:
     """Check `device`; BackendError if it asks for a GPU and none can compute."""
+    if isinstance(value, str) and (numbered := re.fullmatch(r"cuda:(\d+)", value)):
+        raise ValueError(
+            f"device is {value!r}; one of 'auto', 'cpu', 'cuda' is allowed. Host arrays go to the first GPU: start "
+            f"the process with CUDA_VISIBLE_DEVICES={numbered[1]} to make it that one, or pass arrays in its memory"
+        )
     name = choice(value, "device", ("auto", "cpu", "cuda"))
     if name == "cuda":
         cuda("device is 'cuda'")
@@ -87,7 +93,7 @@ def cuda(why: str) -> Any:
     if not _cuda_is_ready:
         status = str(_core.config()["cuda_status"])
         if status != "ready":
-            remedy = _REMEDIES.get(status, "see fastntk.show_config()")
+            remedy = _REMEDIES.get(status, "see fastntk.show_config()") + _details(status)
             raise _core.BackendError(
                 f"{why}, but CUDA is not available: {status}. To use a GPU, {remedy}; or compute on the CPU "
                 "(device='auto' or 'cpu', and arrays in host memory)"
@@ -97,3 +103,14 @@ def cuda(why: str) -> Any:
 
 
 _cuda_is_ready = False
+
+
+def _details(status: str) -> str:
+    """The versions that an old driver has and needs, in the words of the compiled side, which only a failed call tells."""
+    cuda = getattr(_core, "_cuda", None)
+    if status == "built, driver too old" and cuda is not None:
+        try:
+            cuda.memory(0)
+        except _core.BackendError as error:
+            return f" ({error})"
+    return ""

@@ -20,6 +20,7 @@ and blocks of rows travel to the GPU and back: `map_rows` does that, or `place.l
 
 from __future__ import annotations
 
+import operator
 from typing import Any, NamedTuple, TypeAlias
 
 import numpy as np
@@ -27,7 +28,6 @@ from numpy.typing import NDArray
 
 from . import _arguments as arguments
 from ._finite import require_finite, scan_wanted
-from ._load import _core
 from ._memory import parse_bytes
 from ._place import Place, current_stream, is_device_array, is_ordered, library_of
 
@@ -58,14 +58,31 @@ def is_sparse(X: Any) -> bool:
     return hasattr(type(X), "nnz") and hasattr(X, "tocsr")  # nnz of a damaged matrix may raise
 
 
-def _gpu_of(X: Any) -> int | None:
+def _gpu_of(X: Any, name: str) -> int | None:
     """The GPU whose memory holds `X`: -1 if `X` does not say which, None if it is somewhere else or no array at all."""
     if isinstance(X, (np.ndarray, np.generic, list, tuple, int, float)):
         return None
     if hasattr(X, "__dlpack_device__"):
-        kind, device = X.__dlpack_device__()
-        return int(device) if kind in _DLPACK_GPU else None
+        kind, device = _dlpack_device(X, name)
+        return device if kind in _DLPACK_GPU else None
     return -1 if hasattr(X, "__cuda_array_interface__") else None
+
+
+def _dlpack_device(X: Any, name: str) -> tuple[int, int]:
+    said = X.__dlpack_device__()
+    try:
+        kind, device = said
+        return int(kind), int(device)
+    except (TypeError, ValueError):
+        raise TypeError(f"{name}.__dlpack_device__() is {said!r}; a pair of integers is needed") from None
+
+
+def _interface_address(X: Any, name: str) -> int:
+    interface = X.__cuda_array_interface__
+    try:
+        return operator.index(interface["data"][0])
+    except (KeyError, IndexError, TypeError):
+        raise TypeError(f'{name}.__cuda_array_interface__ has no "data" that starts with an address') from None
 
 
 def as_source(
@@ -103,7 +120,7 @@ def as_source(
         raise TypeError(f"{name} is sparse ({type(X).__name__}); a dense array is needed here: pass {name}.toarray()")
     if getattr(X, "requires_grad", False) is True:
         raise ValueError(f"{name} requires grad, but fastntk does not differentiate: pass {name}.detach()")
-    gpu = _gpu_of(X)
+    gpu = _gpu_of(X, name)
     if gpu is None:
         return _host_source(X, name, device, like, max_memory)
     if like is not None and not like.place.on_device:
@@ -114,8 +131,9 @@ def as_source(
         raise ValueError(f"{name} is in the memory of a GPU, but device is 'cpu'; pass a host array, or device='auto'")
     cuda = arguments.cuda(f"{name} is a {type(X).__module__.partition('.')[0]} array in the memory of a GPU")
     if gpu < 0:
+        address = _interface_address(X, name)
         try:
-            found = cuda.device_of(X.__cuda_array_interface__["data"][0])
+            found = cuda.device_of(address)
         except ValueError as error:
             raise ValueError(f"{name} has a __cuda_array_interface__, but {error}") from error
         # Without elements there is nothing to ask.
@@ -129,9 +147,7 @@ def as_source(
     try:
         # Other libraries may reuse memory at once when it is released here, whatever is queued on our stream.
         array = cuda.DeviceArray.of(X, place.backend(), not is_ordered(library_of(X)))
-    except (BufferError, RuntimeError, TypeError, ValueError) as error:
-        if isinstance(error, _core.BackendError):
-            raise
+    except (BufferError, TypeError, ValueError) as error:
         what = f"{type(X).__name__} of dtype {getattr(X, 'dtype', None)}"
         raise TypeError(f"{name} ({what}) cannot be read: {error}") from error
     return Source(array, place)
@@ -166,7 +182,7 @@ def _host_array(X: Any, name: str) -> tuple[NDArray[Any], Any]:
         return np.asarray(X), None
     if not hasattr(X, "__dlpack__") or not hasattr(X, "__dlpack_device__") or isinstance(X, np.generic):
         return _from_objects(X, name), None
-    if X.__dlpack_device__()[0] not in _DLPACK_HOST:
+    if _dlpack_device(X, name)[0] not in _DLPACK_HOST:
         raise TypeError(
             f"{name} is a {type(X).__module__.partition('.')[0]} array on a device that is no NVIDIA GPU; "
             "pass a copy in host memory"

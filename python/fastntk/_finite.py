@@ -51,7 +51,7 @@ def require_finite(array: Any, name: str) -> None:
 
     On a GPU this waits for the answer, and a matrix must have dense rows.
     """
-    found = first_bad(array if array.ndim == 2 else array.reshape(len(array), -1))
+    found = first_bad(array if array.ndim == 2 else array.reshape(len(array), array[:1].size))
     if found is not None:
         row, col, nan = found
         what = "NaN" if nan else "infinity"

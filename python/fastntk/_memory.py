@@ -18,7 +18,10 @@ def parse_bytes(value: Any, name: str = "max_memory") -> int:
         match = re.fullmatch(r"\s*([0-9]*\.?[0-9]+)\s*([KMGT]I?)?B?\s*", value.upper())
         if match is None:
             raise ValueError(f"{name} is {value!r}; a number of bytes or a string such as '2GB' is allowed")
-        return int(float(match[1]) * _UNITS[match[2] or ""])
+        number = float(match[1]) * _UNITS[match[2] or ""]
+        if not 1 <= number < 2**63:
+            raise ValueError(f"{name} is {value!r}; at least 1 byte and less than 2**63 is allowed")
+        return int(number)
     return integer(value, name)
 
 

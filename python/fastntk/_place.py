@@ -87,11 +87,18 @@ class Place:
         try:
             array = maker(self.library, shape, name, self._cuda.device)
         except Exception as error:
-            if "OutOfMemory" not in type(error).__name__:
+            if not _is_lack_of_memory(error):
                 raise
-            raise MemoryError(
-                f"{self.name} has no memory for an array of shape {shape} and dtype {name}; pass fewer rows at a time"
-            ) from error
+            # What the library lacks may lie in the pool that workspace is taken from.
+            _cuda.trim(self._cuda.device)
+            try:
+                array = maker(self.library, shape, name, self._cuda.device)
+            except Exception as again:
+                if not _is_lack_of_memory(again):
+                    raise
+                raise MemoryError(
+                    f"{self.name} has no memory for an array of shape {shape} and dtype {name}; pass fewer rows at a time"
+                ) from again
         return _cuda.DeviceArray.of(array, self._cuda, False)
 
     def copy(self, array: Any) -> Any:
@@ -103,10 +110,13 @@ class Place:
         return out
 
     def load(self, array: Any) -> Any:
-        """`array` where the place computes: NumPy arrays are copied to a GPU that computes, all else is left alone."""
+        """`array` where the place computes: NumPy arrays are copied to a GPU that computes, all else is left alone.
+
+        The copy is queued on the place's stream; `array` may change at once.
+        """
         if self._cuda is None or is_device_array(array):
             return array
-        return _cuda.DeviceArray.from_host(np.ascontiguousarray(array), self._cuda)
+        return _cuda.DeviceArray.from_host(np.ascontiguousarray(array), self._cuda, wait=False)
 
     def fetch(self, array: Any) -> NDArray[Any]:
         """`array` as a NumPy array; waits for the work on it."""
@@ -128,6 +138,10 @@ class Place:
 
 def _name(library: Any) -> str:
     return "" if library is None else str(library.__name__)
+
+
+def _is_lack_of_memory(error: Exception) -> bool:
+    return "OutOfMemory" in type(error).__name__
 
 
 def _torch_empty(torch: Any, shape: tuple[int, ...], dtype: str, device: int) -> Any:

@@ -60,7 +60,7 @@ _NOTES = """\
 
     Work is queued on the caller's current stream. `fit` waits for it where numbers decide: to scan the inputs (unless
     `assume_finite`), at the end of the pass, and for each alpha that is tried. `partial_fit` also waits for each block of
-    rows, so that rows whose sums overflow leave the state alone."""
+    rows, so that rows whose sums overflow leave the state alone. `predict` waits at its end, when it gives memory back."""
 
 _PARTS = {
     "    <notes>": _NOTES,

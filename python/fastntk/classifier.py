@@ -207,7 +207,7 @@ class NTKClassifier(ClassifierMixin, RidgeModel):  # type: ignore[misc]
         Returns
         -------
         array of shape (n,)
-            Labels; numeric ones in the caller's kind of array. A GPU is waited for, unless they are 0, 1, 2 and so on.
+            Labels; numeric ones in the caller's kind of array.
 
         Raises
         ------
@@ -219,7 +219,7 @@ class NTKClassifier(ClassifierMixin, RidgeModel):  # type: ignore[misc]
         index = np.zeros(len(scores), np.intp) if one else largest_entry(scores, place)
         if is_device_array(index):
             if self.classes_.dtype == np.int64 and np.array_equal(self.classes_, np.arange(len(self.classes_))):
-                return place.give_back(index)  # without waiting: the numbers of the classes are the labels
+                return place.give_back(index)  # nothing to look up on the host: the numbers of the classes are the labels
             index = place.fetch(index)
         labels = self.classes_[index]
         return place.give_back(labels) if labels.dtype.kind in "biuf" else labels

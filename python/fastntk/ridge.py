@@ -44,9 +44,11 @@ class RidgeSolution(NamedTuple):
 class RidgeState:
     """The sums that ridge regression needs, Z^T Z, Z^T Y and so on, in float64: rows can be added, states merged.
 
-    Takes about 4 n_features**2 bytes, in the memory where its rows are. Equal rows in equal order give equal bits for any
-    batches and threads. On a GPU rows are added in the order of the caller's current stream; what gives results to the host
-    (`solve`, `to_bytes`) waits for it.
+    Takes about 4 n_features**2 bytes, in the memory where its rows are: it stays there once rows were added, and a state
+    without rows goes wherever the first ones are. Equal rows in equal order give equal bits for any batches and threads.
+
+    On a GPU rows are added in the order of the caller's current stream. `update` waits for it when it gives memory back, and
+    so does what gives results to the host (`solve`, `to_bytes`).
 
     Parameters
     ----------
@@ -81,9 +83,11 @@ class RidgeState:
         self._n_threads = n_threads
         self._threads = arguments.threads(n_threads)
         self._device = arguments.device(device)
-        self._place: Place | None = None
-        # The compiled state, in the memory of `_place`; None until that is known.
+        self._place = Place(0) if self._device == "cuda" else Place()
+        # The compiled state, in the memory of `_place`; None as long as no rows needed it.
         self._state: Any = None
+        # Whether the rows that are added next decide where the rows are that came before.
+        self._follows = False
 
     @property
     def n_features(self) -> int:
@@ -130,7 +134,9 @@ class RidgeState:
         TypeError
             On sparse input and unsupported dtypes.
         MemoryError
-            If the first rows are there and the state cannot be allocated.
+            If there is no room for the state or for what adding the rows takes. Nothing is added then, unless rows in host
+            memory go to a GPU: they do so in parts of about 64 MiB, and those before the one that failed stay added, as
+            `rows` tells.
         """
         source = matrix(Z, "Z", columns=self.n_features, device=self._device)
         z, place = source
@@ -139,8 +145,11 @@ class RidgeState:
             raise ValueError(f"Y has {y.shape[1]} columns; n_targets, {self.n_targets}, are needed")
         weight = weights(sample_weight, len(z), like=source)
         here = self._place
-        if here is not None and here.device != place.device:
-            raise ValueError(f"Z is in {place.name}, but the state is in {here.name}; one place is needed")
+        if self._follows and len(z) > 0:
+            self.move(place)
+        elif self.rows > 0 and here.device != place.device:
+            to = f", from where it goes to GPU {place.device}" if place.staged else ""
+            raise ValueError(f"Z is in {place.name}{to}, but the state is in {here.name}; one place is needed")
         size = max(1, _STAGED_BYTES // (self.n_features * z.itemsize)) if place.staged else max(1, len(z))
         with self.working():
             for part in (slice(first, first + size) for first in range(0, len(z), size)):
@@ -150,6 +159,7 @@ class RidgeState:
     def add(self, Z: Any, Y: NDArray[np.float64], weight: NDArray[np.float64] | None, place: Place) -> None:
         """Add rows that were checked, while `working`: `Z` in the memory where `place` computes, weights on the host."""
         self._compiled(place).update(Z, place.load(Y), weight, place.backend(self._threads))
+        self._follows = False
 
     @contextmanager
     def working(self) -> Iterator[None]:
@@ -158,34 +168,32 @@ class RidgeState:
             yield
         finally:
             if self._state is not None:
-                self._state.run_on(self._backend())
+                self._state.run_on(self._place.backend(self._threads))
 
     def move(self, place: Place) -> None:
-        """Go to the memory where `place` computes."""
-        here = self._place
-        if here is None or here.device != place.device:
-            data = None if self._state is None else self._state.to_bytes()
-            self._place, self._state = place.inside().at_rest(), None
-            if data is not None:
-                self._state = place.core.RidgeState.from_bytes(data, self._backend())
+        """Bring the rows to the memory where `place` computes; without rows the state goes there with the first ones."""
+        if self.rows > 0 and self._place.device != place.device:
+            data, there = self._state.to_bytes(), place.inside().at_rest()
+            self._state = there.core.RidgeState.from_bytes(data, there.backend(self._threads))
+            self._place = there
 
     def _compiled(self, place: Place) -> Any:
-        if self._state is None:
-            if self._place is None:
-                self._place = place.inside().at_rest()
-            self._state = self._place.core.RidgeState(self.n_features, self.n_targets, self._backend())
+        """The compiled state; one without rows is made where `place` computes."""
+        if self._state is None or (self.rows == 0 and self._place.device != place.device):
+            there = place.inside().at_rest()
+            self._state = there.core.RidgeState(self.n_features, self.n_targets, there.backend(self._threads))
+            self._place = there
         return self._state
 
-    def _somewhere(self) -> Any:
-        """The compiled state, on the host if no rows have come so far."""
-        return self._compiled(Place())
-
-    def _backend(self) -> Any:
-        assert self._place is not None
-        return self._place.backend(self._threads)
+    def _seen(self) -> Any:
+        """The compiled state for calls that only look; without rows this is one for the call alone, on the host."""
+        if self._state is not None:
+            return self._state
+        here = Place()
+        return here.core.RidgeState(self.n_features, self.n_targets, here.backend(self._threads))
 
     def merge(self, other: RidgeState) -> RidgeState:
-        """Add all rows of another state of the same sizes, wherever it is.
+        """Add all rows of another state of the same sizes, wherever it is; a state on "auto" without rows goes there.
 
         Parameters
         ----------
@@ -203,10 +211,10 @@ class RidgeState:
         """
         if not isinstance(other, RidgeState):
             raise TypeError(f"other is a {type(other).__name__}; a RidgeState is needed")
-        theirs = other._somewhere()
-        ours = self._compiled(other._place or Place())
-        if self._place is not None and other._place is not None and self._place.core is not other._place.core:
-            theirs = self._place.core.RidgeState.from_bytes(theirs.to_bytes(), self._backend())
+        place = other._place if self._device == "auto" and self.rows == 0 and other.rows > 0 else self._place
+        ours, theirs = self._compiled(place), other._seen()
+        if type(ours) is not type(theirs):
+            theirs = self._place.core.RidgeState.from_bytes(theirs.to_bytes(), self._place.backend(self._threads))
         ours.merge(theirs)
         return self
 
@@ -237,18 +245,20 @@ class RidgeState:
         alpha = arguments.real(alpha, "alpha", positive=True)
         coef = np.empty((self.n_features, self.n_targets))
         intercept = np.empty((1, self.n_targets))
-        gcv, jitter = self._somewhere().solve(
-            alpha, bool(fit_intercept), coef, intercept, bool(with_gcv), bool(mixed_precision)
-        )
+        gcv, jitter = self._seen().solve(alpha, bool(fit_intercept), coef, intercept, bool(with_gcv), bool(mixed_precision))
         return RidgeSolution(coef, intercept[0], gcv, jitter)
 
     def copy(self) -> RidgeState:
         """Return a state with the same rows in the same memory."""
-        return RidgeState(self.n_features, self.n_targets, n_threads=self._n_threads, device=self._device).merge(self)
+        state = RidgeState(self.n_features, self.n_targets, n_threads=self._n_threads, device=self._device)
+        if self._state is not None:
+            state._compiled(self._place).merge(self._state)
+            state._follows = self._follows
+        return state
 
     def to_bytes(self) -> bytes:
         """Return the state as a self-describing byte string with a checksum, the same on the CPU and on a GPU."""
-        return bytes(self._somewhere().to_bytes())
+        return bytes(self._seen().to_bytes())
 
     @classmethod
     def from_bytes(cls, data: bytes, *, n_threads: int | None = None, device: str = "auto") -> RidgeState:
@@ -260,7 +270,7 @@ class RidgeState:
         n_threads : int, optional
             Threads; by default all processors that this process may use.
         device : {"auto", "cpu", "cuda"}
-            Where the sums are; "auto" is host memory.
+            Where the sums are: "auto" is host memory, until rows are added and the sums go to where those are.
 
         Returns
         -------
@@ -274,10 +284,11 @@ class RidgeState:
         if not isinstance(data, (bytes, bytearray)):
             raise TypeError(f"data is a {type(data).__name__}; bytes are needed")
         threads = arguments.threads(n_threads)
-        place = Place(0) if arguments.device(device) == "cuda" else Place()
+        name = arguments.device(device)
+        place = Place(0) if name == "cuda" else Place()
         compiled = place.core.RidgeState.from_bytes(bytes(data), place.backend(threads))
         state = cls(int(compiled.n_features), int(compiled.n_targets), n_threads=n_threads, device=device)
-        state._place, state._state = place, compiled
+        state._place, state._state, state._follows = place, compiled, name == "auto"
         return state
 
     def __reduce__(self) -> tuple[Any, ...]:
@@ -308,7 +319,7 @@ def targets(Y: Any, rows: int, *, name: str = "y", like: Source | None = None) -
     if len(array) != rows:
         raise ValueError(f"{name} has {len(array)} rows; as many as there are samples, {rows}, are needed")
     require_finite(array, name)
-    return np.require(array.reshape(rows, -1), np.float64, ["C", "ALIGNED"])
+    return np.require(array if array.ndim == 2 else array[:, np.newaxis], np.float64, ["C", "ALIGNED"])
 
 
 def weights(

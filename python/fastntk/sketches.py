@@ -262,7 +262,7 @@ class CountSketch(Operator):
         source = as_source(csr.data, "x", device=self._device, max_memory=self._max_memory)
         place = source.place
         values = dense_vector(as_real(source.array, "x", place), place)
-        columns, row_starts = self._structure(csr, values, source, assume_finite)
+        columns, row_starts = self._structure(csr, values, source)
         bad = first_bad(values.reshape((1, -1))) if scan_wanted(assume_finite) and values.size else None
         if bad is not None:
             entry = bad[1]
@@ -286,8 +286,8 @@ class CountSketch(Operator):
         _check(out, "x", assume_finite)
         return place.give_back(out)
 
-    def _structure(self, csr: Any, values: Any, source: Source, assume_finite: bool) -> tuple[Any, Any]:
-        """Columns and row starts, checked, as the compiled side trusts them; on a GPU only where inputs are scanned."""
+    def _structure(self, csr: Any, values: Any, source: Source) -> tuple[Any, Any]:
+        """Columns and row starts, checked, as the compiled side trusts them; a GPU is waited for."""
         rows, place = csr.shape[0], source.place
         if place.on_device:
             columns = dense_vector(astype(as_source(csr.indices, "x", like=source).array, np.int32, place), place)
@@ -298,7 +298,7 @@ class CountSketch(Operator):
         well_formed = columns.size == values.size and row_starts.size == rows + 1
         if well_formed and place.on_device:
             arguments_ = columns, row_starts, self.in_features, place.backend()
-            well_formed = not scan_wanted(assume_finite) or place.core.csr_is_well_formed(*arguments_)
+            well_formed = place.core.csr_is_well_formed(*arguments_)
         elif well_formed:
             well_formed = (
                 row_starts[0] == 0

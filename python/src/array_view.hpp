@@ -40,7 +40,7 @@ View<T, B> matrix_view(T* data, std::size_t rows, std::size_t cols, std::ptrdiff
   if (!rows_are_dense || row_stride % item != 0 || row_stride < width) {
     throw py::type_error(std::string(name) + " is not row-major with dense rows");
   }
-  return {data, rows, cols, static_cast<std::size_t>(row_stride / item)};
+  return View<T, B>(data, rows, cols, static_cast<std::size_t>(row_stride / item));
 }
 
 inline void require_dimensions(std::size_t found, std::size_t needed, const char* name) {

@@ -4,6 +4,7 @@
 
 #include <fastntk/convert.hpp>
 #include <fastntk/memory.hpp>
+#include <fastntk/upload.hpp>
 
 #include <pybind11/stl.h>
 
@@ -68,27 +69,29 @@ void copy_to(const DeviceArray& a, py::array host) {
   if (dense.size() > 0) copy_out(a.place, dense.data, dense.size() * bytes_of(a.number), to);
 }
 
-DeviceArray from_host(const py::array& host, const Cuda& place) {
+// Without `wait` the copy is queued, and `host` may change at once all the same.
+DeviceArray from_host(const py::array& host, const Cuda& place, bool wait) {
   const Extents shape(host.shape(), host.shape() + host.ndim());
   const Number number = number_named(py::str(host.dtype().attr("name")));
   const void* const from = host.data();
   const py::gil_scoped_release unlocked;
   DeviceArray a = DeviceArray::empty(shape, number, place);
-  if (a.size() > 0) copy_in(place, from, a.size() * bytes_of(number), a.data);
+  if (a.size() > 0) (wait ? copy_in<Cuda> : upload)(place, from, a.size() * bytes_of(number), a.data);
   return a;
 }
 
 DeviceArray reshaped(const DeviceArray& a, Extents shape) {
   const auto unknown = std::find(shape.begin(), shape.end(), -1);
   if (unknown != shape.end()) {
-    std::ptrdiff_t known = 1;
-    for (const std::ptrdiff_t n : shape) known *= n == -1 ? 1 : n;
-    if (known > 0) *unknown = static_cast<std::ptrdiff_t>(a.size()) / known;
+    *unknown = 1;
+    const std::optional<std::size_t> known = element_count(shape);
+    if (known && *known > 0) *unknown = static_cast<std::ptrdiff_t>(a.size() / *known);
+  }
+  if (element_count(shape) != a.size()) {
+    throw py::value_error("an array of " + std::to_string(a.size()) + " elements has no such shape");
   }
   DeviceArray out = a.unnamed();
   out.shape = shape;
-  if (out.size() != a.size())
-    throw py::value_error("an array of " + std::to_string(a.size()) + " elements has no such shape");
   out.strides.assign(shape.size(), 1);
   if (a.is_contiguous()) {
     for (std::size_t k = shape.size(); k-- > 1;) out.strides[k - 1] = out.strides[k] * shape[k];
@@ -124,6 +127,17 @@ DeviceArray reshaped(const DeviceArray& a, Extents shape) {
   return out;
 }
 
+std::ptrdiff_t position(const py::handle& index) {
+  if (!PyIndex_Check(index.ptr()) || PyBool_Check(index.ptr())) {
+    const std::string type = py::str(py::type::handle_of(index).attr("__name__"));
+    throw py::type_error("a DeviceArray is indexed by integers and slices, not by " + type +
+                         "; the library that it is handed on to has more");
+  }
+  const py::ssize_t i = PyNumber_AsSsize_t(index.ptr(), PyExc_IndexError);
+  if (i == -1 && PyErr_Occurred()) throw py::error_already_set();
+  return i;
+}
+
 DeviceArray indexed(const DeviceArray& a, const py::object& index) {
   const py::tuple parts = py::isinstance<py::tuple>(index) ? index.cast<py::tuple>() : py::make_tuple(index);
   if (parts.size() > a.shape.size()) throw py::index_error("too many indices");
@@ -139,7 +153,7 @@ DeviceArray indexed(const DeviceArray& a, const py::object& index) {
       out.shape.push_back(length);
       out.strides.push_back(step * a.strides[k]);
     } else if (k < parts.size()) {
-      auto i = parts[k].cast<std::ptrdiff_t>();
+      std::ptrdiff_t i = position(parts[k]);
       if (i < 0) i += a.shape[k];
       if (i < 0 || i >= a.shape[k]) throw py::index_error("index out of range");
       offset += i * a.strides[k];
@@ -185,7 +199,7 @@ void bind_class(py::module_& m) {
           },
           "shape"_a, "dtype"_a, "backend"_a)
       .def_static("of", &DeviceArray::of, "array"_a, "backend"_a, "wait"_a)
-      .def_static("from_host", &from_host, "array"_a, "backend"_a)
+      .def_static("from_host", &from_host, "array"_a, "backend"_a, "wait"_a = true)
       .def("to_host", &to_host, "A copy as a NumPy array; waits for the work on this one.")
       .def("copy_to", &copy_to, "out"_a)
       .def("reshape", &reshaped, "shape"_a)

@@ -196,6 +196,8 @@ void bind_device_functions(py::module_& m) {
         return std::tuple(memory.free, memory.total);
       },
       "device"_a, "Free and all bytes of a GPU's memory.");
+  m.def("trim", &trim_memory, "device"_a, "Gives memory that is kept for workspace back to the driver; waits for the GPU.",
+        py::call_guard<py::gil_scoped_release>());
   m.def(
       "csr_is_well_formed",
       [](const DeviceArgument<std::int32_t>& columns, const DeviceArgument<std::int64_t>& row_starts, std::size_t cols,

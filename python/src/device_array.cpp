@@ -6,6 +6,8 @@
 
 #include <pybind11/stl.h>
 
+#include <algorithm>
+#include <limits>
 #include <memory>
 #include <string>
 #include <utility>
@@ -23,6 +25,11 @@ std::vector<std::ptrdiff_t> row_major(const std::vector<std::ptrdiff_t>& shape) 
     step *= shape[k];
   }
   return strides;
+}
+
+// Throws ValueError if no array has this shape.
+void require_possible(const std::vector<std::ptrdiff_t>& shape) {
+  if (!element_count(shape)) throw py::value_error("its shape has a negative length, or more elements than memory can hold");
 }
 
 // What keeps a Python object alive; may be dropped by a thread that does not hold the GIL.
@@ -127,6 +134,7 @@ DeviceArray from_tensor(const dlpack::Tensor& tensor, const Cuda& place) {
   a.number = number_from(tensor.dtype);
   if (tensor.data) a.data = static_cast<std::byte*>(tensor.data) + tensor.byte_offset;
   a.shape.assign(tensor.shape, tensor.shape + tensor.ndim);
+  require_possible(a.shape);
   if (tensor.strides) {
     a.strides.assign(tensor.strides, tensor.strides + tensor.ndim);
   } else {
@@ -250,16 +258,24 @@ DeviceArray from_interface(const py::object& array, const Cuda& place) {
   const auto entry = [&](const char* name) -> py::object {
     return interface.contains(name) ? py::object(interface[name]) : py::none();
   };
+  const auto read = [&]<class T>(const char* name, T) {
+    try {
+      return entry(name).cast<T>();
+    } catch (const py::cast_error&) {
+      throw py::type_error("its __cuda_array_interface__ has no proper \"" + std::string(name) + "\"");
+    }
+  };
   if (!entry("mask").is_none()) throw py::type_error("it has a mask");
   DeviceArray a;
-  a.number = number_from(entry("typestr").cast<std::string>());
-  const auto [address, readonly] = entry("data").cast<std::pair<std::uintptr_t, bool>>();
+  a.number = number_from(read("typestr", std::string()));
+  const auto [address, readonly] = read("data", std::pair<std::uintptr_t, bool>());
   a.data = reinterpret_cast<void*>(address);
   a.readonly = readonly;
-  a.shape = entry("shape").cast<std::vector<std::ptrdiff_t>>();
+  a.shape = read("shape", std::vector<std::ptrdiff_t>());
+  require_possible(a.shape);
   a.strides = row_major(a.shape);
   if (const py::object given = entry("strides"); !given.is_none()) {
-    a.strides = given.cast<std::vector<std::ptrdiff_t>>();
+    a.strides = read("strides", std::vector<std::ptrdiff_t>());
     if (a.strides.size() != a.shape.size()) throw py::value_error("its strides and shape have different lengths");
     for (std::ptrdiff_t& stride : a.strides) {
       const auto item = static_cast<std::ptrdiff_t>(bytes_of(a.number));
@@ -272,7 +288,7 @@ DeviceArray from_interface(const py::object& array, const Cuda& place) {
     throw py::value_error("it is on GPU " + std::to_string(device_of(a.data)) + ", not " + std::to_string(place.device));
   }
   if (const py::object stream = entry("stream"); !stream.is_none()) {
-    const auto handle = stream.cast<std::uintptr_t>();
+    const auto handle = read("stream", std::uintptr_t());
     if (handle == 0) throw py::value_error("its stream is 0, which says nothing: 1 is the default stream");
     run_after({place.device, stream_from(handle), 0}, place);
   }
@@ -286,6 +302,19 @@ CUstream_st* stream_from(std::uintptr_t handle) { return handle == 1 ? nullptr :
 
 std::uintptr_t stream_number(const Cuda& place) {
   return place.stream ? reinterpret_cast<std::uintptr_t>(place.stream) : std::uintptr_t{1};
+}
+
+std::optional<std::size_t> element_count(const std::vector<std::ptrdiff_t>& shape) {
+  // Of eight bytes each, as the largest are.
+  constexpr std::size_t most = std::numeric_limits<std::ptrdiff_t>::max() / 8;
+  if (std::any_of(shape.begin(), shape.end(), [](std::ptrdiff_t n) { return n < 0; })) return std::nullopt;
+  std::size_t elements = 1;  // without regard to lengths of 0, so that strides do not overflow either
+  for (const std::ptrdiff_t n : shape) {
+    const auto length = static_cast<std::size_t>(std::max<std::ptrdiff_t>(n, 1));
+    if (length > most / elements) return std::nullopt;
+    elements *= length;
+  }
+  return std::find(shape.begin(), shape.end(), 0) == shape.end() ? elements : 0;
 }
 
 std::size_t DeviceArray::size() const {
@@ -317,6 +346,7 @@ DeviceArray DeviceArray::unnamed() const {
 }
 
 DeviceArray DeviceArray::empty(const std::vector<std::ptrdiff_t>& shape, Number number, const Cuda& place) {
+  require_possible(shape);
   DeviceArray a;
   a.number = number;
   a.shape = shape;
@@ -359,8 +389,13 @@ void DeviceArray::use_on(const Cuda& backend, const char* name) const {
 
 py::capsule DeviceArray::dlpack(const py::object& stream, const std::optional<std::tuple<int, int>>& max_version) const {
   // Without a word about its stream, the consumer's is the legacy default stream; -1 is one that will wait by itself.
-  const auto consumer = stream.is_none() ? std::intptr_t{1} : stream.cast<std::intptr_t>();
+  if (!stream.is_none() && !PyIndex_Check(stream.ptr())) throw py::type_error("stream is neither an integer nor None");
+  const std::intptr_t consumer = stream.is_none() ? 1 : PyNumber_AsSsize_t(stream.ptr(), PyExc_ValueError);
+  if (PyErr_Occurred()) throw py::error_already_set();
   if (consumer == 0) throw py::value_error("stream is 0, which is ambiguous; 1, 2, a handle or -1 is allowed");
+  if (consumer < -1) {
+    throw py::value_error("stream is " + std::to_string(consumer) + "; 1, 2, a handle or -1 is allowed");
+  }
   if (consumer != -1 && size() > 0) {
     const Cuda there{place.device, stream_from(static_cast<std::uintptr_t>(consumer)), 0};
     if (there.stream != place.stream) run_after(place, there);

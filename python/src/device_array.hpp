@@ -53,6 +53,9 @@ struct DeviceArray {
   py::dict cuda_array_interface() const;
 };
 
+/// How many elements an array of this shape has; nothing if a length is negative or no memory could hold them.
+std::optional<std::size_t> element_count(const std::vector<std::ptrdiff_t>& shape);
+
 /// A stream as both protocols and Python write it: 1 is the legacy default stream, 2 a thread's own, others are handles.
 CUstream_st* stream_from(std::uintptr_t handle);
 std::uintptr_t stream_number(const Cuda& place);

@@ -10,9 +10,12 @@ void use(const fastntk::Srht<float>& srht, const fastntk::Srht<float, Cuda>& dev
   const fastntk::View<float, Cuda> device_z(out, 1, 8);
 #if defined(MISUSE_RIGHT)
   srht(x, z);
+  srht({in, 1, 8}, {out, 1, 8});
   device_srht(device_x, device_z);
 #elif defined(MISUSE_HOST_VIEW_ON_DEVICE)
   device_srht(x, device_z);
+#elif defined(MISUSE_HOST_BRACES_ON_DEVICE)
+  device_srht({in, 1, 8}, {out, 1, 8});
 #elif defined(MISUSE_DEVICE_VIEW_ON_HOST)
   srht(x, device_z);
 #elif defined(MISUSE_HOST_BACKEND_ON_DEVICE)

@@ -34,8 +34,8 @@ class DeviceMatrix {
       if (cols_ > 0) fastntk::copy_in(backend_, &host.values[r * cols_], cols_ * sizeof(T), view().row(r));
   }
 
-  View<T, Cuda> view() { return {memory_.data(), rows_, cols_, stride_}; }
-  View<const T, Cuda> view() const { return {memory_.data(), rows_, cols_, stride_}; }
+  View<T, Cuda> view() { return View<T, Cuda>(memory_.data(), rows_, cols_, stride_); }
+  View<const T, Cuda> view() const { return View<const T, Cuda>(memory_.data(), rows_, cols_, stride_); }
   Matrix<T> to_host() const {
     Matrix<T> host(rows_, cols_);
     for (std::size_t r = 0; r < rows_; ++r)

@@ -66,8 +66,9 @@ void compare(const Layout& l, const std::uint32_t* host_signs, T scale) {
   Buffer<T, Cuda> separate(cuda, l.in_place ? std::vector<T>() : std::vector<T>(expected.size(), T(7)));
   Buffer<T, Cuda>& out = l.in_place ? in : separate;
   Tile<Cuda> tile(cuda);
-  fastntk::hadamard<T, Cuda>(tile, {in.data() + l.offset, l.rows, l.d, in_stride}, host_signs ? signs.data() : nullptr,
-                             scale, {out.data() + l.offset, l.rows, l.n, out_stride});
+  const View<const T, Cuda> source(in.data() + l.offset, l.rows, l.d, in_stride);
+  const View<T, Cuda> target(out.data() + l.offset, l.rows, l.n, out_stride);
+  fastntk::hadamard<T, Cuda>(tile, source, host_signs ? signs.data() : nullptr, scale, target);
   const std::vector<T> found = out.to_host();
   if (!CHECK(std::memcmp(found.data(), expected.data(), found.size() * sizeof(T)) == 0))
     std::cout << "  rows " << l.rows << ", n " << l.n << ", d " << l.d << ", offset " << l.offset << ", gap " << l.gap

@@ -335,7 +335,7 @@ TEST(bad_arguments) {
   CHECK(check::throws<Error>([&] { solve(DeviceState({4, 2}), {.alpha = 1}); }, "no rows"));
   CHECK(check::throws<Error>([&] { state.run_on({.device = 1}); }, "device"));
   CHECK(check::throws<Error>([&] { DeviceState({0, 1}); }, "n_features is 0"));
-  state.update<double>({nullptr, 0, 4}, {nullptr, 0, 2});
+  state.update<double>(View<const double, Cuda>(nullptr, 0, 4), View<const double, Cuda>(nullptr, 0, 2));
   const std::vector<double> none(20);
   state.update<double>(z.view(), y.view(), none.data());
   CHECK(state.to_bytes() == before);

@@ -160,7 +160,9 @@ TEST(memory_that_the_pool_keeps_is_given_back_when_it_is_needed) {
   const cuda::Workspace held(Cuda(), 30 * megabyte);
   const auto take = [] { Buffer<std::byte, Cuda>(Cuda(), 40 * megabyte); };
   CHECK(check::throws<OutOfMemory>(take, "41 MB are needed on device 0; 35 MB of its 67 MB are free"));
-  CHECK(check::throws<OutOfMemory>(take, "lower max_memory"));
+  CHECK(check::throws<OutOfMemory>(take, "or free memory of the device"));
+  const auto work = [] { const cuda::Workspace workspace({.max_memory = 50 * megabyte}, 40 * megabyte); };
+  CHECK(check::throws<OutOfMemory>(work, "lower max_memory (now 52428800 bytes)"));
   CHECK(cudaGetLastError() == cudaSuccess);
   const Buffer<std::byte, Cuda> fits(Cuda(), 30 * megabyte);
 }

@@ -21,13 +21,13 @@ using fastntk::Tile;
 using fastntk::View;
 
 template <class T>
-void compare(std::size_t rows, const SrhtParams& params, std::size_t gap) {
+void compare(std::size_t rows, const SrhtParams& params, std::size_t gap, const Cuda& cuda = {}) {
   const Matrix<T> x = sketches::random_rows<T>(rows, params.in_features);
   Matrix<T> expected(rows, params.out_features);
   Srht<T>(params, Cpu{1})(x.view(), expected.view());
-  const DeviceMatrix<T> in(x, gap);
-  DeviceMatrix<T> out(rows, params.out_features, gap);
-  Srht<T, Cuda>(params, Cuda())(in.view(), out.view());
+  const DeviceMatrix<T> in(x, gap, cuda);
+  DeviceMatrix<T> out(rows, params.out_features, gap, cuda);
+  Srht<T, Cuda>(params, cuda)(in.view(), out.view());
   if (!CHECK(out.to_host() == expected))
     std::cout << "  rows " << rows << ", " << params.in_features << " -> " << params.out_features << ", gap " << gap << "\n";
 }
@@ -47,6 +47,13 @@ void compare_all() {
 
 TEST(has_the_bits_of_the_cpu_float) { compare_all<float>(); }
 TEST(has_the_bits_of_the_cpu_double) { compare_all<double>(); }
+
+// Short transforms and those that no block holds go through scratch memory, by tiles that fit it.
+TEST(scratch_fits_in_little_memory) {
+  compare<float>(3000, {10, 8, 5}, 0, {.max_memory = 1 << 16});
+  compare<double>(3000, {1, 1, 6}, 0, {.max_memory = 1 << 16});
+  compare<float>(5, {70000, 100, 7}, 0, {.max_memory = 1 << 20});
+}
 
 TEST(no_rows) {
   const Srht<float, Cuda> op({10, 5, 1}, Cuda());

@@ -52,10 +52,13 @@ void compare_all() {
 TEST(has_the_bits_of_the_cpu_float) { compare_all<float>(); }
 TEST(has_the_bits_of_the_cpu_double) { compare_all<double>(); }
 
-// Transforms of different lengths go through scratch memory, by tiles that fit it.
-TEST(different_lengths_in_little_memory) {
+// Transforms of different lengths, short ones and those that no block holds go through scratch memory, by tiles that fit it.
+TEST(scratch_fits_in_little_memory) {
   compare<float>(700, {1000, 40, 30, 7}, 0, {.max_memory = 1 << 19});
   compare<double>(300, {40, 1000, 30, 8}, 0, {.max_memory = 1 << 19});
+  compare<float>(3000, {10, 10, 8, 9}, 0, {.max_memory = 1 << 16});
+  compare<double>(3000, {1, 20, 4, 10}, 0, {.max_memory = 1 << 16});
+  compare<float>(7, {20000, 20000, 30, 11}, 0, {.max_memory = 1 << 20});
 }
 
 #if defined(FASTNTK_EMULATE_CUDA)

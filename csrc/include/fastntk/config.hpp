@@ -32,4 +32,8 @@ struct DeviceMemory {
 /// Of device number `device` in the runtime's order; throws BackendError without it. Only where CUDA was built.
 DeviceMemory device_memory(int device);
 
+/// Gives the memory that is kept for the workspace of later calls back to the driver, after a wait for the device's work;
+/// throws BackendError without the device. Only where CUDA was built.
+void trim_memory(int device);
+
 }  // namespace fastntk

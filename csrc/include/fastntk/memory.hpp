@@ -72,8 +72,8 @@ class Array {
  public:
   Array(const B& backend, std::size_t rows, std::size_t cols) : memory_(backend, rows * cols), rows_(rows), cols_(cols) {}
 
-  View<T, B> view() { return {memory_.data(), rows_, cols_}; }
-  View<const T, B> view() const { return {memory_.data(), rows_, cols_}; }
+  View<T, B> view() { return View<T, B>(memory_.data(), rows_, cols_); }
+  View<const T, B> view() const { return View<const T, B>(memory_.data(), rows_, cols_); }
 
  private:
   Buffer<T, B> memory_;

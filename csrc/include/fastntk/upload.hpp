@@ -14,6 +14,10 @@ namespace fastntk {
 template <Real T>
 std::size_t block_rows(const Cuda& backend, std::size_t rows, std::size_t cols);
 
+/// Copies `bytes` of the host to device memory in the stream's order, without waiting for the device (but for the oldest of
+/// many such copies): the host's may change as soon as the call returns.
+void upload(const Cuda& backend, const void* host, std::size_t bytes, void* memory);
+
 /// Brings rows to the device. Two blocks are under way at a time: one on a stream of its own, through pinned memory (or,
 /// where there is none, through what the driver has), while the backend's stream works on the other. Not for several
 /// threads.

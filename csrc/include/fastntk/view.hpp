@@ -32,7 +32,9 @@ template <class T>
 concept Real = std::same_as<std::remove_const_t<T>, float> || std::same_as<std::remove_const_t<T>, double>;
 
 /// A row-major matrix that somebody else owns, in the memory of backend `B`: element (i, j) is `data[i * stride + j]`.
-/// A view of another memory space does not convert, so a host matrix cannot reach a device operator.
+/// A view of another memory space does not convert, and a pointer becomes a device view only where its type is named, so a
+/// host matrix cannot reach a device operator. Which of several devices holds the data is not part of the type and is not
+/// checked: arrays must be on the operator's device.
 template <class T, Backend B = Cpu>
 struct View {
   T* data = nullptr;
@@ -41,8 +43,9 @@ struct View {
   std::size_t stride = 0;
 
   constexpr View() = default;
-  constexpr View(T* elements, std::size_t n_rows, std::size_t n_cols) : View(elements, n_rows, n_cols, n_cols) {}
-  constexpr View(T* elements, std::size_t n_rows, std::size_t n_cols, std::size_t row_stride)
+  constexpr explicit(!std::same_as<B, Cpu>) View(T* elements, std::size_t n_rows, std::size_t n_cols)
+      : View(elements, n_rows, n_cols, n_cols) {}
+  constexpr explicit(!std::same_as<B, Cpu>) View(T* elements, std::size_t n_rows, std::size_t n_cols, std::size_t row_stride)
       : data(elements), rows(n_rows), cols(n_cols), stride(row_stride) {}
 
   template <class U>
@@ -52,7 +55,7 @@ struct View {
   constexpr T* row(std::size_t i) const { return data + i * stride; }
   constexpr T& operator()(std::size_t i, std::size_t j) const { return data[i * stride + j]; }
   constexpr View block(std::size_t first_row, std::size_t n_rows, std::size_t first_col, std::size_t n_cols) const {
-    return {data + first_row * stride + first_col, n_rows, n_cols, stride};
+    return View(data + first_row * stride + first_col, n_rows, n_cols, stride);
   }
   constexpr View row_block(std::size_t first, std::size_t count) const { return block(first, count, 0, cols); }
   constexpr View col_block(std::size_t first, std::size_t count) const { return block(0, rows, first, count); }
