@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "../src/primitives.hpp"
+#include "arithmetic.cuh"
 #include "runtime.cuh"
 
 namespace fastntk {
@@ -15,8 +16,9 @@ namespace fastntk {
 namespace {
 
 using cuda::launch;
+using cuda::rounded_product;
+using cuda::whole_warp;
 
-constexpr unsigned whole_warp = 0xffffffffu;
 constexpr unsigned block_threads = 256;
 
 // Dense rows go through shared memory a few at a time, column by column: as many rows as an access of 16 bytes takes, and
@@ -33,10 +35,6 @@ struct alignas(access_bytes) Column {
 
 // An entry of the table by buckets: the column, and a sign.
 constexpr std::uint32_t minus = std::uint32_t{1} << 31;
-
-// The product of an entry, rounded before it is added: with the sum in one fused step the bits would not be the CPU's.
-__device__ inline float rounded_product(float a, float b) { return __fmul_rn(a, b); }
-__device__ inline double rounded_product(double a, double b) { return __dmul_rn(a, b); }
 
 // A thread owns every 256th bucket. `chunk` columns at a time stand in shared memory or, `staged` false, all columns are
 // read where they are.

@@ -32,8 +32,6 @@ __device__ inline bool is_negative(T x) {
 
 using cuda::launch;
 
-constexpr unsigned whole_warp = 0xffffffffu;
-
 // An elementwise pass: a warp takes a strip of a row, a lane every 32nd of its elements.
 constexpr int strip_pairs = 4;
 constexpr std::size_t strip = 32 * strip_pairs;
@@ -131,7 +129,7 @@ __device__ inline void squared_distances(const T* u, const T* const (&v)[near_ba
   FASTNTK_UNROLL
   for (int k = 0; k < near_batch; ++k) {
     FASTNTK_UNROLL
-    for (int half = 16; half > 0; half /= 2) total[k] += __shfl_xor_sync(whole_warp, total[k], half);
+    for (int half = 16; half > 0; half /= 2) total[k] += __shfl_xor_sync(cuda::whole_warp, total[k], half);
     out[k] = total[k];
   }
 }
@@ -156,7 +154,7 @@ __global__ void __launch_bounds__(32 * near_warps)
     const std::size_t row = first_row + i * near_warps;
     const bool inside = row < gap.rows && col < gap.cols;
     const bool near = inside && magnitude(s[i]) < (is_negative(s[i]) ? near_negative : near_positive);
-    for (unsigned todo = __ballot_sync(whole_warp, near); todo != 0;) {
+    for (unsigned todo = __ballot_sync(cuda::whole_warp, near); todo != 0;) {
       int from[near_batch];
       const T* near_row[near_batch];
       T sign[near_batch];
@@ -165,7 +163,7 @@ __global__ void __launch_bounds__(32 * near_warps)
       for (int k = 0; k < near_batch; ++k) {
         from[k] = __ffs(static_cast<int>(todo)) - 1;
         near_row[k] = v.row(first_col + from[k]);
-        sign[k] = std::copysign(T(1), __shfl_sync(whole_warp, s[i], from[k]));
+        sign[k] = std::copysign(T(1), __shfl_sync(cuda::whole_warp, s[i], from[k]));
         // The last one fills the batch.
         const unsigned rest = todo & (todo - 1);
         if (rest != 0 || k == near_batch - 1) todo = rest;

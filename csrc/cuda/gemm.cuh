@@ -17,6 +17,7 @@
 #include <algorithm>
 #include <cstddef>
 
+#include "arithmetic.cuh"
 #include "runtime.cuh"
 
 namespace fastntk::cuda {
@@ -53,9 +54,6 @@ struct alignas(16) Piece {
   static constexpr int size = 16 / sizeof(T);
   T v[size];
 };
-
-__device__ inline float multiply_add(float a, float b, float c) { return __fmaf_rn(a, b, c); }
-__device__ inline double multiply_add(double a, double b, double c) { return __fma_rn(a, b, c); }
 
 /// emit(i, j, value) is called once for every output; the lanes of a warp have neighbouring j.
 template <class T, class Shape, class Emit>

@@ -11,6 +11,7 @@
 #include <type_traits>
 
 #include "../src/tiling.hpp"
+#include "arithmetic.cuh"
 #include "hadamard.cuh"
 #include "half.cuh"
 #include "runtime.cuh"
@@ -48,20 +49,6 @@ __device__ inline float flipped(float x, std::uint32_t word, unsigned j) {
 }
 __device__ inline double flipped(double x, std::uint32_t word, unsigned j) {
   return __longlong_as_double(__double_as_longlong(x) ^ static_cast<long long>(std::uint64_t{word >> j} << 63));
-}
-
-/// a * b, which the compiler may not fuse into the sum that it goes into: the CPU's bits have both roundings.
-template <class T>
-__device__ inline T rounded_product(T a, T b) {
-#if defined(__CUDA_ARCH__)
-  if constexpr (sizeof(T) == 4) {
-    return __fmul_rn(a, b);
-  } else {
-    return __dmul_rn(a, b);
-  }
-#else
-  return a * b;
-#endif
 }
 
 /// x = a chunk in layout L, read in vectors of 2^v elements: element e is from[step(e)], or 0 unless inside(e). The steps of

@@ -1,3 +1,4 @@
+// Predictions, the dual solver, and what else the estimators need of dense rows.
 #include <fastntk/linear.hpp>
 
 #include <fastntk/error.hpp>

@@ -9,6 +9,9 @@
 
 namespace fastntk::cuda {
 
+/// The mask of all lanes of a warp.
+constexpr unsigned whole_warp = 0xffffffffu;
+
 /// The block's dynamic shared memory, aligned to 16 bytes. The only kind that kernels use, so that its size is checked.
 template <class T>
 __device__ inline T* shared_memory() {

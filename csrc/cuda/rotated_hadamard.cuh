@@ -145,7 +145,7 @@ struct RotatedChunk {
       const T sign = t >> level & 1 ? T(-1) : T(1);
 #pragma unroll
       for (int k = 0; k < values; ++k) {
-        const T other = __shfl_xor_sync(0xffffffffu, v[k], 1 << level);
+        const T other = __shfl_xor_sync(whole_warp, v[k], 1 << level);
         v[k] = sign * v[k] + other;
       }
     }

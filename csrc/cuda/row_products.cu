@@ -5,6 +5,7 @@
 
 #include "../src/primitives.hpp"
 #include "gemm.cuh"
+#include "reduce.cuh"
 #include "runtime.cuh"
 
 namespace fastntk {
@@ -12,22 +13,6 @@ namespace fastntk {
 namespace {
 
 using cuda::launch;
-
-constexpr unsigned whole_warp = 0xffffffffu;
-
-// A block's sum or largest value, in all its threads.
-template <class T, class Combine>
-__device__ inline T of_block(T value, T* shared, Combine combine) {
-  for (int half = 16; half > 0; half /= 2) value = combine(value, __shfl_xor_sync(whole_warp, value, half));
-  const unsigned warps = blockDim.x / 32;
-  if (warps == 1) return value;
-  if (threadIdx.x % 32 == 0) shared[threadIdx.x / 32] = value;
-  __syncthreads();
-  value = shared[0];
-  for (unsigned warp = 1; warp < warps; ++warp) value = combine(value, shared[warp]);
-  __syncthreads();
-  return value;
-}
 
 // A block a row. The norm is taken of the row scaled by a power of two, so that it neither overflows nor vanishes.
 template <class T>
@@ -40,15 +25,14 @@ __global__ void __launch_bounds__(1024) unit_rows_kernel(View<const T, Cuda> in,
     const T size = std::abs(x[j]);
     largest = size > largest ? size : largest;
   }
-  const auto larger = [](double a, double b) { return b > a ? b : a; };
-  const double top = of_block(static_cast<double>(largest), shared, larger);
+  const double top = cuda::block_reduce(static_cast<double>(largest), shared, cuda::Larger());
   int exponent = 0;
   if (top > 0 && top - top == 0) exponent = std::ilogb(top);
   const double down = std::ldexp(1.0, exponent < -1000 ? 1000 : -exponent);
 
   double square = threadIdx.x == 0 ? (bias * down) * (bias * down) : 0;
   for (std::size_t j = threadIdx.x; j < in.cols; j += blockDim.x) square += (x[j] * down) * (x[j] * down);
-  const double length = std::sqrt(of_block(square, shared, [](double a, double b) { return a + b; }));
+  const double length = std::sqrt(cuda::block_sum(square, shared + blockDim.x / 32));
 
   if (threadIdx.x == 0) norm[blockIdx.x] = static_cast<T>(length / down);
   const double shrink = length == 0 ? 0 : 1 / length;
@@ -105,8 +89,8 @@ template <Real T, Backend B>
 void unit_rows(Tile<B>& tile, View<const T, B> in, T bias, View<T, B> out, T* norm) {
   // By the length alone, on which the order of the sum depends.
   const std::size_t warps = std::clamp<std::size_t>(in.cols / 1024, 1, 32);
-  launch(tile.backend(), {in.rows, static_cast<unsigned>(32 * warps), warps * sizeof(double)}, unit_rows_kernel<T>, in, bias,
-         out, norm);
+  launch(tile.backend(), {in.rows, static_cast<unsigned>(32 * warps), 2 * warps * sizeof(double)}, unit_rows_kernel<T>, in,
+         bias, out, norm);
 }
 
 #define FASTNTK_INSTANTIATE(T)                                                                             \

@@ -49,7 +49,43 @@ class DeviceMatrix {
   std::size_t rows_, cols_, stride_;
 };
 
+/// A matrix on the device, the entries between whose rows must be left alone.
+template <class T>
+class Guarded {
+ public:
+  Guarded(const Matrix<T>& x, std::size_t gap) : whole_(filled(x, gap)), rows_(x.rows), cols_(x.cols), device_(whole_) {}
+  View<T, Cuda> view() { return device_.view().col_block(0, cols_); }
+  Matrix<T> to_host() const {
+    const Matrix<T> found = device_.to_host();
+    Matrix<T> out(rows_, cols_);
+    for (std::size_t r = 0; r < rows_; ++r)
+      for (std::size_t j = 0; j < found.cols; ++j) {
+        if (j < cols_)
+          out(r, j) = found(r, j);
+        else
+          CHECK(found(r, j) == whole_(r, j));
+      }
+    return out;
+  }
+
+ private:
+  static Matrix<T> filled(const Matrix<T>& x, std::size_t gap) {
+    Matrix<T> whole(x.rows, x.cols + gap);
+    for (std::size_t r = 0; r < x.rows; ++r)
+      for (std::size_t j = 0; j < whole.cols; ++j) whole(r, j) = j < x.cols ? x(r, j) : static_cast<T>(r + j);
+    return whole;
+  }
+  Matrix<T> whole_;
+  std::size_t rows_, cols_;
+  DeviceMatrix<T> device_;
+};
+
 #if defined(FASTNTK_EMULATE_CUDA)
+/// Ends what was injected, however a test ends.
+struct Faults {
+  ~Faults() { fastntk::emulation::clear_faults(); }
+};
+
 /// Lets every call to the CUDA runtime that `work` makes fail, one in each of many runs: each time it must throw, and give
 /// back what it took. `quiet` names calls that only destructors make, which cannot throw.
 template <class Work>

@@ -13,9 +13,11 @@
 
 #include "../../csrc/cuda/runtime.cuh"
 #include "device.hpp"
+#include "stream.hpp"
 
 namespace {
 
+using device::Stream;
 using fastntk::BackendError;
 using fastntk::Buffer;
 using fastntk::Cuda;
@@ -103,13 +105,6 @@ TEST(memory_nobody_wrote_is_nan) {
 __global__ void set_kernel(float* out, float value) { *out = value; }
 __global__ void copy_kernel(const float* in, float* out) { *out = *in; }
 
-struct Stream {
-  Stream() { CHECK(cudaStreamCreateWithFlags(&stream, cudaStreamNonBlocking) == cudaSuccess); }
-  ~Stream() { cudaStreamDestroy(stream); }
-  Cuda backend() const { return {.stream = stream}; }
-  cudaStream_t stream = nullptr;
-};
-
 TEST(a_missing_event_shows) {
   for (const bool wait : {true, false}) {
     const Stream producer, consumer;
@@ -117,8 +112,8 @@ TEST(a_missing_event_shows) {
     cudaEvent_t event = nullptr;
     CHECK(cudaEventCreateWithFlags(&event, cudaEventDisableTiming) == cudaSuccess);
     launch(producer.backend(), {1, 1}, set_kernel, x.data(), 7.0f);
-    CHECK(cudaEventRecord(event, producer.stream) == cudaSuccess);
-    if (wait) CHECK(cudaStreamWaitEvent(consumer.stream, event) == cudaSuccess);
+    CHECK(cudaEventRecord(event, producer.stream()) == cudaSuccess);
+    if (wait) CHECK(cudaStreamWaitEvent(consumer.stream(), event) == cudaSuccess);
     launch(consumer.backend(), {1, 1}, copy_kernel, x.data(), y.data());
     fastntk::finish(consumer.backend());
     CHECK((y.to_host()[0] == 7) == wait);
@@ -146,7 +141,7 @@ TEST(a_staging_buffer_that_is_reused_too_early_shows) {
     CHECK(cudaHostAlloc(&staging, sizeof(float), cudaHostAllocDefault) == cudaSuccess);
     float value = 1;
     std::memcpy(staging, &value, sizeof value);
-    CHECK(cudaMemcpyAsync(x.data(), staging, sizeof value, cudaMemcpyHostToDevice, stream.stream) == cudaSuccess);
+    CHECK(cudaMemcpyAsync(x.data(), staging, sizeof value, cudaMemcpyHostToDevice, stream.stream()) == cudaSuccess);
     if (wait) fastntk::finish(stream.backend());
     value = 2;
     std::memcpy(staging, &value, sizeof value);
@@ -163,13 +158,13 @@ TEST(memory_of_a_stream_is_not_for_its_earlier_work) {
   cudaMemPool_t pool = nullptr;
   CHECK(cudaMemPoolCreate(&pool, &properties) == cudaSuccess);
   void* memory = nullptr;
-  CHECK(cudaMallocFromPoolAsync(&memory, sizeof(float), pool, stream.stream) == cudaSuccess);
+  CHECK(cudaMallocFromPoolAsync(&memory, sizeof(float), pool, stream.stream()) == cudaSuccess);
   launch(other.backend(), {1, 1}, set_kernel, static_cast<float*>(memory), 1.0f);
   fastntk::finish(other.backend());
   float value = 0;
   fastntk::copy_out(stream.backend(), memory, sizeof value, &value);
   CHECK(std::isnan(value));
-  cudaFreeAsync(memory, stream.stream);
+  cudaFreeAsync(memory, stream.stream());
   fastntk::finish(stream.backend());
   cudaMemPoolDestroy(pool);
 }

@@ -14,6 +14,7 @@
 
 #include "../../csrc/cuda/runtime.cuh"
 #include "device.hpp"
+#include "stream.hpp"
 
 using namespace fastntk;
 using device::DeviceMatrix;
@@ -341,31 +342,12 @@ TEST(bad_arguments) {
   CHECK(state.to_bytes() == before);
 }
 
-namespace {
-
-class Stream {
- public:
-  explicit Stream(int device) {
-    const cuda::DeviceGuard current(device);
-    cuda::check(cudaStreamCreateWithFlags(&stream_, cudaStreamNonBlocking), "making a stream");
-    backend_ = {device, stream_, 0};
-  }
-  ~Stream() { cudaStreamDestroy(stream_); }
-  Stream(const Stream&) = delete;
-  Stream& operator=(const Stream&) = delete;
-  const Cuda& backend() const { return backend_; }
-
- private:
-  cudaStream_t stream_ = nullptr;
-  Cuda backend_;
-};
-
-}  // namespace
+namespace {}  // namespace
 
 TEST(a_state_moves_between_streams) {
   const Data data(2300, 70, 2);
   const std::string expected = state_of<float, Cpu>(data, data.w.data()).to_bytes();
-  const Stream first(0), second(0);
+  const device::Stream first, second;
   const DeviceMatrix<float> z(data.z32);
   const DeviceMatrix<double> y(data.y);
   DeviceState state({70, 2}, first.backend());
@@ -387,7 +369,7 @@ TEST(a_state_moves_between_streams) {
 
 TEST(states_on_two_devices_merge) {
   const Data data(2300, 70, 2);
-  const Stream other(1);
+  const device::Stream other(1);
   const DeviceMatrix<float> z(data.z32, 0, other.backend());
   const DeviceMatrix<double> y(data.y, 0, other.backend());
   DeviceState there({70, 2}, other.backend());

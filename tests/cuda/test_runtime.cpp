@@ -16,6 +16,7 @@
 
 namespace {
 
+using device::Faults;
 using fastntk::BackendError;
 using fastntk::Buffer;
 using fastntk::Cuda;
@@ -28,10 +29,6 @@ namespace emulation = fastntk::emulation;
 namespace cuda = fastntk::cuda;
 
 constexpr std::size_t megabyte = std::size_t{1} << 20;
-
-struct Faults {
-  ~Faults() { emulation::clear_faults(); }
-};
 
 TEST(errors_say_what_helps) {
   const Faults clear;

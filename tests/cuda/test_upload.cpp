@@ -9,9 +9,12 @@
 
 #include "../../csrc/cuda/for_each.cuh"
 #include "device.hpp"
+#include "stream.hpp"
 
 namespace {
 
+using device::Faults;
+using device::Stream;
 using fastntk::Cuda;
 using fastntk::Downloader;
 using fastntk::Tile;
@@ -21,16 +24,6 @@ using sketches::Matrix;
 namespace emulation = fastntk::emulation;
 
 constexpr std::size_t cols = 37;
-
-struct Faults {
-  ~Faults() { emulation::clear_faults(); }
-};
-
-struct Stream {
-  Stream() { CHECK(cudaStreamCreateWithFlags(&stream, cudaStreamNonBlocking) == cudaSuccess); }
-  ~Stream() { cudaStreamDestroy(stream); }
-  cudaStream_t stream = nullptr;
-};
 
 // y = 2 x + (the first entry of x's row), on the backend's stream.
 template <class T>
@@ -63,7 +56,7 @@ TEST(blocks_give_what_all_rows_give) {
   for (const std::size_t memory : {std::size_t{0}, std::size_t{1} << 16, std::size_t{1}}) {
     for (const std::size_t rows : {0, 1, 2, 27, 28, 29, 200}) {
       check_blocks<float>({.max_memory = memory < 16 ? 0 : memory}, rows);
-      check_blocks<double>({.stream = own.stream, .max_memory = memory < 16 ? 0 : memory}, rows);
+      check_blocks<double>({.stream = own.stream(), .max_memory = memory < 16 ? 0 : memory}, rows);
     }
   }
   check_blocks<float>({.device = 1, .max_memory = 1 << 16}, 100);
@@ -87,7 +80,7 @@ TEST(an_operator_of_host_rows_gives_its_bits) {
   device::DeviceMatrix<float> out(50, 60);
   srht(in.view(), out.view());
   const Stream own;
-  const Cuda small{.stream = own.stream, .max_memory = 1 << 16};
+  const Cuda small{.stream = own.stream(), .max_memory = 1 << 16};
   Matrix<float> blocks(50, 60);
   const fastntk::Srht<float, Cuda> on_stream = srht.on(small);
   fastntk::apply_to_host_rows<float>(small, x.view(), blocks.view(), on_stream);
@@ -96,7 +89,7 @@ TEST(an_operator_of_host_rows_gives_its_bits) {
 
 TEST(rows_may_be_strided_and_changed_after_the_call) {
   const Stream own;
-  const Cuda backend{.stream = own.stream};
+  const Cuda backend{.stream = own.stream()};
   Uploader<float> up(backend, 4, cols);
   std::vector<Matrix<float>> sums;
   std::vector<device::DeviceMatrix<float>> results;
@@ -141,7 +134,7 @@ void check_every_wait(const char* wait, const std::vector<int>& spare, Right&& r
     emulation::set_eager(work_early);
     const Stream own;
     emulation::set_eager(copy_early);
-    const bool answer = right(own.stream);
+    const bool answer = right(own.stream());
     emulation::clear_faults();
     return answer;
   };
