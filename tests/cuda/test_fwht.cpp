@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "../../csrc/src/primitives.hpp"
+#include "../cpp/fwht_reference.hpp"
 #include "device.hpp"
 
 namespace {
@@ -20,19 +21,7 @@ using fastntk::Cuda;
 using fastntk::Half;
 using fastntk::Tile;
 using fastntk::View;
-
-// Its tree of additions is part of the transform's definition: results are compared bit by bit.
-template <class T>
-void butterflies(T* x, std::size_t n) {
-  for (std::size_t h = 1; h < n; h *= 2)
-    for (std::size_t i = 0; i < n; i += 2 * h)
-      for (std::size_t j = i; j < i + h; ++j) {
-        const T a = x[j];
-        const T b = x[j + h];
-        x[j] = a + b;
-        x[j + h] = a - b;
-      }
-}
+using fwht_reference::butterflies;
 
 // Rows of length n whose first element is `offset` elements past an aligned address, `gap` elements apart.
 struct Layout {
