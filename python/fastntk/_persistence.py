@@ -66,7 +66,7 @@ def save(model: Any, path: Any) -> None:
         "dtype": model._dtype.name,
         "block_rows": model._block_rows,
         "one_target": getattr(model, "_one_target", None),
-        "chosen": {key: getattr(model.features_, key) for key in ("directions_", "low_orders_", "diagonal_")},
+        "chosen": {key: getattr(model.features_, key) for key in model.features_._chosen},
     }
     arrays = {"header": np.array(json.dumps(header)), "coef": model.coef_, "intercept": model.intercept_}
     if name == "NTKClassifier":

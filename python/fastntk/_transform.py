@@ -7,15 +7,15 @@ from typing import Any
 import numpy as np
 
 from ._arrays import matrix
+from ._feature_map import FeatureMap
 from ._place import Place, is_device_array
-from .features import NTKRandomFeatures
 
 __all__ = ["goes_along", "transform"]
 
 
 def goes_along(features: Any) -> bool:
     """Whether a feature map takes arrays wherever they are; another transformer gets the caller's kind of array."""
-    return isinstance(features, NTKRandomFeatures)
+    return isinstance(features, FeatureMap)
 
 
 def transform(features: Any, X: Any, place: Place) -> Any:

@@ -5,25 +5,17 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin, TransformerMixin
-from sklearn.utils.validation import check_is_fitted, validate_data
 
 from . import _arguments as arguments
-from ._arrays import Source, matrix
+from ._feature_map import DIAGONAL, LOW_ORDERS, FeatureMap, itemsizes
 from ._load import _core
-from ._memory import require_memory
 from ._place import Place, map_rows
-from ._random import RandomState, resolve_seed
-from .sketches import Operator, allocate
+from ._random import RandomState
+from .sketches import Operator
 
 __all__ = ["NTKRandomFeatures"]
 
-_MOST_COMPONENTS = 2**31 - 1
-_PLANNED_BYTES = 1 << 24  # below this, memory is not looked up
-
 DIRECTIONS = ("auto", "structured", "gaussian", "sphere")
-LOW_ORDERS = ("auto", "exact", "constant", "sampled")
-DIAGONAL = ("auto", "exact", "sampled")
 
 
 class _NtkMap(Operator):
@@ -54,7 +46,7 @@ class _NtkMap(Operator):
         map_rows(place, [array], [out], call, self._threads)
 
 
-class NTKRandomFeatures(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):  # type: ignore[misc]
+class NTKRandomFeatures(FeatureMap):
     """Random features Z(x) of the neural tangent kernel: <Z(x), Z(y)> estimates Theta(x, y).
 
     Nothing is learnt from the data but its number of columns; the map is a function of the parameters and the seed.
@@ -116,6 +108,8 @@ class NTKRandomFeatures(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseE
     True
     """
 
+    _chosen = ("directions_", "low_orders_", "diagonal_")
+
     def __init__(
         self,
         n_components: int = 4096,
@@ -143,33 +137,7 @@ class NTKRandomFeatures(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseE
         self.max_memory = max_memory
         self.assume_finite = assume_finite
 
-    def fit(self, X: Any, y: Any = None) -> NTKRandomFeatures:  # noqa: ARG002 - part of the contract
-        """Draw the map for inputs with as many columns as `X`.
-
-        Parameters
-        ----------
-        X : array of shape (n, d)
-        y : ignored
-
-        Returns
-        -------
-        NTKRandomFeatures
-            The object itself.
-
-        Raises
-        ------
-        ValueError
-            If a parameter is out of its range, `n_components` is too small for `low_orders="exact"`, or `X` has NaN, inf,
-            no row or no column.
-        TypeError
-            If `X` is sparse or of an unsupported dtype, or a parameter is of the wrong type.
-        MemoryError
-            If the directions do not fit into the memory that is available.
-        """
-        array, place = self._matrix(X)
-        n_components = arguments.integer(self.n_components, "n_components")
-        if n_components > _MOST_COMPONENTS:
-            raise ValueError(f"n_components is {n_components}; at most {_MOST_COMPONENTS} is allowed")
+    def _draw(self, array: Any, place: Place, n_components: int, seed: int) -> tuple[_NtkMap, dict[str, Any]]:
         params = {
             "in_features": array.shape[1],
             "out_features": n_components,
@@ -178,65 +146,11 @@ class NTKRandomFeatures(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseE
             "low_orders": arguments.choice(self.low_orders, "low_orders", LOW_ORDERS),
             "diagonal": arguments.choice(self.diagonal, "diagonal", DIAGONAL),
             "bias": arguments.real(self.bias, "bias"),
-            "seed": resolve_seed(self.random_state),
+            "seed": seed,
         }
         width = array.shape[1] + (params["bias"] != 0)
         dense = width < 33 if self.directions == "auto" else self.directions != "structured"
-        # Dense directions in float32, where "auto" is resolved, and in the type of X; structured ones are a few signs each.
-        needed = n_components * (4 + array.itemsize) * (width if dense else 1)
-        if needed >= _PLANNED_BYTES and place.device is None:
-            what = f"NTKRandomFeatures.fit with {n_components} components"
-            require_memory(needed, None, what=what, lower="lower n_components")
+        # Structured directions are a few numbers each.
+        self._require_memory(n_components * itemsizes(array.dtype) * (width if dense else 1), place, n_components)
         feature_map = _NtkMap(params, n_threads=self.n_threads, device=self.device, max_memory=self.max_memory, place=place)
-        validate_data(self, X, skip_check_array=True)
-        self._map = feature_map
-        self.seed_ = feature_map.seed
-        self.directions_ = feature_map.chosen("directions")
-        self.low_orders_ = feature_map.chosen("low_orders")
-        self.diagonal_ = feature_map.chosen("diagonal")
-        self._n_features_out = feature_map.out_features
-        return self
-
-    def transform(self, X: Any) -> Any:
-        """Map rows to features.
-
-        Parameters
-        ----------
-        X : array of shape (n, n_features_in_)
-
-        Returns
-        -------
-        array of shape (n, n_components)
-            float32 or float64 like `X`, in the caller's kind of array.
-
-        Raises
-        ------
-        ValueError
-            If `X` has another number of columns, no row, NaN or inf.
-        TypeError
-            If `X` is sparse or of an unsupported dtype.
-        MemoryError
-            If the result does not fit into the memory that is available.
-        """
-        check_is_fitted(self)
-        array, place = self._matrix(X)
-        validate_data(self, X, skip_check_array=True, reset=False)
-        lower = "lower n_components or pass fewer rows at a time"
-        out = allocate(len(array), self._n_features_out, array.dtype, lower=lower, place=place)
-        self._map(array, out, place)
-        return place.give_back(out)
-
-    def _matrix(self, X: Any) -> Source:
-        return matrix(
-            X,
-            min_rows=1,
-            assume_finite=self.assume_finite,
-            device=arguments.device(self.device),
-            max_memory=self.max_memory,
-        )
-
-    def __sklearn_tags__(self) -> Any:
-        tags = super().__sklearn_tags__()
-        tags.transformer_tags.preserves_dtype = ["float64", "float32"]
-        tags.requires_fit = True
-        return tags
+        return feature_map, {name: feature_map.chosen(name.rstrip("_")) for name in self._chosen}
