@@ -180,7 +180,7 @@ def test_the_demo_prints_five_lines_and_writes_a_plot(tmp_path):
 def test_benchmarks_without_their_data_say_so():
     environment = {key: value for key, value in os.environ.items() if key != "FASTNTK_DATA"}
     done = subprocess.run(
-        [sys.executable, "-m", "fastntk.cli", "bench", "mnist"], env=environment, capture_output=True, text=True, check=True
+        [sys.executable, "-m", "fastntk.cli", "bench", "fit"], env=environment, capture_output=True, text=True, check=True
     )
     assert "FASTNTK_DATA" in json.loads(done.stdout)["skipped"]
 

@@ -87,8 +87,16 @@ struct Kernels {
   void (*scale_rows)(std::size_t rows, std::size_t cols, const T* factor, const T* in, std::size_t in_stride, T* out,
                      std::size_t out_stride);
 
+  /// out[r] (+)= scale * a[r] o b[r], or scale * a[r] where b is null.
+  void (*multiply)(std::size_t rows, std::size_t cols, const T* a, std::size_t a_stride, const T* b, std::size_t b_stride,
+                   T scale, bool add, T* out, std::size_t out_stride);
+
   /// square[r] = the sum of the squares of in[r].
   void (*row_squares)(std::size_t rows, std::size_t cols, const T* in, std::size_t in_stride, T* square);
+
+  /// out[j] = scale * the sum over t < length of a[a_start[j] + t] * b[b_start[j] + t], j < count.
+  void (*dots)(std::size_t count, const T* a, const std::size_t* a_start, const T* b, const std::size_t* b_start,
+               std::size_t length, T scale, T* out);
 
   /// out[r] = x[r] W for W (d, cols) in panels of projection_panel_bytes: panel p holds, row after row, the columns
   /// p * width .. (p + 1) * width, width = projection_panel_bytes / sizeof(T), with zeros beyond the last.

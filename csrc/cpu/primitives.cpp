@@ -20,6 +20,19 @@ void activate(const Activation<T>& f, View<T, Cpu> z) {
   if (f.kind == Kind::step) cpu::kernels<T>().step(z.rows, z.cols, f.scale, z.data, z.stride);
 }
 
+// The columns of a matrix of so many in whole panels, and where column j of it starts, of d entries a panel's width apart.
+template <Real T>
+std::size_t panelled_columns(std::size_t cols) {
+  constexpr std::size_t step = ProjectionMatrix<T, Cpu>::column_step;
+  static_assert(step * sizeof(T) == cpu::projection_panel_bytes);
+  return (cols + step - 1) / step * step;
+}
+template <Real T>
+T* panelled_column(T* panels, std::size_t d, std::size_t j) {
+  constexpr std::size_t step = ProjectionMatrix<T, Cpu>::column_step;
+  return panels + j / step * step * d + j % step;
+}
+
 }  // namespace
 
 template <Real T, Backend B>
@@ -126,8 +139,7 @@ void relu_kernel(Tile<B>&, ReluKernel kind, std::size_t depth, View<const T, B> 
 template <Real T, Backend B>
 ProjectionMatrix<T, B>::ProjectionMatrix(const B& backend, std::uint64_t seed, std::size_t d, std::size_t cols,
                                          bool on_sphere)
-    : d_(d), cols_(cols), entries_(backend, (cols + column_step - 1) / column_step * column_step * d) {
-  static_assert(column_step * sizeof(T) == cpu::projection_panel_bytes);
+    : d_(d), cols_(cols), entries_(backend, panelled_columns<T>(cols) * d) {
   const rng::Draws draws{seed, rng::Stream::normal};
   const std::size_t even_d = (d + 1) / 2 * 2;
   std::fill_n(entries_.data(), entries_.size(), T(0));
@@ -142,9 +154,19 @@ ProjectionMatrix<T, B>::ProjectionMatrix(const B& backend, std::uint64_t seed, s
       }
       for (std::size_t i = 0; i < d; ++i) square += w[i] * w[i];
       const double scale = on_sphere ? std::sqrt(static_cast<double>(d) / square) : 1;
-      T* const into = entries_.data() + j / column_step * column_step * d + j % column_step;
+      T* const into = panelled_column(entries_.data(), d, j);
       for (std::size_t i = 0; i < d; ++i) into[i * column_step] = static_cast<T>(w[i] * scale);
     }
+  });
+}
+
+template <Real T, Backend B>
+ProjectionMatrix<T, B>::ProjectionMatrix(const B& backend, View<const T, B> columns)
+    : d_(columns.cols), cols_(columns.rows), entries_(backend, panelled_columns<T>(cols_) * d_) {
+  std::fill_n(entries_.data(), entries_.size(), T(0));
+  for_host_blocks(cols_, 64, [&](std::size_t begin, std::size_t end) {
+    for (std::size_t j = begin; j < end; ++j)
+      for (std::size_t i = 0; i < d_; ++i) panelled_column(entries_.data(), d_, j)[i * column_step] = columns(j, i);
   });
 }
 
@@ -184,6 +206,11 @@ void scale_rows(Tile<B>&, const T* factor, View<const T, B> in, View<T, B> out) 
 }
 
 template <Real T, Backend B>
+void multiply(Tile<B>&, View<const T, B> a, View<const T, B> b, T scale, bool add, View<T, B> out) {
+  cpu::kernels<T>().multiply(out.rows, out.cols, a.data, a.stride, b.data, b.stride, scale, add, out.data, out.stride);
+}
+
+template <Real T, Backend B>
 void row_squares(Tile<B>&, View<const T, B> in, T* square) {
   cpu::kernels<T>().row_squares(in.rows, in.cols, in.data, in.stride, square);
 }
@@ -209,6 +236,7 @@ void row_squares(Tile<B>&, View<const T, B> in, T* square) {
   template void dual_rows(Tile<Cpu>&, const DualRows<T, Cpu>&, View<const T, Cpu>, const T*, View<T, Cpu>);                 \
   template void dual_features(Tile<Cpu>&, const DualTable<T, Cpu>&, View<T, Cpu>, T*);                                      \
   template void scale_rows(Tile<Cpu>&, const T*, View<const T, Cpu>, View<T, Cpu>);                                         \
+  template void multiply(Tile<Cpu>&, View<const T, Cpu>, View<const T, Cpu>, T, bool, View<T, Cpu>);                        \
   template void row_squares(Tile<Cpu>&, View<const T, Cpu>, T*);                                                            \
   template void copy(Tile<Cpu>&, View<const T, Cpu>, View<T, Cpu>);                                                         \
   template struct SketchMatrix<T, Cpu>;                                                                                     \

@@ -1,7 +1,8 @@
-// Samples of rows in memory, products of two samples, and copies.
+// Samples of rows in memory, products of rows and of samples, and copies.
 #include <algorithm>
 #include <cstddef>
 #include <cstdint>
+#include <type_traits>
 
 #include "../src/primitives.hpp"
 #include "hadamard_sample.cuh"
@@ -61,6 +62,19 @@ struct Copied {
   __device__ T operator()(std::size_t r, std::size_t j) const { return in(r, j); }
 };
 
+template <class T, bool with_b, bool with_sum>
+struct Product {
+  View<const T, Cuda> a, b;
+  T scale;
+  View<T, Cuda> out;
+  __device__ T operator()(std::size_t r, std::size_t j) const {
+    T value = scale * a(r, j);
+    if constexpr (with_b) value *= b(r, j);
+    if constexpr (with_sum) value += out(r, j);
+    return value;
+  }
+};
+
 template <class T>
 struct Scaled {
   View<const T, Cuda> in;
@@ -91,6 +105,15 @@ void gather_product(Tile<B>& tile, View<const T, B> a, const std::uint32_t* inde
 }
 
 template <Real T, Backend B>
+void multiply(Tile<B>& tile, View<const T, B> a, View<const T, B> b, T scale, bool add, View<T, B> out) {
+  const auto run = [&]<bool with_b, bool with_sum>(std::bool_constant<with_b>, std::bool_constant<with_sum>) {
+    cuda::fill_columns(tile.backend(), out, cuda::SameColumn{}, cuda::Product<T, with_b, with_sum>{a, b, scale, out});
+  };
+  const auto with = [&](auto factor) { return add ? run(factor, std::true_type{}) : run(factor, std::false_type{}); };
+  b.data ? with(std::true_type{}) : with(std::false_type{});
+}
+
+template <Real T, Backend B>
 void copy(Tile<B>& tile, View<const T, B> in, View<T, B> out) {
   cuda::fill_columns(tile.backend(), out, cuda::SameColumn{}, cuda::Copied<T>{in});
 }
@@ -99,6 +122,7 @@ void copy(Tile<B>& tile, View<const T, B> in, View<T, B> out) {
   template void gather(Tile<Cuda>&, View<const T, Cuda>, const std::uint32_t*, T, View<T, Cuda>);           \
   template void gather_product(Tile<Cuda>&, View<const T, Cuda>, const std::uint32_t*, View<const T, Cuda>, \
                                const std::uint32_t*, T, View<T, Cuda>);                                     \
+  template void multiply(Tile<Cuda>&, View<const T, Cuda>, View<const T, Cuda>, T, bool, View<T, Cuda>);    \
   template void copy(Tile<Cuda>&, View<const T, Cuda>, View<T, Cuda>);
 FASTNTK_INSTANTIATE(float)
 FASTNTK_INSTANTIATE(double)

@@ -53,6 +53,15 @@ ProjectionMatrix<T, B>::ProjectionMatrix(const B& backend, std::uint64_t seed, s
 }
 
 template <Real T, Backend B>
+ProjectionMatrix<T, B>::ProjectionMatrix(const B& backend, View<const T, B> columns)
+    : d_(columns.cols), cols_(columns.rows), entries_(backend, columns.cols * columns.rows) {
+  Tile<B> tile(backend);
+  T* const entries = entries_.data();
+  for_each(tile, entries_.size(),
+           [=] FASTNTK_FORMULA(std::size_t index) { entries[index] = columns(index % columns.rows, index / columns.rows); });
+}
+
+template <Real T, Backend B>
 void project(Tile<B>& tile, View<const T, B> x, const ProjectionMatrix<T, B>& w, std::size_t first, const Activation<T>& f,
              View<T, B> out) {
   const View<const T, B> columns(w.data() + first, w.rows(), out.cols, w.cols());

@@ -3,8 +3,10 @@
 #include <algorithm>
 #include <cmath>
 #include <numbers>
+#include <utility>
 #include <vector>
 
+#include "modified_directions.hpp"
 #include "tiling.hpp"
 
 namespace fastntk {
@@ -15,13 +17,17 @@ constexpr std::size_t stages = 3;
 }  // namespace
 
 template <Real T, Backend B>
-DirectionSet<T, B>::DirectionSet(const B& backend, Directions kind, std::size_t d, std::size_t m, std::uint64_t seed)
-    : d_(d), m_(m) {
+DirectionSet<T, B>::DirectionSet(const B& backend, Directions kind, std::size_t d, std::size_t m, std::uint64_t seed,
+                                 std::size_t sweeps)
+    : d_(d), m_(m), panel_(ProjectionMatrix<T, B>::panel) {
   if (kind == Directions::structured) {
     panel_ = std::max<std::size_t>(padded(d), 2);
     draw_blocks(backend, seed);
+  } else if (kind == Directions::gibbs) {
+    Array<T, B> w(backend, m, d);
+    draw_modified_directions<T, B>(backend, {.sweeps = sweeps, .seed = seed}, true, w.view());
+    matrix_ = ProjectionMatrix<T, B>(backend, std::as_const(w).view());
   } else {
-    panel_ = ProjectionMatrix<T, B>::panel;
     matrix_ = ProjectionMatrix<T, B>(backend, seed, d, m, kind == Directions::sphere);
   }
 }

@@ -10,9 +10,14 @@
 
 namespace fastntk {
 
-/// m directions in d dimensions, every one of law N(0, I) unless they are on the sphere.
+/// `automatic` takes structured directions from this many inputs on: below, a matrix product is as cheap as the transforms,
+/// and the mixing of short blocks shows in the mean.
+inline constexpr std::size_t structured_from = 33;
+
+/// m directions in d dimensions, every one of law N(0, I) unless they are on a sphere.
 ///   gaussian    independent
 ///   sphere      independent and uniform on the sphere of radius sqrt(d)
+///   gibbs       the same law, by the Gibbs sampler (modified_directions.hpp): sqrt(d) w/|w| of Z21 Eq. 15
 ///   structured  blocks of n = 2^k >= d directions, orthogonal to one another: three times a random rotation of the
 ///   coordinate
 ///               pairs (i, i + n/2) and a Hadamard transform, in O(n log n) a block (after Yu et al. 2016, "Orthogonal
@@ -22,7 +27,8 @@ namespace fastntk {
 template <Real T, Backend B>
 class DirectionSet {
  public:
-  DirectionSet(const B& backend, Directions kind, std::size_t d, std::size_t m, std::uint64_t seed);
+  /// `sweeps` is that of the Gibbs sampler.
+  DirectionSet(const B& backend, Directions kind, std::size_t d, std::size_t m, std::uint64_t seed, std::size_t sweeps = 10);
 
   std::size_t in_features() const { return d_; }
   std::size_t size() const { return m_; }
@@ -47,7 +53,7 @@ class DirectionSet {
   std::size_t d_;
   std::size_t m_;
   std::size_t panel_;
-  ProjectionMatrix<T, B> matrix_;  // gaussian, sphere
+  ProjectionMatrix<T, B> matrix_;  // gaussian, sphere, gibbs
   Buffer<T, B> rotation_;          // structured: for each block and stage, n/2 cosines and n/2 sines, times sqrt(2)
   Buffer<T, B> length_;            // structured: of every direction, times the transforms' normalisation
 };

@@ -2,78 +2,19 @@
 
 #include <algorithm>
 #include <cmath>
-#include <complex>
 #include <map>
 #include <mutex>
 #include <numbers>
+#include <tuple>
 #include <utility>
 #include <vector>
 
 namespace fastntk {
 namespace {
 
-using Complex = std::complex<double>;
+constexpr std::size_t terms = kernel_series_terms;
 
-constexpr std::size_t terms = 4096;
-
-// K_L in the complex unit disc, which kappa_0 and kappa_1 map into itself (Z21 Definition 1).
-Complex relu_ntk(Complex a, std::size_t depth) {
-  Complex s = a;
-  Complex k = a;
-  for (std::size_t layer = 0; layer < depth; ++layer) {
-    const Complex kappa_0 = 0.5 + std::asin(s) / std::numbers::pi;
-    const Complex kappa_1 = std::sqrt(1.0 - s * s) / std::numbers::pi + s * kappa_0;
-    k = k * kappa_0 + kappa_1;
-    s = kappa_1;
-  }
-  return k;
-}
-
-// In-place discrete Fourier transform of 2^p values.
-void fourier(std::vector<Complex>& x) {
-  const std::size_t n = x.size();
-  for (std::size_t i = 1, j = 0; i < n; ++i) {
-    std::size_t bit = n / 2;
-    for (; j & bit; bit /= 2) j ^= bit;
-    j ^= bit;
-    if (i < j) std::swap(x[i], x[j]);
-  }
-  for (std::size_t h = 1; h < n; h *= 2) {
-    std::vector<Complex> root(h);
-    for (std::size_t j = 0; j < h; ++j)
-      root[j] = std::polar(1.0, -std::numbers::pi * static_cast<double>(j) / static_cast<double>(h));
-    for (std::size_t i = 0; i < n; i += 2 * h)
-      for (std::size_t j = 0; j < h; ++j) {
-        const Complex a = x[i + j];
-        const Complex b = x[i + j + h] * root[j];
-        x[i + j] = a + b;
-        x[i + j + h] = a - b;
-      }
-  }
-}
-
-// c_k of K_L by Cauchy's formula on a circle of radius r < 1: aliasing is damped by r^M = e^-32, and rounding is amplified
-// by r^-N = e^8.
-std::vector<double> power_series(std::size_t depth) {
-  constexpr std::size_t points = 4 * terms;
-  const double log_radius = -32.0 / points;
-  std::vector<Complex> f(points);
-  for (std::size_t j = 0; j <= points / 2; ++j) {
-    const double angle = 2 * std::numbers::pi * static_cast<double>(j) / points;
-    f[j] = relu_ntk(std::polar(std::exp(log_radius), angle), depth);
-    f[(points - j) % points] = std::conj(f[j]);
-  }
-  fourier(f);
-  std::vector<double> c(terms);
-  for (std::size_t k = 0; k < terms; ++k)
-    c[k] = std::max(0.0, f[k].real() / points * std::exp(-log_radius * static_cast<double>(k)));
-  // Depth 1 has no odd terms beyond the linear one; what stands there is rounding.
-  if (depth == 1)
-    for (std::size_t k = 3; k < terms; k += 2) c[k] = 0;
-  return c;
-}
-
-// Hermite coefficients of log|u|, u^2 log|u| (even k) and sign u, u|u| (odd k).
+// Hermite coefficients of log|u|, u^2 log|u| (even k) and sign u, u|u| (odd k), one more than a series has.
 struct Singular {
   std::vector<double> log, square_log, sign, square_sign;
 };
@@ -87,8 +28,9 @@ Singular singular_series() {
   const double mean_log = 0.5 * (-euler - ln2);            // E log|u| = (ln 2 + psi(1/2)) / 2
   const double mean_square_log = 0.5 * (2 - euler - ln2);  // E u^2 log|u| = (ln 2 + psi(3/2)) / 2
 
-  Singular f{std::vector<double>(terms), std::vector<double>(terms), std::vector<double>(terms), std::vector<double>(terms)};
-  for (std::size_t j = 0; 2 * j < terms; ++j) {
+  constexpr std::size_t size = terms + 2;
+  Singular f{std::vector<double>(size), std::vector<double>(size), std::vector<double>(size), std::vector<double>(size)};
+  for (std::size_t j = 0; 2 * j < size; ++j) {
     const auto x = static_cast<double>(j);
     const double even_norm = 0.5 * log_factorial(2 * x);
     const double odd_norm = 0.5 * log_factorial(2 * x + 1);
@@ -105,22 +47,43 @@ Singular singular_series() {
   return f;
 }
 
-// g as a combination of the four singular functions, chosen so that the rest of the series falls fast, and that rest.
+// The coefficients of u f(u): u h_k = sqrt(k + 1) h_{k+1} + sqrt(k) h_{k-1}.
+std::vector<double> times_u(const std::vector<double>& f) {
+  std::vector<double> product(terms);
+  for (std::size_t k = 0; k < terms; ++k)
+    product[k] = std::sqrt(static_cast<double>(k + 1)) * f[k + 1] +
+                 (k > 0 ? std::sqrt(static_cast<double>(k)) * f[k - 1] : 0.0);
+  return product;
+}
+
+// g as a combination of four singular functions, chosen so that the rest of the series falls fast, and that rest. Where c_k
+// falls as k^(-3/2), as those of K_L and kappa_0 do, they are the four above; where it falls as k^(-5/2), as those of
+// S_L and kappa_1, they are these times u, and g has a kink in place of a step and a logarithm.
 class Series {
  public:
-  Series(std::size_t depth, std::size_t low_orders) : c_(power_series(depth)), rest_(terms) {
-    for (std::size_t k = low_orders; k < terms; ++k) rest_[k] = (k / 2 % 2 == 0 ? 1 : -1) * std::sqrt(c_[k]);
+  Series(CosineKernel kernel, std::size_t depth, std::size_t low_orders)
+      : kink_(kernel == CosineKernel::nngp || kernel == CosineKernel::arc_cosine_1),
+        c_(kernel_series({kernel, depth, {}}, terms)),
+        rest_(terms) {
+    for (std::size_t k = low_orders; k < terms; ++k) rest_[k] = hermite_sign(k) * std::sqrt(c_[k]);
     const Singular f = singular_series();
-    match(f.log, f.square_log, 0);
-    match(f.sign, f.square_sign, 1);
+    if (kink_) {
+      match(times_u(f.sign), times_u(f.square_sign), 0);
+      match(times_u(f.log), times_u(f.square_log), 1);
+    } else {
+      match(f.log, f.square_log, 0);
+      match(f.sign, f.square_sign, 1);
+    }
   }
 
   double coefficient(std::size_t k) const { return c_[k]; }
 
   // g(u) and g(-u), u > 0.
   std::array<double, 2> operator()(double u) const {
-    double even = (weight_[0][0] + weight_[0][1] * u * u) * std::log(u);
+    double even = weight_[0][0] + weight_[0][1] * u * u;
     double odd = weight_[1][0] + weight_[1][1] * u * u;
+    (kink_ ? odd : even) *= std::log(u);
+    if (kink_) even *= u, odd *= u;
     double previous = 0;
     double h = 1;
     for (std::size_t k = 0; k < terms; ++k) {
@@ -145,6 +108,7 @@ class Series {
     for (std::size_t k = parity; k < terms; k += 2) rest_[k] -= a * first[k] + b * second[k];
   }
 
+  bool kink_;
   std::vector<double> c_;
   std::vector<double> rest_;
   std::array<std::array<double, 2>, 2> weight_;
@@ -205,11 +169,11 @@ double DualActivation::operator()(double u) const {
 
 namespace {
 
-DualActivation compute(std::size_t depth, std::size_t low_orders) {
-  const Series series(depth, low_orders);
+DualActivation compute(CosineKernel kernel, std::size_t depth, std::size_t low_orders) {
+  const Series series(kernel, depth, low_orders);
   DualActivation g{};
   g.low_order = {series.coefficient(0), series.coefficient(1)};
-  g.remainder = static_cast<double>(depth + 1);
+  g.remainder = kernel_at_one({kernel, depth, {}});
   for (std::size_t k = 0; k < low_orders; ++k) g.remainder -= series.coefficient(k);
 
   for (std::size_t s = 0; s < DualActivation::segments; ++s) {
@@ -245,13 +209,24 @@ DualActivation compute(std::size_t depth, std::size_t low_orders) {
 
 }  // namespace
 
-DualActivation dual_activation(std::size_t depth, std::size_t low_orders) {
+DualActivation dual_activation(CosineKernel kernel, std::size_t depth, std::size_t low_orders) {
   static std::mutex mutex;
-  static std::map<std::pair<std::size_t, std::size_t>, DualActivation> known;
+  static std::map<std::tuple<CosineKernel, std::size_t, std::size_t>, DualActivation> known;
   const std::scoped_lock lock(mutex);
-  const auto [entry, is_new] = known.try_emplace({depth, low_orders});
-  if (is_new) entry->second = compute(depth, low_orders);
+  const auto [entry, is_new] = known.try_emplace({kernel, depth, low_orders});
+  if (is_new) entry->second = compute(kernel, depth, low_orders);
   return entry->second;
+}
+
+DualPolynomial dual_polynomial(const std::vector<double>& coefficients, std::size_t low_orders) {
+  DualPolynomial g{.hermite = std::vector<double>(coefficients.size()), .low_order = {}, .remainder = 0};
+  for (std::size_t k = 0; k < coefficients.size(); ++k) {
+    if (k < 2) g.low_order[k] = coefficients[k];
+    if (k < low_orders) continue;
+    g.hermite[k] = hermite_sign(k) * std::sqrt(coefficients[k]);
+    g.remainder += coefficients[k];
+  }
+  return g;
 }
 
 }  // namespace fastntk

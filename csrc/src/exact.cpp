@@ -57,37 +57,56 @@ std::vector<Task> tasks_of(std::size_t tile_rows, std::size_t tile_cols, bool sy
   return tasks;
 }
 
+// Calls finish(tile, u's rows, v's rows, their products, where the result is to stand) for tiles of the matrix out of the
+// rows of u (n, d) and v (k, d); if it is `symmetric`, for those on and above the diagonal. `in_place` products stand in
+// out.
+template <Real T, Backend B, class Finish>
+void product_tiles(const B& backend, View<const T, B> u, View<const T, B> v, bool symmetric, bool in_place, View<T, B> out,
+                   Finish finish) {
+  const std::size_t edge = kernel_tile_edge(backend);
+  const auto tiles_of = [=](std::size_t rows) { return (rows + edge - 1) / edge; };
+  const std::vector<Task> tasks = tasks_of(tiles_of(u.rows), tiles_of(v.rows), symmetric);
+  for_tiles<B>(backend, tasks.size(), 1, [&](Tile<B>& tile, RowRange r) {
+    const Task& task = tasks[r.begin];
+    const RowRange cols{task.col * edge, std::min(edge, v.rows - task.col * edge)};
+    const PackedRows<T, B> packed(tile, v.row_block(cols.begin, cols.count));
+    const View<T, B> scratch = in_place ? View<T, B>() : tile.template scratch<T>(edge, cols.count);
+    for (std::size_t row = task.first_row * edge; row < std::min(task.end_row * edge, u.rows); row += edge) {
+      const RowRange rows{row, std::min(edge, u.rows - row)};
+      const View<T, B> block = out.block(rows.begin, rows.count, cols.begin, cols.count);
+      const View<T, B> product = in_place ? block : scratch.row_block(0, rows.count);
+      row_products<T, B>(tile, u.row_block(rows.begin, rows.count), packed, product);
+      finish(tile, rows, cols, product, block);
+      if (symmetric) {
+        const View<T, B> mirrored = out.block(cols.begin, cols.count, rows.begin, rows.count);
+        transpose<T, B>(tile, block, mirrored, rows.begin == cols.begin);
+      }
+    }
+  });
+}
+
+template <Real T, Backend B>
+bool same_rows(View<const T, B> x, View<const T, B> y) {
+  return x.data == y.data && x.rows == y.rows && x.stride == y.stride;
+}
+
 template <Real T, Backend B>
 void kernel_matrix(const B& backend, ReluKernel kind, std::size_t depth, View<const T, B> x, View<const T, B> y, T bias,
                    View<T, B> out) {
   if (x.rows == 0 || y.rows == 0) return;
-  const bool symmetric = x.data == y.data && x.rows == y.rows && x.stride == y.stride;
+  const bool symmetric = same_rows(x, y);
   Tile<B> workspace(backend);
   const UnitRows<T, B> u(backend, workspace, x, bias);
   const UnitRows<T, B> v = symmetric ? u : UnitRows<T, B>(backend, workspace, y, bias);
   const NearPairs near(kind, depth, largest_amplification);
 
-  const std::size_t edge = kernel_tile_edge(backend);
-  const auto tiles_of = [=](std::size_t rows) { return (rows + edge - 1) / edge; };
-  const std::vector<Task> tasks = tasks_of(tiles_of(x.rows), tiles_of(y.rows), symmetric);
-  for_tiles<B>(backend, tasks.size(), 1, [&](Tile<B>& tile, RowRange r) {
-    const Task& task = tasks[r.begin];
-    const std::size_t col = task.col * edge;
-    const std::size_t cols = std::min(edge, y.rows - col);
-    const View<const T, B> v_tile = v.rows.row_block(col, cols);
-    const PackedRows<T, B> packed(tile, v_tile);
-    const View<T, B> scratch = kernel_tiles_in_place<B> ? View<T, B>() : tile.template scratch<T>(edge, cols);
-    for (std::size_t row = task.first_row * edge; row < std::min(task.end_row * edge, x.rows); row += edge) {
-      const std::size_t rows = std::min(edge, x.rows - row);
-      const View<const T, B> u_tile = u.rows.row_block(row, rows);
-      const View<T, B> block = out.block(row, rows, col, cols);
-      const View<T, B> gap = kernel_tiles_in_place<B> ? block : scratch.row_block(0, rows);
-      row_products<T, B>(tile, u_tile, packed, gap);
-      signed_gaps<T, B>(tile, gap, u_tile, v_tile, near, gap);
-      relu_kernel<T, B>(tile, kind, depth, gap, u.norm + row, v.norm + col, block);
-      if (symmetric) transpose<T, B>(tile, block, out.block(col, cols, row, rows), row == col);
-    }
-  });
+  product_tiles<T, B>(backend, u.rows, v.rows, symmetric, kernel_tiles_in_place<B>, out,
+                      [&](Tile<B>& tile, RowRange rows, RowRange cols, View<T, B> gap, View<T, B> block) {
+                        const View<const T, B> u_tile = u.rows.row_block(rows.begin, rows.count);
+                        const View<const T, B> v_tile = v.rows.row_block(cols.begin, cols.count);
+                        signed_gaps<T, B>(tile, gap, u_tile, v_tile, near, gap);
+                        relu_kernel<T, B>(tile, kind, depth, gap, u.norm + rows.begin, v.norm + cols.begin, block);
+                      });
 }
 
 template <Real T, Backend B>
@@ -97,12 +116,16 @@ void require_rows(View<const T, B> x, View<const T, B> y, View<T, B> out, const 
   require_shape(out, x.rows, y.rows, (name + ": out").c_str());
 }
 
-template <Real T, Backend B>
-void relu_kernel_matrix(const B& backend, ReluKernel kind, const ReluKernelParams& params, View<const T, B> x,
-                        View<const T, B> y, View<T, B> out, const std::string& name) {
+void require_params(const ReluKernelParams& params, const std::string& name) {
   require_depth(params.depth, (name + ": depth").c_str());
   require(std::isfinite(params.bias),
           [&] { return name + ": bias is " + std::to_string(params.bias) + "; a finite number is needed"; });
+}
+
+template <Real T, Backend B>
+void relu_kernel_matrix(const B& backend, ReluKernel kind, const ReluKernelParams& params, View<const T, B> x,
+                        View<const T, B> y, View<T, B> out, const std::string& name) {
+  require_params(params, name);
   require_rows(x, y, out, name);
   kernel_matrix<T, B>(backend, kind, params.depth, x, y, static_cast<T>(params.bias), out);
 }
@@ -150,6 +173,34 @@ void nngp_kernel(const B& backend, View<const T, B> x, View<const T, B> y, const
   relu_kernel_matrix<T, B>(backend, ReluKernel::nngp, params, x, y, out, "nngp_kernel");
 }
 
+template <Real T, Backend B>
+void linear_kernel(const B& backend, View<const T, B> x, View<const T, B> y, View<T, B> out) {
+  require_rows(x, y, out, "linear_kernel");
+  if (x.rows == 0 || y.rows == 0) return;
+  product_tiles<T, B>(backend, x, y, same_rows(x, y), true, out,
+                      [](Tile<B>&, RowRange, RowRange, View<T, B>, View<T, B>) {});
+}
+
+template <Real T, Backend B>
+void scale_to_ntk_diagonal(const B& backend, View<const T, B> x, const ReluKernelParams& params, View<T, B> z) {
+  require_params(params, "scale_to_ntk_diagonal");
+  require_positive(x.cols, "scale_to_ntk_diagonal: the number of columns of x");
+  require_shape(z, x.rows, z.cols, "scale_to_ntk_diagonal: z");
+  const T diagonal = static_cast<T>(std::sqrt(static_cast<double>(params.depth + 1)));
+  const auto bias = static_cast<T>(params.bias);
+  const std::size_t width = x.cols + (bias != 0);
+  for_tiles<B>(backend, x.rows, rows_per_tile<T>(backend, width + z.cols), [&](Tile<B>& tile, RowRange r) {
+    const View<T, B> norms = tile.template scratch<T>(2, r.count);
+    T* const x_norm = norms.row(0);
+    T* const z_norm = norms.row(1);
+    const View<T, B> rows = z.row_block(r.begin, r.count);
+    unit_rows<T, B>(tile, x.row_block(r.begin, r.count), bias, tile.template scratch<T>(r.count, width), x_norm);
+    unit_rows<T, B>(tile, rows, T(0), rows, z_norm);
+    for_each(tile, r.count, [=] FASTNTK_FORMULA(std::size_t i) { x_norm[i] *= diagonal; });
+    scale_rows<T, B>(tile, x_norm, rows, rows);
+  });
+}
+
 #define FASTNTK_INSTANTIATE(T)                                                                                            \
   template void relu_ntk(const FASTNTK_BACKEND&, View<const T, FASTNTK_BACKEND>, std::size_t, View<T, FASTNTK_BACKEND>);  \
   template void arc_cosine_kernel(const FASTNTK_BACKEND&, View<const T, FASTNTK_BACKEND>, View<const T, FASTNTK_BACKEND>, \
@@ -157,7 +208,11 @@ void nngp_kernel(const B& backend, View<const T, B> x, View<const T, B> y, const
   template void ntk_kernel(const FASTNTK_BACKEND&, View<const T, FASTNTK_BACKEND>, View<const T, FASTNTK_BACKEND>,        \
                            const ReluKernelParams&, View<T, FASTNTK_BACKEND>);                                            \
   template void nngp_kernel(const FASTNTK_BACKEND&, View<const T, FASTNTK_BACKEND>, View<const T, FASTNTK_BACKEND>,       \
-                            const ReluKernelParams&, View<T, FASTNTK_BACKEND>);
+                            const ReluKernelParams&, View<T, FASTNTK_BACKEND>);                                           \
+  template void linear_kernel(const FASTNTK_BACKEND&, View<const T, FASTNTK_BACKEND>, View<const T, FASTNTK_BACKEND>,     \
+                              View<T, FASTNTK_BACKEND>);                                                                  \
+  template void scale_to_ntk_diagonal(const FASTNTK_BACKEND&, View<const T, FASTNTK_BACKEND>, const ReluKernelParams&,    \
+                                      View<T, FASTNTK_BACKEND>);
 FASTNTK_INSTANTIATE(float)
 FASTNTK_INSTANTIATE(double)
 #undef FASTNTK_INSTANTIATE

@@ -61,6 +61,11 @@ template <Real T, Backend B>
 void gather_product(Tile<B>& tile, View<const T, B> a, const std::uint32_t* index_a, View<const T, B> b,
                     const std::uint32_t* index_b, T scale, View<T, B> out);
 
+/// out = scale * a o b, or, `add`, out += scale * a o b; without b (no data) all its entries are 1. `out` does not overlap
+/// the factors.
+template <Real T, Backend B>
+void multiply(Tile<B>& tile, View<const T, B> a, View<const T, B> b, T scale, bool add, View<T, B> out);
+
 /// out = in; an input of stride 0 is one row for all.
 template <Real T, Backend B>
 void copy(Tile<B>& tile, View<const T, B> in, View<T, B> out);
@@ -149,6 +154,8 @@ class ProjectionMatrix {
   /// of column j have the indices j * d', j * d' + 1, ... (d' = d rounded up to even), so that columns do not depend on how
   /// many there are.
   ProjectionMatrix(const B& backend, std::uint64_t seed, std::size_t d, std::size_t cols, bool on_sphere);
+  /// The columns are the rows of `columns` (cols, d).
+  ProjectionMatrix(const B& backend, View<const T, B> columns);
   const T* data() const { return entries_.data(); }
   std::size_t rows() const { return d_; }
   std::size_t cols() const { return cols_; }
@@ -190,7 +197,7 @@ struct DualTable {
 template <Real T, Backend B>
 void dual_features(Tile<B>& tile, const DualTable<T, B>& g, View<T, B> z, T* square);
 
-/// The constants of DualFeatures (ntk_features.hpp) with structured directions: m of them in blocks of n, rotations and
+/// The constants of DualFeatures (dual_features.hpp) with structured directions: m of them in blocks of n, rotations and
 /// lengths as rotated_hadamard() takes them block by block, and the factors of the columns.
 template <Real T, Backend B>
 struct DualRows {

@@ -17,7 +17,9 @@ if TYPE_CHECKING:
     from .functional import nngp_kernel as nngp_kernel
     from .functional import ntk_kernel as ntk_kernel
     from .functional import relu_ntk as relu_ntk
+    from .gradient_features import GradientFeatures as GradientFeatures
     from .kernel_ridge import KernelRidge as KernelRidge
+    from .nystroem import NystroemNTK as NystroemNTK
     from .regressor import NTKRegressor as NTKRegressor
     from .ridge import RidgeState as RidgeState
     from .sketches import SRHT as SRHT
@@ -31,10 +33,12 @@ __version__: str
 _MODULES = {
     "SRHT": "sketches",
     "CountSketch": "sketches",
+    "GradientFeatures": "gradient_features",
     "KernelRidge": "kernel_ridge",
     "NTKClassifier": "classifier",
     "NTKRandomFeatures": "features",
     "NTKRegressor": "regressor",
+    "NystroemNTK": "nystroem",
     "PolySketch": "sketches",
     "RidgeState": "ridge",
     "TensorSRHT": "sketches",
@@ -51,10 +55,12 @@ __all__ = [
     "SRHT",
     "BackendError",
     "CountSketch",
+    "GradientFeatures",
     "KernelRidge",
     "NTKClassifier",
     "NTKRandomFeatures",
     "NTKRegressor",
+    "NystroemNTK",
     "PolySketch",
     "RidgeState",
     "TensorSRHT",

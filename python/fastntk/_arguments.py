@@ -53,6 +53,14 @@ def real(value: Any, name: str, *, positive: bool = False) -> float:
     return number
 
 
+def fraction(value: Any, name: str) -> float:
+    """`value` as a float between 0 and 1; TypeError if it is not a number, ValueError if it is out of range."""
+    number = real(value, name)
+    if not 0 < number < 1:
+        raise ValueError(f"{name} is {number}; a number between 0 and 1 is allowed")
+    return number
+
+
 def choice(value: Any, name: str, allowed: Iterable[str]) -> str:
     """`value` if it is one of the `allowed` strings, else ValueError."""
     options = list(allowed)

@@ -1,3 +1,4 @@
+from collections.abc import Sequence
 from enum import Enum
 from typing import Any, TypeAlias, overload
 
@@ -40,13 +41,33 @@ class Diagonal(Enum):
     exact = 1
     sampled = 2
 
+class CosineKernel(Enum):
+    __pybind11_native_enum__: Any
+    ntk = 0
+    nngp = 1
+    arc_cosine_0 = 2
+    arc_cosine_1 = 3
+    polynomial = 4
+
+class Architecture(Enum):
+    __pybind11_native_enum__: Any
+    mlp = 0
+    cnn = 1
+
+class Pooling(Enum):
+    __pybind11_native_enum__: Any
+    gap = 0
+    none = 1
+
 class PolySketchBase(Enum):
     __pybind11_native_enum__: Any
     srht = 0
     countsketch = 1
 
 def config() -> dict[str, Any]: ...
+def kernel_series(kernel: CosineKernel, depth: int, terms: int) -> list[float]: ...
 def holdout_words(seed: int, first: int, out: NDArray[np.uint64]) -> None: ...
+def landmark_words(seed: int, first: int, out: NDArray[np.uint64]) -> None: ...
 @overload
 def fwht(x: _F32, scale: float, out: _F32, backend: Cpu) -> None: ...
 @overload
@@ -67,6 +88,14 @@ def ntk_kernel(x: _F64, y: _F64, depth: int, bias: float, out: _F64, backend: Cp
 def nngp_kernel(x: _F32, y: _F32, depth: int, bias: float, out: _F32, backend: Cpu) -> None: ...
 @overload
 def nngp_kernel(x: _F64, y: _F64, depth: int, bias: float, out: _F64, backend: Cpu) -> None: ...
+@overload
+def linear_kernel(x: _F32, y: _F32, out: _F32, backend: Cpu) -> None: ...
+@overload
+def linear_kernel(x: _F64, y: _F64, out: _F64, backend: Cpu) -> None: ...
+@overload
+def scale_to_ntk_diagonal(x: _F32, depth: int, bias: float, z: _F32, backend: Cpu) -> None: ...
+@overload
+def scale_to_ntk_diagonal(x: _F64, depth: int, bias: float, z: _F64, backend: Cpu) -> None: ...
 
 class SrhtF32(metaclass=_Pybind11Type):
     def __init__(self, *, in_features: int, out_features: int, seed: int, replacement: bool, backend: Cpu) -> None: ...
@@ -113,6 +142,89 @@ class PolySketchF64(metaclass=_Pybind11Type):
     def __call__(self, x: _F64, out: _F64, backend: Cpu) -> None: ...
     def tensor(self, factors: list[_F64], out: _F64, backend: Cpu) -> None: ...
     def powers(self, x: _F64, out: list[_F64], backend: Cpu) -> None: ...
+
+class DotProductFeaturesF32(metaclass=_Pybind11Type):
+    def __init__(
+        self,
+        *,
+        in_features: int,
+        out_features: int,
+        kernel: CosineKernel,
+        depth: int,
+        coefficients: Sequence[float],
+        directions: Directions,
+        low_orders: LowOrders,
+        diagonal: Diagonal,
+        bias: float,
+        homogeneous: bool,
+        seed: int,
+        backend: Cpu,
+    ) -> None: ...
+    def __call__(self, x: _F32, out: _F32, backend: Cpu) -> None: ...
+    @property
+    def directions(self) -> Directions: ...
+    @property
+    def low_orders(self) -> LowOrders: ...
+    @property
+    def diagonal(self) -> Diagonal: ...
+
+class DotProductFeaturesF64(metaclass=_Pybind11Type):
+    def __init__(
+        self,
+        *,
+        in_features: int,
+        out_features: int,
+        kernel: CosineKernel,
+        depth: int,
+        coefficients: Sequence[float],
+        directions: Directions,
+        low_orders: LowOrders,
+        diagonal: Diagonal,
+        bias: float,
+        homogeneous: bool,
+        seed: int,
+        backend: Cpu,
+    ) -> None: ...
+    def __call__(self, x: _F64, out: _F64, backend: Cpu) -> None: ...
+    @property
+    def directions(self) -> Directions: ...
+    @property
+    def low_orders(self) -> LowOrders: ...
+    @property
+    def diagonal(self) -> Diagonal: ...
+
+class GradientFeaturesParams(metaclass=_Pybind11Type):
+    def __init__(
+        self,
+        *,
+        in_features: int,
+        out_features: int,
+        depth: int,
+        architecture: Architecture,
+        width: int,
+        bias: float,
+        diagonal: Diagonal,
+        image_height: int,
+        image_width: int,
+        channels: int,
+        filter_size: int,
+        pooling: Pooling,
+        seed: int,
+    ) -> None: ...
+    @property
+    def width(self) -> int: ...
+    @property
+    def diagonal(self) -> Diagonal: ...
+    @property
+    def parameters(self) -> int: ...
+
+class GradientFeaturesF32(metaclass=_Pybind11Type):
+    def __init__(self, *, params: GradientFeaturesParams, backend: Cpu) -> None: ...
+    def __call__(self, x: _F32, out: _F32, backend: Cpu) -> None: ...
+
+class GradientFeaturesF64(metaclass=_Pybind11Type):
+    def __init__(self, *, params: GradientFeaturesParams, backend: Cpu) -> None: ...
+    def __call__(self, x: _F64, out: _F64, backend: Cpu) -> None: ...
 
 class NtkRandomFeaturesF32(metaclass=_Pybind11Type):
     def __init__(

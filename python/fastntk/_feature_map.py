@@ -6,14 +6,19 @@ from abc import ABC, abstractmethod
 from typing import Any, ClassVar, Protocol
 
 import numpy as np
-from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin, TransformerMixin
+from numpy.typing import NDArray
+from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin, TransformerMixin, clone
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from . import _arguments as arguments
-from ._arrays import Source, matrix
+from ._arrays import Source, is_sparse, matrix
+from ._error_estimate import ErrorEstimate, PairSample
+from ._exact_pairs import Float64Array, ntk_pairs
 from ._memory import require_memory
 from ._place import Place
-from ._random import resolve_seed
+from ._random import RandomState, resolve_seed
+from ._sparse import csr_rows
+from ._suggest import MeanError, smallest_size
 from .sketches import allocate
 
 __all__ = ["DIAGONAL", "LOW_ORDERS", "FeatureMap", "RowMap", "itemsizes"]
@@ -39,10 +44,13 @@ class RowMap(Protocol):
 class FeatureMap(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator, ABC):  # type: ignore[misc]
     """Base of the feature maps: a subclass says how its map is drawn.
 
-    Its parameters include n_components, random_state, n_threads, device, max_memory and assume_finite.
+    Its parameters include n_components, random_state, n_threads, device, max_memory and assume_finite; and depth and bias,
+    unless it has an `_exact_pairs` of its own. A map that learns something from the rows keeps it in files by `_state` and
+    `_restore_state`.
     """
 
     _chosen: ClassVar[tuple[str, ...]] = ()  # attributes that say what "auto" became; files compare them
+    _takes_sparse: ClassVar[bool] = False  # whether the map is given `CsrRows` where X is sparse
 
     n_components: int
     random_state: Any
@@ -56,7 +64,41 @@ class FeatureMap(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimato
 
     @abstractmethod
     def _draw(self, array: Any, place: Place, n_components: int, seed: int) -> tuple[RowMap, dict[str, Any]]:
-        """Check the parameters and make the map for rows like `array`: the map, and the fitted attributes besides `seed_`."""
+        """Check the parameters and make the map for rows like `array`.
+
+        Returns
+        -------
+        RowMap
+        dict
+            The fitted attributes besides `seed_`.
+        """
+
+    def _state(self) -> dict[str, NDArray[Any]]:
+        """What the fitted map learnt from the rows, as NumPy arrays without objects: nothing if it is drawn by its seed."""
+        return {}
+
+    def _restore_state(
+        self, state: dict[str, NDArray[Any]], array: Any, place: Place, n_components: int, seed: int
+    ) -> tuple[RowMap, dict[str, Any]]:
+        """`_draw` for what `_state` gave in place of rows: `array` is one zero row of their type and length.
+
+        ValueError if the state is damaged.
+        """
+        if state:
+            raise ValueError(f"{type(self).__name__} has no state, and the file has {', '.join(state)}")
+        return self._draw(array, place, n_components, seed)
+
+    def _fit_bytes(self, n: int | None, d: int, item: int) -> tuple[int, int]:  # noqa: ARG002 - for those that override it
+        """Host memory that the map keeps, and that it takes while it is fitted, for `n` rows of `d` entries of `item` bytes.
+
+        `n` is None if the number of rows is not known. Maps of a few numbers a column say 0.
+        """
+        return 0, 0
+
+    def _exact_pairs(self, left: Float64Array, right: Float64Array) -> Float64Array:
+        """The kernel that the map stands for, of pairs of rows (m, d) with (m, d), on the host."""
+        parameters: Any = self
+        return ntk_pairs(left, right, parameters.depth, parameters.bias)
 
     def fit(self, X: Any, y: Any = None) -> Any:  # noqa: ARG002 - part of the contract
         """Draw the map for inputs with as many columns as `X`.
@@ -81,18 +123,32 @@ class FeatureMap(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimato
             If what the map keeps does not fit into the memory that is available.
         """
         array, place = self._matrix(X)
+        n_components = self._checked_components()
+        seed = resolve_seed(self.random_state)
+        drawn = self._draw(array, place, n_components, seed)
+        validate_data(self, X, skip_check_array=True)
+        self._keep(seed, *drawn)
+        return self
+
+    def _restore(self, seed: int, n_features_in: int, dtype: np.dtype[Any], state: dict[str, NDArray[Any]]) -> None:
+        """What `fit` did for the map that had this `seed_` and `_state`, for rows of `n_features_in` columns."""
+        array = np.zeros((1, n_features_in), dtype)
+        drawn = self._restore_state(state, array, Place(), self._checked_components(), seed)
+        self.n_features_in_ = n_features_in
+        self._keep(seed, *drawn)
+
+    def _keep(self, seed: int, row_map: RowMap, attributes: dict[str, Any]) -> None:
+        self._map = row_map
+        self.seed_ = seed
+        self._n_features_out = row_map.out_features
+        for name, value in attributes.items():
+            setattr(self, name, value)
+
+    def _checked_components(self) -> int:
         n_components = arguments.integer(self.n_components, "n_components")
         if n_components > _MOST_COMPONENTS:
             raise ValueError(f"n_components is {n_components}; at most {_MOST_COMPONENTS} is allowed")
-        seed = resolve_seed(self.random_state)
-        feature_map, attributes = self._draw(array, place, n_components, seed)
-        validate_data(self, X, skip_check_array=True)
-        self._map = feature_map
-        self.seed_ = seed
-        self._n_features_out = feature_map.out_features
-        for name, value in attributes.items():
-            setattr(self, name, value)
-        return self
+        return n_components
 
     def transform(self, X: Any) -> Any:
         """Map rows to features.
@@ -123,7 +179,98 @@ class FeatureMap(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimato
         self._map(array, out, place)
         return place.give_back(out)
 
+    def estimate_error(
+        self, X: Any, n_pairs: int = 1000, *, confidence: float = 0.95, random_state: RandomState = None
+    ) -> ErrorEstimate:
+        """Estimate how far the fitted map's inner products are from the exact kernel, on pairs of rows of `X`.
+
+        Parameters
+        ----------
+        X : array of shape (n, n_features_in_)
+            At least two rows.
+        n_pairs : int
+            Pairs of different rows to draw, none twice; all of them if there are no more. Time grows with it, memory hardly.
+        confidence : float
+            Level of the interval, between 0 and 1.
+        random_state : None, int, numpy.random.Generator or numpy.random.RandomState
+            Which pairs are drawn.
+
+        Returns
+        -------
+        ErrorEstimate
+            With `error`, the relative Frobenius error off the diagonal, its confidence interval `low`, `high`, and
+            `diagonal_error`, that on the diagonal.
+
+        Raises
+        ------
+        ValueError
+            If an argument is out of its range, or all kernels are 0.
+        TypeError
+            As in `transform`.
+        """
+        check_is_fitted(self)
+        n_pairs = arguments.integer(n_pairs, "n_pairs")
+        confidence = arguments.fraction(confidence, "confidence")
+        return self._pair_sample(X, n_pairs, random_state, reset=False).estimate(self, confidence)
+
+    def suggest_n_components(
+        self,
+        X: Any,
+        target_error: float,
+        *,
+        max_components: int = 1 << 16,
+        n_pairs: int = 1000,
+        random_state: RandomState = None,
+    ) -> int:
+        """The smallest `n_components` expected to reach an error like that of `estimate_error` on `X`, within a tenth.
+
+        Maps with this one's parameters are fitted to `X` with a few numbers of columns, several draws each. The map itself
+        need not be fitted and stays as it is.
+
+        Parameters
+        ----------
+        X : array of shape (n, d)
+            At least two rows.
+        target_error : float
+            The relative Frobenius error off the diagonal that is wanted, in the mean over draws of the map.
+        max_components : int
+            The largest number to try.
+        n_pairs : int
+            Pairs of rows to measure on.
+        random_state : None, int, numpy.random.Generator or numpy.random.RandomState
+            Which pairs are drawn, and the seeds of the maps.
+
+        Returns
+        -------
+        int
+
+        Raises
+        ------
+        ValueError
+            If an argument is out of its range, the error stays above the target however many columns there are, or the
+            target is beyond `max_components`.
+        TypeError
+            As in `fit`.
+        MemoryError
+            If a map that has to be tried does not fit into the memory that is available.
+        """
+        target = arguments.real(target_error, "target_error", positive=True)
+        most = arguments.integer(max_components, "max_components", high=_MOST_COMPONENTS)
+        n_pairs = arguments.integer(n_pairs, "n_pairs")
+        seed = resolve_seed(random_state)
+        pairs = clone(self)._pair_sample(X, n_pairs, seed, reset=True)
+        return smallest_size(MeanError(self, X, pairs, seed), target, most, type(self).__name__)
+
+    def _pair_sample(self, X: Any, n_pairs: int, random_state: RandomState, *, reset: bool) -> PairSample:
+        source = self._matrix(X)
+        validate_data(self, X, skip_check_array=True, reset=reset)
+        if len(source.array) < 2:
+            raise ValueError(f"X has 1 sample(s) (shape={source.array.shape}) while a minimum of 2 is required.")
+        return PairSample(source, n_pairs, resolve_seed(random_state))
+
     def _matrix(self, X: Any) -> Source:
+        if self._takes_sparse and is_sparse(X):
+            return self._csr_rows(X)
         return matrix(
             X,
             min_rows=1,
@@ -131,6 +278,21 @@ class FeatureMap(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimato
             device=arguments.device(self.device),
             max_memory=self.max_memory,
         )
+
+    def _csr_rows(self, X: Any) -> Source:
+        source = csr_rows(
+            X,
+            canonical=True,
+            assume_finite=self.assume_finite,
+            device=arguments.device(self.device),
+            max_memory=self.max_memory,
+        )
+        rows, cols = source.array.shape
+        if rows < 1:
+            raise ValueError(f"X has 0 sample(s) (shape={(rows, cols)}) while a minimum of 1 is required.")
+        if cols < 1:
+            raise ValueError(f"X has 0 feature(s) (shape={(rows, cols)}) while a minimum of 1 is required.")
+        return source
 
     def _require_memory(self, needed: int, place: Place, n_components: int, lower: str = "lower n_components") -> None:
         """MemoryError unless `needed` bytes, which the map keeps or takes while it is made, are available on the host."""
@@ -140,6 +302,7 @@ class FeatureMap(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimato
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()
         tags.transformer_tags.preserves_dtype = ["float64", "float32"]
+        tags.input_tags.sparse = self._takes_sparse
         tags.requires_fit = True
         return tags
 

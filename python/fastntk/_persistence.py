@@ -9,10 +9,12 @@ import zlib
 from typing import Any
 
 import numpy as np
+from sklearn.base import clone
 from sklearn.utils.validation import check_is_fitted
 
 from . import __version__
-from ._place import Place
+from ._map_files import map_from, map_header, plain
+from ._ridge_features import named_map
 from ._ridge_fit import Solution
 from .classifier import NTKClassifier
 from .regressor import NTKRegressor
@@ -20,7 +22,7 @@ from .regressor import NTKRegressor
 __all__ = ["load", "save"]
 
 FORMAT = "fastntk-model"
-FORMAT_VERSION = 1
+FORMAT_VERSION = 2  # version 1 had NTKRandomFeatures only, by the names "auto" and "random"
 
 # What reading a damaged archive has been seen to raise, besides what the checks below raise.
 _DAMAGE = (
@@ -39,6 +41,8 @@ _DAMAGE = (
     zlib.error,
 )
 
+_STATE = "features."  # in front of the names of arrays that belong to the map
+
 _CLASSES = {"NTKClassifier": NTKClassifier, "NTKRegressor": NTKRegressor}
 
 
@@ -47,8 +51,11 @@ def save(model: Any, path: Any) -> None:
     name = type(model).__name__
     check_is_fitted(model)
     params = dict(model._fitted_params)
-    if _CLASSES.get(name) is not type(model) or not isinstance(params["features"], str):
-        raise TypeError(f"{name} with features={params['features']!r} cannot be saved; built-in features are needed")
+    if _CLASSES.get(name) is not type(model):
+        raise TypeError(f"{name} cannot be saved; NTKRegressor and NTKClassifier can")
+    features, state = map_header(model.features_)
+    if not isinstance(params["features"], str):
+        params["features"] = None  # the map itself is saved
     if not (params["random_state"] is None or isinstance(params["random_state"], (int, np.integer))):
         params["random_state"] = None  # the seed that it gave is saved beside it
     if isinstance(params.get("class_weight"), dict):
@@ -59,16 +66,17 @@ def save(model: Any, path: Any) -> None:
         "format_version": FORMAT_VERSION,
         "fastntk": __version__,
         "class": name,
-        "params": _plain(params),
+        "params": plain(params),
         "seed": model.seed_,
         "alpha": model.alpha_,
         "n_features_in": model.n_features_in_,
         "dtype": model._dtype.name,
         "block_rows": model._block_rows,
         "one_target": getattr(model, "_one_target", None),
-        "chosen": {key: getattr(model.features_, key) for key in model.features_._chosen},
+        "features": features,
     }
     arrays = {"header": np.array(json.dumps(header)), "coef": model.coef_, "intercept": model.intercept_}
+    arrays |= {f"{_STATE}{key}": value for key, value in state.items()}
     if name == "NTKClassifier":
         arrays["classes"] = _labels(model.classes_)
     if hasattr(model, "feature_names_in_"):
@@ -107,12 +115,14 @@ def _read(file: Any, path: Any) -> Any:
         with np.load(file, allow_pickle=False) as archive:
             arrays = {key: archive[key] for key in archive.files}
         header = json.loads(str(arrays["header"]))
-        if header["format"] != FORMAT or header["format_version"] != FORMAT_VERSION:
+        if header["format"] != FORMAT or header["format_version"] not in range(1, FORMAT_VERSION + 1):
             raise ValueError(f"format {header['format']!r}, version {header['format_version']!r}")
         model = _CLASSES[header["class"]](**header["params"])
         _restore(model, header, arrays)
     except _DAMAGE as error:
-        raise ValueError(f"{os.fspath(path)} is not a fastntk model of format version {FORMAT_VERSION}: {error}") from error
+        raise ValueError(
+            f"{os.fspath(path)} is not a fastntk model of a format version up to {FORMAT_VERSION}: {error}"
+        ) from error
     return model
 
 
@@ -128,10 +138,10 @@ def _restore(model: Any, header: dict[str, Any], arrays: dict[str, Any]) -> None
         raise ValueError(f"alpha is {alpha!r}")
     model.seed_ = int(header["seed"])
     model.n_features_in_ = d
-    model.features_ = model._features(model.seed_, np.zeros((1, d), dtype), Place())
-    chosen = {key: getattr(model.features_, key) for key in header["chosen"]}
-    if chosen != header["chosen"]:
-        raise ValueError(f"it was fitted with features {header['chosen']}, and this version would take {chosen}")
+    state = {key.removeprefix(_STATE): value for key, value in arrays.items() if key.startswith(_STATE)}
+    model.features_ = map_from(_features_header(model, header), state, model.seed_, d, dtype)
+    if model.features is None:
+        model.features = clone(model.features_)
     coef, intercept = arrays["coef"], arrays["intercept"]
     if coef.dtype != np.float64 or coef.ndim != 2 or intercept.shape != coef.shape[1:] or intercept.dtype != np.float64:
         raise ValueError("bad coefficients")
@@ -156,6 +166,16 @@ def _restore(model: Any, header: dict[str, Any], arrays: dict[str, Any]) -> None
     model._solution = Solution(alpha, coef, intercept)
 
 
+def _features_header(model: Any, header: dict[str, Any]) -> dict[str, Any]:
+    """What the header says of the map, for version 1 too."""
+    if header["format_version"] > 1:
+        return dict(header["features"])
+    features = named_map(
+        "random", model.n_components, depth=model.depth, bias=model.bias, n_threads=model.n_threads, assume_finite=True
+    )
+    return {"class": type(features).__name__, "params": features.get_params(), "chosen": header["chosen"]}
+
+
 def _labels(classes: Any) -> Any:
     """Labels in an array that needs no pickle."""
     if classes.dtype != object:
@@ -164,12 +184,3 @@ def _labels(classes: Any) -> Any:
     if not all(isinstance(label, str) for label in labels):
         raise TypeError("labels of mixed types cannot be saved; strings or numbers are needed")
     return np.array(labels, dtype=np.str_)
-
-
-def _plain(value: Any) -> Any:
-    """`value` in JSON's types."""
-    if isinstance(value, dict):
-        return {str(key): _plain(item) for key, item in value.items()}
-    if isinstance(value, np.generic):
-        return value.item()
-    return value

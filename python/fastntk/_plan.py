@@ -31,7 +31,7 @@ class Plan:
     block_rows : int
         Rows whose features exist at the same time.
     parts : dict
-        The summands of `bytes`.
+        The summands of `bytes`, unless fitting the feature map takes more than all that follows.
     device_bytes : int
         Memory of the GPU beyond the inputs that are there and the workspace of the operators.
     device_parts : dict
@@ -71,6 +71,7 @@ def plan_fit(
     gpu: bool = False,
     staged: bool = False,
     max_memory: int | str | None = None,
+    map_bytes: tuple[int, int] = (0, 0),
 ) -> Plan:
     """The plan for `n` rows of `d` columns, or for rows that come in batches if `n` is None.
 
@@ -88,7 +89,10 @@ def plan_fit(
         Whether a GPU computes, and whether it does so on rows in host memory.
     max_memory : int, str or None
         The budget, which bounds the size of blocks on a GPU.
+    map_bytes : (int, int)
+        What the feature map keeps, and what it takes while it is fitted, before all else.
     """
+    kept, fitting = map_bytes
     features = n_features * item
     block_rows = rows_at_once(features, gpu=gpu, max_memory=max_memory)
     if n is not None:
@@ -105,14 +109,15 @@ def plan_fit(
     selection = {}
     if search and n is not None and n < n_features and (by_gcv or n < GCV_ROWS):
         selection["selection"] = n * features + 8 * n * (3 * n + GRAM_COLUMNS + 2 * n_targets)
+    the_map = {"map": kept} if kept else {}
     if not gpu:
-        parts |= selection
-        return Plan(sum(parts.values()), 1, block_rows, parts)
+        parts |= selection | the_map
+        return Plan(max(fitting, sum(parts.values())), 1, block_rows, parts)
     # Rows without the held-out ones are a copy; those from the host come in while others are computed on.
     parts["rows"] = (2 if staged else 1) * block_rows * d * item
     at_hand = rows_at_hand(n_targets, block_rows)
     parts["targets"] = (at_hand if n is None else min(n, at_hand)) * (8 * n_targets + 16)
-    host = {"solution": 16 * n_features * n_targets, **selection}
+    host = {"solution": 16 * n_features * n_targets, **selection, **the_map}
     if staged:
         host["held-out rows"] = parts.pop("held-out rows")
-    return Plan(sum(host.values()), 1, block_rows, host, sum(parts.values()), parts)
+    return Plan(max(fitting, sum(host.values())), 1, block_rows, host, sum(parts.values()), parts)

@@ -13,23 +13,23 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 
 from . import _arguments as arguments
 from ._arrays import Source, astype, is_sparse, matrix
+from ._feature_map import FeatureMap
 from ._holdout import Holdout, holdout_rows
 from ._memory import require_memory
 from ._place import Place, is_device_array
 from ._plan import Plan, plan_fit, rows_at_once
 from ._prediction import LinearMap, predict_rows
 from ._random import RandomState, resolve_seed
+from ._ridge_features import FEATURES, named_map, resolved_name
 from ._ridge_fit import RidgeFit, Settings, Solution
 from ._rows import Rows
 from ._transform import goes_along
-from .features import NTKRandomFeatures
 from .ridge import RidgeState
 
 __all__ = ["RidgeModel"]
 
 _log = logging.getLogger("fastntk")
 
-FEATURES = ("auto", "random")
 SELECTION = ("auto", "holdout", "gcv")
 
 _MOST_FEATURES = 1 << 24  # that a RidgeState holds
@@ -125,18 +125,20 @@ class RidgeModel(BaseEstimator):  # type: ignore[misc]
             arguments.real(self.alpha, "alpha", positive=True)
         seed = resolve_seed(self.random_state)
         X = rows.X
-        built_in = isinstance(self.features, str)
-        features = None if built_in else self._features(seed, X, rows.place)
-        n_features = self._checked_components() if built_in else _width(features, X, rows.place)
-        plan = self._plan(n, X.shape[1], n_features, rows.n_targets, X.dtype, rows.place)
+        unfitted = self._unfitted(seed, n, device="cuda" if rows.place.staged else "auto")
+        known = goes_along(unfitted)  # how wide it is, and what it takes
+        features = None if known else self._fitted(unfitted, X, rows.place)
+        n_features = self._checked_components(unfitted) if known else _width(features, X, rows.place)
+        gpu, staged = rows.place.device, rows.place.staged
+        sizes = n, X.shape[1], X.itemsize, n_features, rows.n_targets
+        plan = self._plan(*sizes, unfitted, gpu=gpu is not None, staged=staged)
         what = f"{type(self).__name__}.fit with {n_features} features"
         require_memory(plan.bytes, self.max_memory, what=what, lower="lower n_components")
-        gpu = rows.place.device
         block_rows = rows_at_once(n_features * X.itemsize, gpu=gpu is not None, max_memory=self.max_memory)
         if gpu is not None:
             require_memory(plan.device_bytes, self.max_memory, what=what, lower="lower n_components", device=gpu)
         if features is None:
-            features = self._features(seed, X, rows.place)
+            features = self._fitted(unfitted, X, rows.place)
         _log.info("%s: %d bytes, %d of a GPU, blocks of %d rows", what, plan.bytes, plan.device_bytes, plan.block_rows)
         if getattr(self, "_solution", None) is not None:
             self._fit = None  # two states at a time would be more than the plan says
@@ -152,46 +154,53 @@ class RidgeModel(BaseEstimator):  # type: ignore[misc]
             "_solution": None,
         }
 
-    def _checked_components(self) -> int:
-        n_components = arguments.integer(self.n_components, "n_components")
+    def _checked_components(self, features: FeatureMap) -> int:
+        n_components = features._checked_components()
         if n_components > _MOST_FEATURES:
             raise ValueError(f"n_components is {n_components}; at most {_MOST_FEATURES} is allowed")
         return n_components
 
-    def _plan(self, n: int | None, d: int, n_features: int, n_targets: int, dtype: Any, place: Place) -> Plan:
+    def _plan(
+        self, n: int | None, d: int, item: int, n_features: int, n_targets: int, features: Any, *, gpu: bool, staged: bool
+    ) -> Plan:
         return plan_fit(
             n,
             d,
             n_features,
             n_targets,
-            np.dtype(dtype).itemsize,
+            item,
             search=self.alpha == "auto",
             by_gcv=self.selection == "gcv",
-            gpu=place.device is not None,
-            staged=place.staged,
+            gpu=gpu,
+            staged=staged,
             max_memory=self.max_memory,
+            map_bytes=features._fit_bytes(n, d, item) if goes_along(features) else (0, 0),
         )
 
-    def _features(self, seed: int, X: Any, place: Place) -> Any:
+    def _unfitted(self, seed: int, n: int | None, device: str = "auto") -> Any:
+        """The feature map for `n` rows, or for rows that come in batches."""
         if isinstance(self.features, str):
-            arguments.choice(self.features, "features", FEATURES)
-            return NTKRandomFeatures(
+            return named_map(
+                resolved_name(self.features, n, arguments.integer(self.n_components, "n_components")),
                 self.n_components,
                 depth=self.depth,
-                # As inputs of a linear model these predict better than the map closest to the kernel.
-                low_orders="auto" if self.n_components == 1 else "sampled",
                 bias=self.bias,
                 random_state=seed,
                 n_threads=self.n_threads,
+                device=device,
                 assume_finite=True,
-            ).fit(X)
+            )
         if not hasattr(self.features, "fit") or not hasattr(self.features, "transform"):
             raise TypeError(
                 f"features is a {type(self.features).__name__}; one of {', '.join(map(repr, FEATURES))} "
                 "or a transformer is allowed"
             )
-        features = clone(self.features)
-        return features.fit(place.give_back(X) if place.on_device and not goes_along(features) else X)
+        return clone(self.features)
+
+    def _fitted(self, features: Any, X: Any, place: Place) -> Any:
+        features.fit(place.give_back(X) if place.on_device and not goes_along(features) else X)
+        # Later calls decide for themselves where they compute.
+        return features.set_params(device="auto") if isinstance(self.features, str) else features
 
     def _settings(self) -> Settings:
         return Settings(self.alpha, self.selection, self.fit_intercept, self.verbose)
@@ -248,21 +257,21 @@ class RidgeModel(BaseEstimator):  # type: ignore[misc]
             For `fit` with float32 inputs in host memory and one target, by a GPU if `device` is "cuda"; rows that are on a
             GPU take a little less there. `partial_fit` with alpha="auto" takes 4 n_components**2 bytes more: a copy of the
             state.
+
+        Raises
+        ------
+        ValueError
+            If an argument is less than 1, or `features` is a transformer of the caller's, whose width only its fit tells.
         """
         n, d = arguments.integer(n, "n"), arguments.integer(d, "d")
         gpu = arguments.choice(self.device, "device", ("auto", "cpu", "cuda")) == "cuda"
-        return plan_fit(
-            n,
-            d,
-            self._checked_components(),
-            1,
-            np.dtype(np.float32).itemsize,
-            search=self.alpha == "auto",
-            by_gcv=self.selection == "gcv",
-            gpu=gpu,
-            staged=gpu,
-            max_memory=self.max_memory,
-        )
+        features = self._unfitted(0, n)
+        if not goes_along(features):
+            raise ValueError(
+                f"features is a {type(features).__name__}, whose width is known after its fit only; "
+                "a plan is made for named features and for fastntk's maps"
+            )
+        return self._plan(n, d, 4, self._checked_components(features), 1, features, gpu=gpu, staged=gpu)
 
     def save(self, path: Any) -> None:
         """Write the fitted model to an `.npz` file without pickles; `fastntk.load` reads it, for prediction.

@@ -197,17 +197,61 @@ def info(
 def bench(
     what: Annotated[
         Optional[list[str]],  # noqa: UP045
-        typer.Argument(help="Any of errors, exact, features, import, mnist, threads, cuda; all of them by default."),
+        typer.Argument(
+            help="Benchmarks: errors, exact, features, fit, import, threads, cuda; all of them by default. "
+            "Studies, which take long and run only when named: mnist, uci, fig1, spectral, pointwise, slopes, scale.",
+        ),
     ] = None,
+    output: Annotated[Path, typer.Option("--output", "-o", help="Folder of a study's results.")] = Path("fastntk-bench"),
+    components: Annotated[Optional[str], typer.Option(help="Of a study: numbers of features, as in 256,1024.")] = None,  # noqa: UP045
+    rows: Annotated[Optional[int], typer.Option(help="Of a study: number of rows.")] = None,  # noqa: UP045
+    depth: Annotated[Optional[int], typer.Option(help="Of a study: number of hidden layers.")] = None,  # noqa: UP045
+    seeds: Annotated[Optional[str], typer.Option(help="Of a study: seeds, as in 0,1,2.")] = None,  # noqa: UP045
+    data: Annotated[Optional[str], typer.Option(help="Of a study: names of data sets, as in protein,small.")] = None,  # noqa: UP045
+    maps: Annotated[Optional[str], typer.Option(help="Of a study: names of maps, as in its table.")] = None,  # noqa: UP045
+    small: Annotated[bool, typer.Option("--small", help="Of a study: little data, few features, done in seconds.")] = False,
+    threads: Threads = None,
+    device: Device = "auto",
 ) -> None:
-    """Run benchmarks, which check their own results; prints JSON lines.
+    """Run benchmarks, which check their own results, and studies, which make tables and plots; prints JSON lines.
 
-    Data sets are looked for in the directory that the environment variable FASTNTK_DATA names.
+    A study writes every finished case to its folder; run again, it goes on where it was. Data sets are looked for in the
+    directory that the environment variable FASTNTK_DATA names.
     """
-    from .bench import run
+    from ._arguments import device as check_device
+    from ._arguments import integer
+    from .bench import Options, run
 
-    for line in run(what or None):
+    if threads is not None:
+        integer(threads, "--threads")
+    options = Options(
+        folder=output,
+        components=None if components is None else _integers(components, "--components", low=1),
+        rows=None if rows is None else integer(rows, "--rows"),
+        depth=None if depth is None else integer(depth, "--depth"),
+        seeds=None if seeds is None else _integers(seeds, "--seeds", low=0),
+        data=None if data is None else _names(data),
+        maps=None if maps is None else _names(maps),
+        small=small,
+        device=check_device(device),
+        threads=threads,
+    )
+    for line in run(what or None, options):
         print(json.dumps(line), flush=True)
+
+
+def _names(text: str) -> tuple[str, ...]:
+    return tuple(name.strip() for name in text.split(","))
+
+
+def _integers(text: str, name: str, *, low: int) -> tuple[int, ...]:
+    try:
+        numbers = tuple(int(part) for part in text.split(","))
+    except ValueError:
+        raise ValueError(f"{name} is {text!r}; integers with commas between them are allowed") from None
+    from ._arguments import integer
+
+    return tuple(integer(number, name, low=low) for number in numbers)
 
 
 def _load(path: Path) -> Any:

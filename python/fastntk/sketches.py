@@ -7,12 +7,13 @@ from typing import Any, ClassVar
 import numpy as np
 
 from . import _arguments as arguments
-from ._arrays import Source, as_real, as_source, astype, common_dtype, dense_vector, is_sparse, matrix, workspace
-from ._finite import first_bad, require_no_overflow, scan_wanted
+from ._arrays import Source, astype, common_dtype, is_sparse, matrix, workspace
+from ._finite import require_no_overflow, scan_wanted
 from ._load import _core
 from ._memory import require_memory
 from ._place import Place, map_rows
 from ._random import SEED_LIMIT
+from ._sparse import CsrRows, csr_rows, map_csr_rows
 
 __all__ = ["SRHT", "CountSketch", "PolySketch", "TensorSRHT"]
 
@@ -255,60 +256,23 @@ class CountSketch(Operator):
         return self._rows(self._matrix(x, "x", self.in_features, assume_finite), "x", assume_finite)
 
     def _sparse(self, x: Any, assume_finite: bool) -> Any:
-        csr = x.tocsr()
-        shape = tuple(csr.shape)
-        if len(shape) != 2 or shape[1] != self.in_features:
-            raise ValueError(f"x has shape {shape}; {self.in_features} columns are needed")
-        source = as_source(csr.data, "x", device=self._device, max_memory=self._max_memory)
-        place = source.place
-        values = dense_vector(as_real(source.array, "x", place), place)
-        columns, row_starts = self._structure(csr, values, source)
-        bad = first_bad(values.reshape((1, -1))) if scan_wanted(assume_finite) and values.size else None
-        if bad is not None:
-            entry = bad[1]
-            row = int(np.searchsorted(place.fetch(row_starts), entry, side="right")) - 1
-            col = int(place.fetch(columns[entry : entry + 1])[0])
-            raise ValueError(
-                f"x contains {'NaN' if bad[2] else 'infinity'}, first in row {row}, column {col}; "
-                "only finite values are allowed"
-            )
-        out = allocate(shape[0], self.out_features, values.dtype, lower=_LOWER, place=place)
-        operator = self._operator(values.dtype, place)
-        values, columns, row_starts = place.load(values), place.load(columns), place.load(row_starts)
-        done = 0
+        rows, place = csr_rows(
+            x,
+            "x",
+            columns=self.in_features,
+            assume_finite=assume_finite,
+            device=self._device,
+            max_memory=self._max_memory,
+        )
+        out = allocate(len(rows), self.out_features, rows.dtype, lower=_LOWER, place=place)
+        operator = self._operator(rows.dtype, place)
 
-        def call(_: Any, outs: Any, backend: Any) -> None:
-            nonlocal done
-            first, done = done, done + len(outs[0])
-            operator.csr(values, columns, row_starts[first : done + 1], self.in_features, outs[0], backend)
+        def call(rows: CsrRows, outs: Any, backend: Any) -> None:
+            operator.csr(rows.values, rows.columns, rows.starts, self.in_features, outs[0], backend)
 
-        map_rows(place, [], [out], call, self._threads)
+        map_csr_rows(place, rows, [out], call, self._threads)
         _check(out, "x", assume_finite)
         return place.give_back(out)
-
-    def _structure(self, csr: Any, values: Any, source: Source) -> tuple[Any, Any]:
-        """Columns and row starts, checked, as the compiled side trusts them; a GPU is waited for."""
-        rows, place = csr.shape[0], source.place
-        if place.on_device:
-            columns = dense_vector(astype(as_source(csr.indices, "x", like=source).array, np.int32, place), place)
-            row_starts = dense_vector(astype(as_source(csr.indptr, "x", like=source).array, np.int64, place), place)
-        else:
-            columns = np.require(csr.indices, requirements=["C", "ALIGNED"])
-            row_starts = np.require(csr.indptr, np.int64, ["C", "ALIGNED"])
-        well_formed = columns.size == values.size and row_starts.size == rows + 1
-        if well_formed and place.on_device:
-            arguments_ = columns, row_starts, self.in_features, place.backend()
-            well_formed = place.core.csr_is_well_formed(*arguments_)
-        elif well_formed:
-            well_formed = (
-                row_starts[0] == 0
-                and row_starts[-1] == len(values)
-                and bool(np.all(np.diff(row_starts) >= 0))
-                and (len(columns) == 0 or (columns.min() >= 0 and columns.max() < self.in_features))
-            )
-        if not well_formed:
-            raise ValueError("x is not a well-formed CSR matrix: its indices or indptr are out of range")
-        return columns if place.on_device else columns.astype(np.int32, copy=False), row_starts
 
 
 class TensorSRHT(Operator):

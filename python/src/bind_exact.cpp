@@ -48,6 +48,25 @@ void bind(py::module_& m) {
       py::arg("x").noconvert(), py::arg("y").noconvert(), py::arg("order"), py::arg("out").noconvert(), py::arg("backend"));
   bind_kernel<T, B, &ntk_kernel<T, B>>(m, "ntk_kernel");
   bind_kernel<T, B, &nngp_kernel<T, B>>(m, "nngp_kernel");
+  m.def(
+      "linear_kernel",
+      [](const Argument<T, B>& x, const Argument<T, B>& y, Argument<T, B> out, const B& backend) {
+        const auto vx = input(backend, x, "x");
+        const auto vy = input(backend, y, "y");
+        const auto vout = output(backend, out, "out");
+        const py::gil_scoped_release unlocked;
+        linear_kernel<T, B>(backend, vx, vy, vout);
+      },
+      py::arg("x").noconvert(), py::arg("y").noconvert(), py::arg("out").noconvert(), py::arg("backend"));
+  m.def(
+      "scale_to_ntk_diagonal",
+      [](const Argument<T, B>& x, std::size_t depth, double bias, Argument<T, B> z, const B& backend) {
+        const auto vx = input(backend, x, "x");
+        const auto vz = output(backend, z, "z");
+        const py::gil_scoped_release unlocked;
+        scale_to_ntk_diagonal<T, B>(backend, vx, {depth, bias}, vz);
+      },
+      py::arg("x").noconvert(), py::arg("depth"), py::arg("bias"), py::arg("z").noconvert(), py::arg("backend"));
 }
 
 }  // namespace

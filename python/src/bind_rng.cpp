@@ -4,18 +4,23 @@
 #include "bindings.hpp"
 
 namespace fastntk::python {
+namespace {
+
+// Fills `out` with the 64-bit words of a stream from index `first` on.
+template <rng::Stream stream>
+void words(std::uint64_t seed, std::uint64_t first, Array<std::uint64_t> out) {
+  std::uint64_t* const data = out.mutable_data();
+  const auto count = static_cast<std::uint64_t>(out.size());
+  const py::gil_scoped_release unlocked;
+  const rng::Draws draws{seed, stream};
+  for (std::uint64_t i = 0; i < count; ++i) data[i] = draws.word64(first + i);
+}
+
+}  // namespace
 
 void bind_rng(py::module_& m) {
-  m.def(
-      "holdout_words",
-      [](std::uint64_t seed, std::uint64_t first, Array<std::uint64_t> out) {
-        std::uint64_t* words = out.mutable_data();
-        const auto count = static_cast<std::uint64_t>(out.size());
-        const py::gil_scoped_release unlocked;
-        const rng::Draws draws{seed, rng::Stream::holdout};
-        for (std::uint64_t i = 0; i < count; ++i) words[i] = draws.word64(first + i);
-      },
-      py::arg("seed"), py::arg("first"), py::arg("out").noconvert());
+  m.def("holdout_words", &words<rng::Stream::holdout>, py::arg("seed"), py::arg("first"), py::arg("out").noconvert());
+  m.def("landmark_words", &words<rng::Stream::landmark>, py::arg("seed"), py::arg("first"), py::arg("out").noconvert());
 }
 
 }  // namespace fastntk::python

@@ -27,7 +27,13 @@ void bind_poly_sketch(pybind11::module_& m);
 template <Backend B>
 void bind_exact(pybind11::module_& m);
 template <Backend B>
+void bind_modified_directions(pybind11::module_& m);
+template <Backend B>
 void bind_ntk_features(pybind11::module_& m);
+template <Backend B>
+void bind_dot_product_features(pybind11::module_& m);
+template <Backend B>
+void bind_gradient_features(pybind11::module_& m);
 template <Backend B>
 void bind_ridge(pybind11::module_& m);
 

@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <cmath>
 #include <cstddef>
+#include <limits>
 #include <numeric>
 #include <random>
 #include <string>
@@ -72,6 +73,13 @@ Matrix<T> rows_of(const Matrix<T>& x, std::size_t begin, std::size_t count) {
   Matrix<T> part(count, x.cols);
   std::copy_n(x.data.begin() + static_cast<std::ptrdiff_t>(begin * x.cols), part.data.size(), part.data.begin());
   return part;
+}
+
+template <class T>
+Matrix<T> products(int threads, const Matrix<T>& x, const Matrix<T>& y) {
+  Matrix<T> out(x.rows, y.rows);
+  fastntk::linear_kernel<T, Cpu>(Cpu{threads}, x.view(), y.view(), out.view());
+  return out;
 }
 
 }  // namespace
@@ -260,6 +268,82 @@ TEST(bad_arguments_are_named) {
               "columns of x is 0"));
   CHECK(fails([&] { fastntk::ntk_kernel<float, Cpu>(cpu, x.view(), y.view(), {.bias = std::nan("")}, out.view()); },
               "bias is nan"));
+}
+
+TEST(linear_kernel_is_the_inner_product) {
+  for (const std::size_t d : {std::size_t{1}, std::size_t{20}, std::size_t{784}, std::size_t{5000}}) {
+    const auto x = random_rows<float>(150, d, 1), y = random_rows<float>(7, d, 2);
+    const auto out = products<float>(1, x, y);
+    const auto twice = products<float>(1, x, x);
+    for (std::size_t i = 0; i < x.rows; ++i)
+      for (std::size_t j = 0; j < x.rows; ++j) {
+        Value sum = 0, magnitude = 0;
+        const auto& other = j < y.rows ? y : x;
+        for (std::size_t k = 0; k < d; ++k) {
+          sum += Value(x(i, k)) * other(j, k);
+          magnitude += std::abs(Value(x(i, k)) * other(j, k));
+        }
+        // Panels of 128 columns, at most 40 of them: a sum of 128 terms and one of 40.
+        const Value tolerance = 170 * Value(std::numeric_limits<float>::epsilon()) * magnitude;
+        if (j < y.rows)
+          CHECK_CLOSE(out(i, j), sum, tolerance);
+        else
+          CHECK_CLOSE(twice(i, j), sum, tolerance);
+      }
+  }
+}
+
+TEST(entries_of_the_linear_kernel_depend_on_their_rows_only) {
+  const auto x = random_rows<double>(300, 700, 1), y = random_rows<double>(200, 700, 2);
+  const auto whole = products<double>(1, x, y);
+  CHECK(products<double>(3, x, y) == whole);
+  const auto part = products<double>(2, rows_of<double>(x, 141, 13), rows_of<double>(y, 57, 101));
+  for (std::size_t i = 0; i < part.rows; ++i)
+    for (std::size_t j = 0; j < part.cols; ++j) CHECK(part(i, j) == whole(141 + i, 57 + j));
+  const auto twice = products<double>(2, x, x);
+  CHECK(products<double>(1, x, Matrix<double>(x)) == twice);
+}
+
+TEST(rows_are_scaled_to_the_diagonal) {
+  for (const double bias : {0.0, 0.5}) {
+    auto x = random_rows<float>(40, 9, 1);
+    auto z = random_rows<float>(40, 33, 2);
+    for (std::size_t j = 0; j < 33; ++j) {
+      z(3, j) = 0;
+      z(4, j) *= 1e25f;  // their squares are beyond single precision
+      z(5, j) *= 1e-30f;
+    }
+    const auto before = z;
+    fastntk::scale_to_ntk_diagonal<float, Cpu>(Cpu{2}, x.view(), {.depth = 3, .bias = bias}, z.view());
+    for (std::size_t i = 0; i < x.rows; ++i) {
+      Value theta = bias * bias, square = 0, old = 0;
+      for (std::size_t j = 0; j < 9; ++j) theta += Value(x(i, j)) * x(i, j);
+      for (std::size_t j = 0; j < 33; ++j) square += Value(z(i, j)) * z(i, j);
+      for (std::size_t j = 0; j < 33; ++j) old += Value(before(i, j)) * before(i, j);
+      // Each entry is rounded three times.
+      if (i != 3) CHECK_CLOSE(square / (4 * theta), 1, 8 * Value(std::numeric_limits<float>::epsilon()));
+      const Value factor = old > 0 ? std::sqrt(4 * theta / old) : 0;
+      for (std::size_t j = 0; j < 33; ++j)
+        CHECK_CLOSE(z(i, j), factor * before(i, j), 1e-6 * std::abs(factor * before(i, j)));
+    }
+  }
+}
+
+TEST(shapes_of_products_are_checked) {
+  const Matrix<float> x(3, 4), y(2, 4), narrow(2, 3), none(3, 0);
+  Matrix<float> out(3, 2), z(2, 5);
+  using fastntk::Error;
+  CHECK(check::throws<Error>([&] { fastntk::linear_kernel<float, Cpu>({}, x.view(), narrow.view(), out.view()); },
+                             "y has shape"));
+  CHECK(
+      check::throws<Error>([&] { fastntk::linear_kernel<float, Cpu>({}, x.view(), y.view(), z.view()); }, "out has shape"));
+  CHECK(check::throws<Error>([&] { fastntk::linear_kernel<float, Cpu>({}, none.view(), none.view(), out.view()); },
+                             "columns"));
+  const auto scale = [&](const Matrix<float>& rows, std::size_t depth) {
+    fastntk::scale_to_ntk_diagonal<float, Cpu>({}, rows.view(), {.depth = depth}, z.view());
+  };
+  CHECK(check::throws<Error>([&] { scale(x, 1); }, "z has shape"));
+  CHECK(check::throws<Error>([&] { scale(y, 0); }, "depth"));
 }
 
 int main(int argc, char** argv) { return check::run_tests(argc, argv); }

@@ -338,4 +338,35 @@ TEST(near_pairs_take_the_distance) {
 
 }  // namespace
 
+TEST(products_are_the_cpus_up_to_rounding_and_depend_on_their_rows_only) {
+  const auto x = sketches::random_rows<double>(37, 300), y = sketches::random_rows<double>(150, 300);
+  Matrix<double> wanted(37, 150);
+  fastntk::linear_kernel<double, Cpu>(Cpu{1}, x.view(), y.view(), wanted.view());
+  const DeviceMatrix<double> there(x, 3), others(y);
+  device::Guarded<double> out(Matrix<double>(37, 150), 5);
+  fastntk::linear_kernel<double, Cuda>(Cuda(), there.view(), others.view(), out.view());
+  const auto found = out.to_host();
+  for (std::size_t i = 0; i < 37; ++i)
+    for (std::size_t j = 0; j < 150; ++j) CHECK_CLOSE(found(i, j), wanted(i, j), 1e-12);
+  DeviceMatrix<double> part(5, 20);
+  fastntk::linear_kernel<double, Cuda>(Cuda(), there.view().row_block(11, 5), others.view().row_block(90, 20), part.view());
+  const auto few = part.to_host();
+  for (std::size_t i = 0; i < 5; ++i)
+    for (std::size_t j = 0; j < 20; ++j) CHECK(few(i, j) == found(11 + i, 90 + j));
+}
+
+TEST(rows_are_scaled_to_the_diagonal_as_on_the_cpu) {
+  const auto x = sketches::random_rows<float>(21, 7);
+  auto z = sketches::random_rows<float>(21, 40);
+  for (std::size_t j = 0; j < 40; ++j) z(2, j) = 0;
+  device::Guarded<float> there(z, 2);
+  const DeviceMatrix<float> rows(x);
+  const ReluKernelParams params{.depth = 2, .bias = 0.5};
+  fastntk::scale_to_ntk_diagonal<float, Cuda>(Cuda(), rows.view(), params, there.view());
+  fastntk::scale_to_ntk_diagonal<float, Cpu>(Cpu{1}, x.view(), params, z.view());
+  const auto found = there.to_host();
+  for (std::size_t i = 0; i < 21; ++i)
+    for (std::size_t j = 0; j < 40; ++j) CHECK_CLOSE(found(i, j), z(i, j), 1e-6 * std::abs(z(i, j)));
+}
+
 int main(int argc, char** argv) { return device::run_tests(argc, argv); }

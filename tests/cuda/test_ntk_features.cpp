@@ -73,7 +73,7 @@ Range range_of(const DualActivation& g, double u, double near) {
 
 template <class T>
 void check_dual_features(std::size_t depth, std::size_t low_orders) {
-  const DualActivation g = fastntk::dual_activation(depth, low_orders);
+  const DualActivation g = fastntk::dual_activation(fastntk::CosineKernel::ntk, depth, low_orders);
   const DualTable<T, Cuda> table(Cuda(), g);
   Tile<Cuda> tile{Cuda()};
   for (const std::size_t cols : {1, 33, 600, 1300})
@@ -122,7 +122,7 @@ struct Reference {
         exact_columns(p.low_orders == LowOrders::exact ? 1 + d
                       : p.out_features > 1             ? 1
                                                        : 0),
-        g(fastntk::dual_activation(p.depth, std::min<std::size_t>(exact_columns, 2))),
+        g(fastntk::dual_activation(fastntk::CosineKernel::ntk, p.depth, std::min<std::size_t>(exact_columns, 2))),
         directions(Cpu(), p.directions == Directions::structured ? p.directions : Directions::gaussian, d,
                    p.out_features - exact_columns, fastntk::rng::child_seed(p.seed, 1)) {}
 
@@ -197,7 +197,7 @@ std::pair<Matrix<T>, Matrix<T>> unit_rows(std::size_t rows, std::size_t d, std::
 template <class T>
 void check_one_pass(std::size_t d, const NtkRandomFeaturesParams& params, std::size_t rows, std::size_t gap) {
   const Reference<T> reference(params, d);
-  const DualFeatures<T, Cuda> features(params, d, Cuda());
+  const DualFeatures<T, Cuda> features(fastntk::dual_params(params, d), Cuda());
   const auto [unit, norm] = unit_rows<T>(rows, d, d);
   Guarded<T> in(unit, gap);
   const DeviceMatrix<T> norms(norm);
@@ -256,7 +256,7 @@ TEST(rows_in_one_pass_one_after_another) {
                                       .seed = m};
       const std::size_t part = 25;
       const std::size_t rows = 40 * part;
-      const DualFeatures<float, Cuda> features(p, d, Cuda());
+      const DualFeatures<float, Cuda> features(fastntk::dual_params(p, d), Cuda());
       const auto [unit, norm] = unit_rows<float>(rows, d, d);
       const DeviceMatrix<float> in(unit);
       const DeviceMatrix<float> norms(norm);

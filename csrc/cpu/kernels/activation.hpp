@@ -7,6 +7,37 @@ void scale_rows(std::size_t rows, std::size_t cols, const T* factor, const T* in
     for (std::size_t j = 0; j < cols; ++j) out[r * out_stride + j] = factor[r] * in[r * in_stride + j];
 }
 
+template <class T, bool with_b, bool with_sum>
+void multiply_rows(std::size_t rows, std::size_t cols, const T* a, std::size_t a_stride, const T* b, std::size_t b_stride,
+                   T scale, T* out, std::size_t out_stride) {
+  for (std::size_t r = 0; r < rows; ++r) {
+    const T* const x = a + r * a_stride;
+    const T* const y = b + r * b_stride;
+    T* const z = out + r * out_stride;
+    std::size_t j = 0;
+    for (; j + lanes<T> <= cols; j += lanes<T>) {
+      Vec<T> value = scale * load(x + j);
+      if constexpr (with_b) value *= load(y + j);
+      if constexpr (with_sum) value += load(z + j);
+      store(z + j, value);
+    }
+    for (; j < cols; ++j) {
+      T value = scale * x[j];
+      if constexpr (with_b) value *= y[j];
+      if constexpr (with_sum) value += z[j];
+      z[j] = value;
+    }
+  }
+}
+
+template <class T>
+void multiply(std::size_t rows, std::size_t cols, const T* a, std::size_t a_stride, const T* b, std::size_t b_stride, T scale,
+              bool add, T* out, std::size_t out_stride) {
+  const auto run = b ? (add ? multiply_rows<T, true, true> : multiply_rows<T, true, false>)
+                     : (add ? multiply_rows<T, false, true> : multiply_rows<T, false, false>);
+  run(rows, cols, a, a_stride, b, b_stride, scale, out, out_stride);
+}
+
 template <class T>
 void row_squares(std::size_t rows, std::size_t cols, const T* in, std::size_t in_stride, T* square) {
   for (std::size_t r = 0; r < rows; ++r) {

@@ -34,6 +34,8 @@ namespace {
 #include "projection.hpp"
 #include "rotated_hadamard.hpp"
 
+#include "dots.hpp"
+
 template <class T>
 constexpr Kernels<T> table = {
     .hadamard = hadamard<T>,
@@ -51,7 +53,9 @@ constexpr Kernels<T> table = {
     .relu = relu<T>,
     .step = step<T>,
     .scale_rows = scale_rows<T>,
+    .multiply = multiply<T>,
     .row_squares = row_squares<T>,
+    .dots = dots<T>,
     .project = project<T>,
 };
 

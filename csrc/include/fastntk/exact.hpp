@@ -39,4 +39,14 @@ void ntk_kernel(const B& backend, View<const T, B> x, View<const T, B> y, const 
 template <Real T, Backend B>
 void nngp_kernel(const B& backend, View<const T, B> x, View<const T, B> y, const ReluKernelParams& params, View<T, B> out);
 
+/// out (n, k) = <x, y>, a product of matrices whose entries, too, depend on their two rows only. `out` overlaps nothing
+/// else. Where y is the same view as x, half the work is done. Throws Error without columns, or if a shape does not fit.
+template <Real T, Backend B>
+void linear_kernel(const B& backend, View<const T, B> x, View<const T, B> y, View<T, B> out);
+
+/// Scales the rows of z (n, D) to the norms sqrt(Theta(x, x)) = sqrt((L + 1)(|x|^2 + bias^2)) of the rows of x (n, d); zero
+/// rows of z stay zero. Throws Error as above.
+template <Real T, Backend B>
+void scale_to_ntk_diagonal(const B& backend, View<const T, B> x, const ReluKernelParams& params, View<T, B> z);
+
 }  // namespace fastntk

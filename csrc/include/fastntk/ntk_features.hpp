@@ -9,8 +9,10 @@
 
 namespace fastntk {
 
-/// How random directions are drawn. `automatic` takes structured ones where they measured as good as Gaussian ones.
-enum class Directions { automatic, gaussian, structured, sphere };
+/// How random directions are drawn. `automatic` takes structured ones where they measured as good as Gaussian ones. `gibbs`
+/// is the leverage-modified law of Z21 Eq. 15 by its Gibbs sampler (modified_directions.hpp): only w/|w| counts, so that its
+/// features have the law of those of `sphere`, with d/(d + 2) of the second moment of `gaussian`.
+enum class Directions { automatic, gaussian, structured, sphere, gibbs };
 
 /// Which part of the kernel's power series is kept exactly instead of being sampled.
 ///   exact     constant and linear term (1 + in_features columns)
@@ -31,13 +33,20 @@ struct NtkRandomFeaturesParams {
   /// Value of a constant column appended to the input: a first-layer bias. 0 means none, and then Z(cx) = c Z(x), c > 0.
   double bias = 0;
   std::uint64_t seed = 0;
+  /// Sizes of the layered construction in every layer, m_0 and m_1 of Z21 Algorithm 2; m_s = out_features - m_1. 0 means
+  /// those with the smallest variance.
+  std::size_t step_features = 0;
+  std::size_t relu_features = 0;
+  /// Of the Gibbs sampler, for each direction.
+  std::size_t sweeps = 10;
 };
 
 /// x -> Z(x) with E<Z(x), Z(y)> = Theta(x, y), the depth-L ReLU NTK (Z21 Definition 1).
 template <Real T, Backend B = Cpu>
 class NtkRandomFeatures {
  public:
-  /// Throws Error if a size or the depth is 0, bias is not finite, or out_features is too small for `low_orders`.
+  /// Throws Error if a size, the depth or sweeps is 0, bias is not finite, out_features is too small for `low_orders`, or
+  /// sizes are given that leave no m_s or belong to another construction.
   explicit NtkRandomFeatures(const NtkRandomFeaturesParams& params, B backend = {});
 
   /// The same map, its constants shared, run by another backend: other threads, or another stream of the same device.

@@ -44,6 +44,8 @@ enum class Stream : std::uint32_t {
   chi_square = 7,
   holdout = 8,
   angle = 9,
+  modified = 10,
+  landmark = 11,
 };
 
 /// One family of draws: all indices of one stream under one seed.

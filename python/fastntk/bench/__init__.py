@@ -1,4 +1,4 @@
-"""Benchmarks at the level of the Python package: each checks its own result, then yields lines for JSON."""
+"""Measurements at the level of the Python package: benchmarks check their own result, studies make tables and plots."""
 
 from __future__ import annotations
 
@@ -7,41 +7,56 @@ from importlib import import_module
 from typing import Any
 
 from .._arguments import choice
+from ._study import Options
 
-__all__ = ["run"]
+__all__ = ["BENCHMARKS", "STUDIES", "Options", "run"]
 
-NAMES = {
+# Each is a module of this package: `run()` of a benchmark yields its lines, so does `run(options)` of a study.
+BENCHMARKS = {
     "errors": "errors",
     "exact": "exact",
     "features": "features",
+    "fit": "fit",
     "import": "imports",
-    "mnist": "mnist",
     "threads": "threads",
     "cuda": "cuda",
 }
+# Minutes to hours each, so that they run only when they are named.
+STUDIES = {
+    "mnist": "mnist",
+    "uci": "uci",
+    "fig1": "fig1",
+    "spectral": "spectral",
+    "pointwise": "pointwise",
+    "slopes": "slopes",
+    "scale": "scale",
+}
 
 
-def run(what: list[str] | None = None) -> Iterator[dict[str, Any]]:
-    """Run the named benchmarks, or all.
+def run(what: list[str] | None = None, options: Options | None = None) -> Iterator[dict[str, Any]]:
+    """Run what is named, or all benchmarks.
 
     Parameters
     ----------
     what : list of str, optional
-        Any of "errors", "exact", "features", "import", "mnist", "threads" and "cuda".
+        Keys of `BENCHMARKS` and `STUDIES`.
+    options : Options, optional
+        For studies.
 
     Yields
     ------
     dict
-        One result.
+        One result; the last ones of a study name the files that it wrote.
 
     Raises
     ------
     ValueError
-        If a name is none of these.
+        If a name is none of these, or an option of a study is not possible.
     RuntimeError
         If a benchmark finds its own result wrong.
     """
-    names = [choice(name, "WHAT", NAMES) for name in what] if what else list(NAMES)
+    names = [choice(name, "WHAT", [*BENCHMARKS, *STUDIES]) for name in what] if what else list(BENCHMARKS)
     for name in names:
-        for line in import_module(f".{NAMES[name]}", __name__).run():
+        module = import_module(f".{BENCHMARKS.get(name) or STUDIES[name]}", __name__)
+        for line in module.run() if name in BENCHMARKS else module.run(options or Options()):
             yield {"bench": name, **line}

@@ -87,11 +87,17 @@ def blas_threads(count: int) -> Iterator[None]:
         yield
 
 
-def fresh_process(code: str, *, threads: int) -> Any:
-    """The JSON that `code` prints in a new interpreter with so many threads."""
-    limits = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), str(threads))
+def fresh_process(code: str, *, threads: int | None, show_progress: bool = False) -> Any:
+    """The JSON that `code` prints in a new interpreter with so many threads; its stderr is ours with `show_progress`."""
+    names = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
+    limits = {} if threads is None else dict.fromkeys(names, str(threads))
     done = subprocess.run(
-        [sys.executable, "-c", code], env={**os.environ, **limits}, capture_output=True, text=True, check=False
+        [sys.executable, "-c", code],
+        env={**os.environ, **limits},
+        stdout=subprocess.PIPE,
+        stderr=None if show_progress else subprocess.PIPE,
+        text=True,
+        check=False,
     )
-    require(done.returncode == 0, f"a process ended with code {done.returncode}: {done.stderr[-2000:]}")
+    require(done.returncode == 0, f"a process ended with code {done.returncode}: {(done.stderr or '')[-2000:]}")
     return json.loads(done.stdout.splitlines()[-1])

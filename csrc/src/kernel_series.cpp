@@ -1,0 +1,118 @@
+#include <fastntk/error.hpp>
+#include <fastntk/kernel_series.hpp>
+
+#include <algorithm>
+#include <cmath>
+#include <complex>
+#include <numbers>
+#include <numeric>
+#include <string>
+
+#include "tiling.hpp"
+
+namespace fastntk {
+namespace {
+
+using Complex = std::complex<double>;
+
+// The kernel in the complex unit disc, which kappa_0 and kappa_1 map into itself (Z21 Definition 1).
+Complex value(CosineKernel kernel, std::size_t depth, Complex a) {
+  Complex s = a;
+  Complex k = a;
+  const std::size_t layers = kernel == CosineKernel::ntk || kernel == CosineKernel::nngp ? depth : 1;
+  for (std::size_t layer = 0; layer < layers; ++layer) {
+    const Complex kappa_0 = 0.5 + std::asin(s) / std::numbers::pi;
+    if (kernel == CosineKernel::arc_cosine_0) return kappa_0;
+    const Complex kappa_1 = std::sqrt(1.0 - s * s) / std::numbers::pi + s * kappa_0;
+    k = k * kappa_0 + kappa_1;
+    s = kappa_1;
+  }
+  return kernel == CosineKernel::ntk ? k : s;
+}
+
+// In-place discrete Fourier transform of 2^p values.
+void fourier(std::vector<Complex>& x) {
+  const std::size_t n = x.size();
+  for (std::size_t i = 1, j = 0; i < n; ++i) {
+    std::size_t bit = n / 2;
+    for (; j & bit; bit /= 2) j ^= bit;
+    j ^= bit;
+    if (i < j) std::swap(x[i], x[j]);
+  }
+  for (std::size_t h = 1; h < n; h *= 2) {
+    std::vector<Complex> root(h);
+    for (std::size_t j = 0; j < h; ++j)
+      root[j] = std::polar(1.0, -std::numbers::pi * static_cast<double>(j) / static_cast<double>(h));
+    for (std::size_t i = 0; i < n; i += 2 * h)
+      for (std::size_t j = 0; j < h; ++j) {
+        const Complex a = x[i + j];
+        const Complex b = x[i + j + h] * root[j];
+        x[i + j] = a + b;
+        x[i + j + h] = a - b;
+      }
+  }
+}
+
+// Whether c_k is 0 by symmetry, beyond what rounding leaves: one layer has kappa_0 - 1/2 odd and kappa_1 - a/2 even.
+bool vanishes(CosineKernel kernel, std::size_t depth, std::size_t k) {
+  if (kernel == CosineKernel::arc_cosine_0) return k > 0 && k % 2 == 0;
+  const bool one_layer = kernel == CosineKernel::arc_cosine_1 || depth == 1;
+  return one_layer && k > 1 && k % 2 == 1;
+}
+
+// By Cauchy's formula on a circle of radius r < 1: aliasing is damped by r^M = e^-32, and rounding is amplified by
+// r^-N = e^8.
+std::vector<double> known_series(CosineKernel kernel, std::size_t depth, std::size_t terms) {
+  constexpr std::size_t points = 4 * kernel_series_terms;
+  const double log_radius = -32.0 / points;
+  std::vector<Complex> f(points);
+  for (std::size_t j = 0; j <= points / 2; ++j) {
+    const double angle = 2 * std::numbers::pi * static_cast<double>(j) / points;
+    f[j] = value(kernel, depth, std::polar(std::exp(log_radius), angle));
+    f[(points - j) % points] = std::conj(f[j]);
+  }
+  fourier(f);
+  std::vector<double> c(terms);
+  for (std::size_t k = 0; k < terms; ++k)
+    if (!vanishes(kernel, depth, k))
+      c[k] = std::max(0.0, f[k].real() / points * std::exp(-log_radius * static_cast<double>(k)));
+  return c;
+}
+
+void check(const KernelSeriesParams& p) {
+  if (p.kernel != CosineKernel::polynomial) return require_depth(p.depth, "kernel_series: depth");
+  const std::size_t count = p.coefficients.size();
+  require(count > 0 && count <= kernel_series_terms, [&] {
+    return "kernel_series: there are " + std::to_string(count) + " coefficients; 1 to " +
+           std::to_string(kernel_series_terms) + " are possible";
+  });
+  for (std::size_t k = 0; k < count; ++k)
+    require(std::isfinite(p.coefficients[k]) && p.coefficients[k] >= 0, [&] {
+      return "kernel_series: coefficient " + std::to_string(k) + " is " + std::to_string(p.coefficients[k]) +
+             "; a kernel has finite ones of at least 0";
+    });
+  require(*std::max_element(p.coefficients.begin(), p.coefficients.end()) > 0,
+          [] { return std::string("kernel_series: all coefficients are 0; at least one has to be positive"); });
+}
+
+}  // namespace
+
+std::vector<double> kernel_series(const KernelSeriesParams& params, std::size_t terms) {
+  check(params);
+  require_at_most(terms, kernel_series_terms, "kernel_series: terms");
+  if (params.kernel != CosineKernel::polynomial) return known_series(params.kernel, params.depth, terms);
+  std::vector<double> c = params.coefficients;
+  c.resize(terms);
+  return c;
+}
+
+double kernel_at_one(const KernelSeriesParams& params) {
+  check(params);
+  switch (params.kernel) {
+    case CosineKernel::ntk: return static_cast<double>(params.depth + 1);
+    case CosineKernel::polynomial: return std::accumulate(params.coefficients.begin(), params.coefficients.end(), 0.0);
+    default: return 1;
+  }
+}
+
+}  // namespace fastntk

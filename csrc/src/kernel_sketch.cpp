@@ -1,0 +1,83 @@
+#include "kernel_sketch.hpp"
+
+#include <cmath>
+
+#include "tiling.hpp"
+
+namespace fastntk {
+
+template <Real T, Backend B>
+void row_factors(Tile<B>& tile, std::size_t rows, const T* norm, bool norms, const T* square, T target, T* factor) {
+  for_each(tile, rows, [=] FASTNTK_FORMULA(std::size_t r) {
+    const T of_norm = norms ? norm[r] : norm[r] > 0 ? T(1) : T(0);
+    factor[r] = square && square[r] > 0 ? of_norm * std::sqrt(target / square[r]) : of_norm;
+  });
+}
+
+template <Real T, Backend B>
+KernelSketch<T, B>::KernelSketch(const KernelSketchParams& p, const B& backend)
+    : params_(p),
+      linear_columns_(p.linear > 0 ? p.in_features + (p.bias != 0) : 0),
+      exact_columns_((p.constant > 0) + linear_columns_),
+      input_(backend, p.in_features, p.bias, p.base, p.base_width, p.leaves, rng::child_seed(p.seed, 1)),
+      graph_(backend, rng::child_seed(p.seed, 2)) {
+  for (std::size_t k = 0; k < p.leaves; ++k) {
+    // Equal bases are one value.
+    const bool shared = input_.is_rotation() && k > 0;
+    leaves_.push_back(shared ? leaves_[0] : graph_.input(input_.base_width()));
+  }
+}
+
+template <Real T, Backend B>
+std::size_t KernelSketch<T, B>::tile_rows(const B& backend) const {
+  return rows_per_tile<T>(backend, input_.scratch_width() + graph_.scratch_width());
+}
+
+template <Real T, Backend B>
+template <class Rows>
+void KernelSketch<T, B>::apply(Tile<B>& tile, Rows x, View<T, B> out) const {
+  const typename Tile<B>::Scope scope(tile);
+  const std::size_t rows = out.rows;
+  const SketchRows<T, B> in = input_.read(tile, x);
+  T* const factor = tile.template scratch<T>(1, rows).data;
+
+  const View<T, B> random = out.col_block(exact_columns_, random_columns());
+  if (random.cols > 0) {
+    std::vector<View<const T, B>> bases = in.bases;
+    if (input_.is_rotation()) bases.resize(1);
+    graph_.apply(tile, bases, random);
+    T* const square = tile.template scratch<T>(1, rows).data;
+    if (params_.exact_diagonal) row_squares<T, B>(tile, random, square);
+    row_factors<T, B>(tile, rows, in.norm, params_.norms, params_.exact_diagonal ? square : nullptr,
+                      static_cast<T>(params_.remainder), factor);
+    scale_rows<T, B>(tile, factor, random, random);
+  }
+
+  const auto exact_factor = [&](double weight) {
+    const T root = static_cast<T>(std::sqrt(weight));
+    const T* const norm = in.norm;
+    const bool norms = params_.norms;
+    for_each(tile, rows, [=] FASTNTK_FORMULA(std::size_t r) { factor[r] = norms ? root * norm[r] : norm[r] > 0 ? root : T(0); });
+  };
+  if (params_.constant > 0) {
+    exact_factor(params_.constant);
+    for_each(tile, rows, [=] FASTNTK_FORMULA(std::size_t r) { out(r, 0) = factor[r]; });
+  }
+  if (linear_columns_ > 0) {
+    exact_factor(params_.linear);
+    scale_rows<T, B>(tile, factor, in.unit, out.col_block(exact_columns_ - linear_columns_, linear_columns_));
+  }
+}
+
+#define FASTNTK_INSTANTIATE(T)                                                                                  \
+  template class KernelSketch<T, FASTNTK_BACKEND>;                                                              \
+  template void KernelSketch<T, FASTNTK_BACKEND>::apply(Tile<FASTNTK_BACKEND>&, View<const T, FASTNTK_BACKEND>, \
+                                                        View<T, FASTNTK_BACKEND>) const;                        \
+  template void KernelSketch<T, FASTNTK_BACKEND>::apply(Tile<FASTNTK_BACKEND>&, CsrView<T, FASTNTK_BACKEND>,    \
+                                                        View<T, FASTNTK_BACKEND>) const;                        \
+  template void row_factors(Tile<FASTNTK_BACKEND>&, std::size_t, const T*, bool, const T*, T, T*);
+FASTNTK_INSTANTIATE(float)
+FASTNTK_INSTANTIATE(double)
+#undef FASTNTK_INSTANTIATE
+
+}  // namespace fastntk

@@ -1,0 +1,59 @@
+// Exact columns beside sketched ones: what the sketches of kernels of the cosine have in common.
+#pragma once
+
+#include <fastntk/dot_product_sketch.hpp>
+
+#include <cstddef>
+#include <cstdint>
+#include <vector>
+
+#include "sketch_graph.hpp"
+#include "sketch_input.hpp"
+
+namespace fastntk {
+
+/// The kernel constant + linear a + remainder(a) of the cosine a, whose first two terms stand in columns of their own.
+struct KernelSketchParams {
+  std::size_t in_features, out_features;
+  double bias;
+  bool norms;
+  bool exact_diagonal;
+  double constant;   ///< 1 column unless it is 0
+  double linear;     ///< a column per input (and bias) unless it is 0
+  double remainder;  ///< at the cosine 1
+  SketchBase base;
+  std::size_t base_width;  ///< of CountSketches
+  std::size_t leaves;      ///< independent bases
+  std::uint64_t seed;
+};
+
+/// Whoever makes one declares the values of the graph, of which the output has random_columns() entries.
+template <Real T, Backend B>
+class KernelSketch {
+ public:
+  KernelSketch(const KernelSketchParams& params, const B& backend);
+
+  SketchGraph<T, B>& graph() { return graph_; }
+  const std::vector<ValueId>& leaves() const { return leaves_; }
+  std::size_t random_columns() const { return params_.out_features - exact_columns_; }
+
+  std::size_t tile_rows(const B& backend) const;
+
+  /// One tile: x (rows, in_features), dense or sparse -> out (rows, out_features).
+  template <class Rows>
+  void apply(Tile<B>& tile, Rows x, View<T, B> out) const;
+
+ private:
+  KernelSketchParams params_;
+  std::size_t linear_columns_, exact_columns_;
+  SketchInput<T, B> input_;
+  SketchGraph<T, B> graph_;
+  std::vector<ValueId> leaves_;
+};
+
+/// factor[r] = what unit rows' features are multiplied by: the norm, or, without norms, 1, and 0 for zero rows; and with
+/// `square`, the sums of the squares of these features, what makes their sum of squares `target`.
+template <Real T, Backend B>
+void row_factors(Tile<B>& tile, std::size_t rows, const T* norm, bool norms, const T* square, T target, T* factor);
+
+}  // namespace fastntk

@@ -1,0 +1,132 @@
+#include "sketch_input.hpp"
+
+#include <algorithm>
+#include <cmath>
+#include <limits>
+#include <numbers>
+#include <utility>
+
+#include "tiling.hpp"
+
+namespace fastntk {
+namespace {
+
+constexpr std::size_t stages = 3;
+
+// Shorter transforms would take more calls than work, and repeat few signs.
+constexpr std::size_t least_width = 256;
+
+// The identity as the matrix of a CountSketch.
+template <Real T, Backend B>
+SketchMatrix<T, B> identity(const B& backend, std::size_t d) {
+  std::vector<std::uint32_t> rows(d);
+  for (std::size_t i = 0; i < d; ++i) rows[i] = static_cast<std::uint32_t>(i);
+  return {backend, d, 1, Buffer<std::uint32_t, B>(backend, rows), Buffer<T, B>(backend, std::vector<T>(d, T(1)))};
+}
+
+}  // namespace
+
+template <Real T, Backend B>
+SketchBase SketchInput<T, B>::choose(SketchBase wanted, std::size_t d, std::size_t out_features, bool in_full) {
+  if (wanted != SketchBase::automatic) return wanted;
+  return !in_full && padded(d) > 2 * padded(out_features) ? SketchBase::count_sketch : SketchBase::rotation;
+}
+
+template <Real T, Backend B>
+SketchInput<T, B>::SketchInput(const B& backend, std::size_t in_features, double bias, SketchBase base, std::size_t width,
+                               std::size_t count, std::uint64_t seed)
+    : in_features_(in_features), d_(in_features + (bias != 0)), bias_(static_cast<T>(bias)), count_(count) {
+  if (base == SketchBase::count_sketch) {
+    width_ = std::max(padded(width), least_width);
+    for (std::size_t k = 0; k < count; ++k)
+      sketches_.push_back(
+          CountSketch<T, B>::State::draw({.in_features = d_, .out_features = width_, .seed = rng::child_seed(seed, k)}, backend));
+    return;
+  }
+  width_ = std::max(padded(d_), least_width);
+  const rng::Draws angles{seed, rng::Stream::angle};
+  const std::size_t half = width_ / 2;
+  std::vector<T> rotation(stages * width_);
+  for (std::size_t stage = 0; stage < stages; ++stage)
+    for (std::size_t i = 0; i < half; ++i) {
+      const rng::Block bits = angles.bits(stage * half + i);
+      const double angle = 2 * std::numbers::pi * rng::Draws::unit_interval(bits[0], bits[1]);
+      rotation[stage * width_ + i] = static_cast<T>(std::numbers::sqrt2 * std::cos(angle));
+      rotation[stage * width_ + half + i] = static_cast<T>(std::numbers::sqrt2 * std::sin(angle));
+    }
+  rotation_ = Buffer<T, B>(backend, rotation);
+  const double scale = std::pow(static_cast<double>(width_), -0.5 * static_cast<double>(stages));
+  length_ = Buffer<T, B>(backend, std::vector<T>(width_, static_cast<T>(scale)));
+  in_full_ = identity<T>(backend, in_features);
+}
+
+template <Real T, Backend B>
+std::size_t SketchInput<T, B>::scratch_width() const {
+  return is_rotation() ? 2 * d_ + width_ : d_ + count_ * width_;
+}
+
+template <Real T, Backend B>
+SketchRows<T, B> SketchInput<T, B>::read(Tile<B>& tile, View<const T, B> x) const {
+  const View<T, B> unit = tile.template scratch<T>(x.rows, d_);
+  T* const norm = tile.template scratch<T>(1, x.rows).data;
+  unit_rows<T, B>(tile, x, bias_, unit, norm);
+  return of_unit_rows(tile, unit, norm);
+}
+
+template <Real T, Backend B>
+SketchRows<T, B> SketchInput<T, B>::read(Tile<B>& tile, CsrView<T, B> x) const {
+  if (!is_rotation()) return of_sparse_rows(tile, x);
+  const View<T, B> dense = tile.template scratch<T>(x.rows, in_features_);
+  count_sketch<T, B>(tile, x, in_full_, dense);
+  return read(tile, View<const T, B>(dense));
+}
+
+template <Real T, Backend B>
+SketchRows<T, B> SketchInput<T, B>::of_unit_rows(Tile<B>& tile, View<const T, B> unit, const T* norm) const {
+  SketchRows<T, B> rows{.unit = unit, .norm = norm, .bases = {}};
+  if (is_rotation()) {
+    const View<T, B> rotated = tile.template scratch<T>(unit.rows, width_);
+    rotated_hadamard<T, B>(tile, unit, rotation_.data(), length_.data(), width_, {}, rotated);
+    rows.bases.assign(count_, rotated);
+  } else {
+    for (const SketchMatrix<T, B>& matrix : sketches_) {
+      const View<T, B> base = tile.template scratch<T>(unit.rows, width_);
+      count_sketch<T, B>(tile, unit, matrix, base);
+      rows.bases.push_back(base);
+    }
+  }
+  return rows;
+}
+
+template <Real T, Backend B>
+SketchRows<T, B> SketchInput<T, B>::of_sparse_rows(Tile<B>& tile, CsrView<T, B> x) const {
+  T* const norm = tile.template scratch<T>(1, x.rows).data;
+  T* const inverse = tile.template scratch<T>(1, x.rows).data;
+  const T bias = bias_;
+  for_each(tile, x.rows, [=] FASTNTK_FORMULA(std::size_t r) {
+    double square = static_cast<double>(bias) * static_cast<double>(bias);
+    for (std::int64_t k = x.row_starts[r]; k < x.row_starts[r + 1]; ++k)
+      square += static_cast<double>(x.values[k]) * static_cast<double>(x.values[k]);
+    const double length = std::sqrt(square);
+    norm[r] = static_cast<T>(length);
+    inverse[r] = length > 0 ? static_cast<T>(1 / length) : T(0);
+  });
+  SketchRows<T, B> rows{.unit = {}, .norm = norm, .bases = {}};
+  for (const SketchMatrix<T, B>& matrix : sketches_) {
+    const View<T, B> base = tile.template scratch<T>(x.rows, width_);
+    count_sketch<T, B>(tile, x, matrix, base);
+    if (bias != 0) {
+      const std::uint32_t* const bucket = matrix.bucket.data() + in_features_;
+      const T* const weight = matrix.weight.data() + in_features_;
+      for_each(tile, x.rows, [=] FASTNTK_FORMULA(std::size_t r) { base(r, *bucket) += bias * *weight; });
+    }
+    scale_rows<T, B>(tile, inverse, base, base);
+    rows.bases.push_back(base);
+  }
+  return rows;
+}
+
+template class SketchInput<float, FASTNTK_BACKEND>;
+template class SketchInput<double, FASTNTK_BACKEND>;
+
+}  // namespace fastntk

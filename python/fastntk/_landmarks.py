@@ -1,0 +1,166 @@
+"""Which rows become landmarks of the Nystroem map: uniformly, or by recursive ridge leverage scores."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ._arrays import take
+from ._landmark_map import Kernel, LandmarkMap, ntk_factor
+from ._load import _core
+from ._place import Place
+from ._plan import rows_at_once
+from ._rows import row_squares
+
+__all__ = ["ScoredRows", "leverage_rows", "leverage_scores", "random_order", "ridge_of_size"]
+
+Numbers = NDArray[np.int64]
+
+_STREAM_LENGTH = 1 << 48  # indices of one set of draws
+_RACE = 100  # the set of draws that decides at last; those before are numbered by halvings of the rows
+_SPECTRUM_ROWS = 1024  # on which eigenvalues are estimated, at least
+_LEAST_TAIL = 1e-6  # of the trace: what single precision tells from 0
+_LEAST_CHANCE = 1e-12
+
+
+def _uniform(seed: int, part: int, count: int) -> NDArray[np.float64]:
+    """Uniform draws in (0, 1): those of row i are at i, whatever the count."""
+    words = np.empty(count, np.uint64)
+    _core.landmark_words(seed, part * _STREAM_LENGTH, words)
+    numbers: NDArray[np.float64] = ((words >> np.uint64(11)).astype(np.float64) + 0.5) * 2.0**-53
+    return numbers
+
+
+def random_order(seed: int, n: int) -> Numbers:
+    """A uniformly random order of `n` rows."""
+    return np.argsort(_uniform(seed, 0, n), kind="stable").astype(np.int64, copy=False)
+
+
+class ScoredRows:
+    """The rows, and what their scores take: what a sample of them tells about each."""
+
+    def __init__(self, array: Any, place: Place, kernel: Kernel, n_threads: int | None, max_memory: Any) -> None:
+        self.array = array
+        self.place = place
+        self.kernel = kernel
+        self.n_threads = n_threads
+        self.max_memory = max_memory
+
+    def host(self, rows: Numbers) -> NDArray[Any]:
+        return self.place.fetch(take(self.array, rows, self.place))
+
+    def squares(self, Z: Any) -> NDArray[np.float64]:
+        if self.place.device is None:
+            return row_squares(Z)
+        there = self.place.inside()
+        out = there.empty((1, len(Z)), Z.dtype)
+        there.core.row_squares(Z, out, there.backend())
+        return np.asarray(there.fetch(out)[0], dtype=np.float64)
+
+    def scores(self, rows: Numbers | None, sample: Numbers, weights: NDArray[np.float64], alpha: float) -> Any:
+        """What the weighted sample leaves of Theta(x, x), over alpha, for some rows or all of them, block by block."""
+        landmarks = self.host(sample)
+        factor = ntk_factor(self.kernel, landmarks, self.n_threads or 0, weights=weights, alpha=alpha)
+        factor = factor.astype(landmarks.dtype, copy=False)
+        features = LandmarkMap(
+            self.kernel, landmarks, factor, len(factor), n_threads=self.n_threads, max_memory=self.max_memory
+        )
+        n = len(self.array) if rows is None else len(rows)
+        gpu, there = self.place.device is not None, self.place.inside()
+        size = rows_at_once(len(factor) * self.array.itemsize, gpu=gpu, max_memory=self.max_memory if gpu else None)
+        found = np.empty(n)
+        for part in (slice(first, min(first + size, n)) for first in range(0, n, size)):
+            block = self.array[part] if rows is None else take(self.array, rows[part], self.place)
+            block = there.load(block)
+            Z = there.empty((len(block), len(factor)), block.dtype)
+            features(block, Z, there)
+            found[part] = self.kernel.diagonal(self.squares(block)) - self.squares(Z)
+        return np.maximum(found, 0) / alpha
+
+
+def ridge_of_size(source: ScoredRows, order: Numbers, size: int) -> float:
+    """The ridge parameter for which about `size` rows are landmarks enough: (sum of the eigenvalues from k on) / k.
+
+    k = size / (4 log size), as in the fixed-size algorithm; the eigenvalues are those of a random part of the rows.
+    """
+    k = max(1, math.ceil(size / (4 * max(1.0, math.log(size)))))
+    rows = source.host(order[: min(len(order), max(_SPECTRUM_ROWS, 4 * k))]).astype(np.float64)
+    K = np.empty((len(rows), len(rows)))
+    _core.ntk_kernel(rows, rows, source.kernel.depth, source.kernel.bias, K, _core.Cpu(source.n_threads or 0))
+    trace = float(K.trace())
+    tail = trace - float(np.linalg.eigvalsh(K)[-k:].sum())
+    return max(tail, _LEAST_TAIL * trace) * len(order) / len(rows) / k
+
+
+def leverage_scores(source: ScoredRows, order: Numbers, size: int, alpha: float, seed: int) -> NDArray[np.float64]:
+    """Estimates of the ridge leverage scores of all rows, between them and a small multiple.
+
+    A random half of the rows is scored first, in the same way; rows drawn by their scores, reweighted, stand for that half
+    (Musco and Musco 2017, Algorithm 2, the ridge parameter given). No more than about `size` rows are drawn.
+    """
+    halvings = max(1, math.ceil(math.log2(len(order) / size)))
+    sample = order[: _half(len(order), halvings)]
+    weights = np.ones(len(sample))
+    for part in range(halvings - 1, 0, -1):
+        rows = order[: _half(len(order), part)]
+        scores = source.scores(rows, sample, weights, alpha)
+        chance = np.minimum(1.0, math.log(max(size, 3)) * scores)
+        chance *= min(1.0, size / max(float(chance.sum()), 1.0))
+        drawn = np.flatnonzero(_uniform(seed, part, len(rows)) < chance)
+        if len(drawn) == 0:
+            drawn = np.array([int(np.argmax(scores))])
+        sample, weights = rows[drawn], 1 / np.sqrt(np.maximum(chance[drawn], _LEAST_CHANCE))
+    return source.scores(None, sample, weights, alpha)
+
+
+def _half(n: int, times: int) -> int:
+    return math.ceil(n / 2**times)
+
+
+def leverage_rows(
+    array: Any,
+    place: Place,
+    kernel: Kernel,
+    size: int,
+    seed: int,
+    *,
+    alpha: float | None,
+    n_threads: int | None = None,
+    max_memory: int | str | None = None,
+) -> tuple[Numbers, float]:
+    """The numbers of `size` rows drawn without replacement, with chances proportional to their ridge leverage scores.
+
+    Parameters
+    ----------
+    array : matrix of shape (n, d)
+        More than `size` rows, as `place` has them.
+    place : Place
+    kernel : Kernel
+    size : int
+    seed : int
+    alpha : float or None
+        The ridge parameter; by default one that fits the size.
+    n_threads, max_memory
+        As in the maps.
+
+    Returns
+    -------
+    vector of length `size`, and the ridge parameter
+    """
+    source = ScoredRows(array, place, kernel, n_threads, max_memory)
+    order = random_order(seed, len(array))
+    if alpha is None:
+        alpha = ridge_of_size(source, order, size)
+    if not alpha > 0:
+        return order[:size], 1.0  # all kernels are 0
+    scores = np.minimum(1.0, leverage_scores(source, order, size, alpha, seed))
+    if not np.isfinite(scores).all():
+        raise ValueError("X has rows so large that their squares overflow; scale it down")
+    # Exponential races: the first arrivals are a sample without replacement (Efraimidis and Spirakis 2006).
+    race = -np.log(_uniform(seed, _RACE, len(order)))
+    with np.errstate(divide="ignore"):
+        arrival = race / scores
+    return np.argsort(arrival, kind="stable")[:size].astype(np.int64, copy=False), alpha

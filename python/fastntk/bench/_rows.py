@@ -1,0 +1,58 @@
+"""Rows of real data sets for the studies: those at hand, in a fixed order."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from functools import cache
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ._common import data_file, mnist
+
+__all__ = ["available", "kernel", "rows"]
+
+Floats = NDArray[Any]
+
+_SHUFFLE = 0  # the seed of the order of rows
+
+
+def available(names: Iterable[str]) -> list[str]:
+    """Those of the data sets "digits", "mnist" and "protein" that are at hand; digits always are."""
+    return [name for name in names if name == "digits" or data_file(f"{name}.npz") is not None]
+
+
+@cache
+def _all_rows(name: str) -> Floats:
+    if name == "digits":
+        from sklearn.datasets import load_digits
+
+        X = load_digits().data
+    elif name == "mnist":
+        images = mnist()
+        assert images is not None
+        X = images[0]
+    else:
+        path = data_file(f"{name}.npz")
+        assert path is not None
+        with np.load(path) as file:
+            X = file["X"].astype(np.float64)
+        X = (X - X.mean(axis=0)) / X.std(axis=0)
+    shuffled: Floats = X.astype(np.float32)[np.random.default_rng(_SHUFFLE).permutation(len(X))]
+    return shuffled
+
+
+def rows(name: str, n: int) -> Floats:
+    """The first `n` rows, or all if there are fewer: digits as they are, MNIST in [0, 1], protein's columns standardised."""
+    first: Floats = _all_rows(name)[:n]
+    return first
+
+
+@cache
+def kernel(name: str, n: int, depth: int) -> Floats:
+    """The exact kernel of these rows, in float64."""
+    import fastntk
+
+    K: Floats = fastntk.ntk_kernel(rows(name, n).astype(np.float64), depth=depth)
+    return K

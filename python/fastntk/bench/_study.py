@@ -1,0 +1,305 @@
+"""Studies: series of cases that take long, whose results go line by line to a file, and from there to tables and plots."""
+
+from __future__ import annotations
+
+import csv
+import fcntl
+import importlib.metadata
+import json
+import os
+import platform
+import sys
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO, Any
+
+import numpy as np
+
+__all__ = ["Options", "Record", "Study"]
+
+Record = dict[str, Any]
+
+_PACKAGES = ("fastntk", "numpy", "scipy", "scikit-learn")
+
+
+@dataclass(frozen=True)
+class Options:
+    """What the command line says about a study; None stands for the study's own choice.
+
+    Attributes
+    ----------
+    folder : Path
+        Where results, tables and plots go.
+    components : tuple of int, optional
+        Numbers of features.
+    rows : int, optional
+        Number of rows, where the study generates them or takes some of a data set.
+    depth : int, optional
+        Number of hidden layers.
+    seeds : tuple of int, optional
+        Seeds; each case is measured once for each.
+    data, maps : tuple of str, optional
+        Names of the data sets and of the maps to measure.
+    small : bool
+        Few rows and columns of embedded or generated data: shows in seconds that the study works.
+    device : str
+    threads : int, optional
+    """
+
+    folder: Path = Path("fastntk-bench")
+    components: tuple[int, ...] | None = None
+    rows: int | None = None
+    depth: int | None = None
+    seeds: tuple[int, ...] | None = None
+    data: tuple[str, ...] | None = None
+    maps: tuple[str, ...] | None = None
+    small: bool = False
+    device: str = "auto"
+    threads: int | None = None
+
+
+class Study:
+    """A folder with the results of one study: `name.jsonl`, and the tables and plots that are made of it.
+
+    A case is a dict of JSON values that says what is measured. Each finished case is one line of the file, so that a run that
+    was cut off goes on where it was, a longer list of cases takes the finished ones as they are, and the tables come from
+    what the file says.
+
+    Parameters
+    ----------
+    folder : Path
+        Made if it is not there.
+    name : str
+    settings : dict, optional
+        What results depend on beside the case: sizes of the data, the device. A folder with other settings is refused.
+
+    Raises
+    ------
+    ValueError
+        If the folder has a study of this name with other settings, or one that cannot be read.
+    RuntimeError
+        If another process is writing this study.
+    """
+
+    def __init__(self, folder: Path, name: str, *, settings: Record | None = None) -> None:
+        self.name = name
+        self.folder = Path(folder)
+        self._settings = _plain(settings or {})
+        self.written: list[Path] = []
+
+    def run(
+        self,
+        cases: Iterable[Record],
+        measure: Callable[[Record], Record],
+        *,
+        label: Callable[[Record], str] | None = None,
+    ) -> list[Record]:
+        """Measure the cases that the folder does not have yet.
+
+        Parameters
+        ----------
+        cases : iterable of dict
+            Of JSON values.
+        measure : callable
+            Takes a case, gives a dict of what was measured, which NumPy numbers may be part of. With a key "skipped", the
+            reason, the case counts as not measured: it is tried again by the next run. So does a MemoryError.
+        label : callable, optional
+            What the progress bar says about a case.
+
+        Returns
+        -------
+        list of dict
+            For every case the case and what was measured, in the order of the cases.
+        """
+        from tqdm import tqdm
+
+        cases = [_plain(case) for case in cases]
+        with self._open() as file:
+            done = self._read(file)
+            self._head(file, cases)
+            records = []
+            with tqdm(cases, desc=self.name, unit="case", disable=None) as bar:
+                for case in bar:
+                    if label is not None:
+                        bar.set_postfix_str(label(case))
+                    key = _key(case)
+                    if key not in done:
+                        measured = _measured(measure, case)
+                        if "skipped" not in measured:
+                            done[key] = measured
+                            _append(file, {"case": case, "measured": measured})
+                        records.append({**case, **measured})
+                    else:
+                        records.append({**case, **done[key]})
+        return records
+
+    def table(
+        self, rows: list[Record], columns: list[str], *, title: str, note: str = "", suffix: str = ""
+    ) -> tuple[Path, Path]:
+        """Write a table as Markdown and as comma-separated values.
+
+        Parameters
+        ----------
+        rows : list of dict
+            What a row has no value for is left empty.
+        columns : list of str
+            Keys of the rows, in order.
+        title, note : str
+            Stand above and below the table in Markdown.
+        suffix : str
+            Of the file names, where a study has several tables.
+
+        Returns
+        -------
+        tuple of Path
+            `name<suffix>.md` with four digits of each number, `name<suffix>.csv` with all.
+        """
+        self.folder.mkdir(parents=True, exist_ok=True)
+        markdown, values = (self._file(suffix, ending) for ending in ("md", "csv"))
+        body = [[_shown(row.get(column)) for column in columns] for row in rows]
+        lines = [f"**{title}**", "", _line(columns), _line(["---"] * len(columns)), *map(_line, body)]
+        markdown.write_text("\n".join(lines + (["", note] if note else [])) + "\n")
+        with values.open("w", newline="") as file:
+            writer = csv.writer(file, lineterminator="\n")
+            writer.writerow(columns)
+            writer.writerows([[row.get(column) for column in columns] for row in rows])
+        return markdown, values
+
+    def figure(self, draw: Callable[[Any], None], *, suffix: str = "", size: tuple[float, float] = (6.4, 4.2)) -> list[Path]:
+        """Write a plot as PNG and as SVG; without matplotlib say so on stderr instead.
+
+        Parameters
+        ----------
+        draw : callable
+            Draws on the matplotlib Axes that it is given.
+        suffix : str
+            Of the file names, where a study has several plots.
+        size : tuple of float
+            Width and height in inches.
+
+        Returns
+        -------
+        list of Path
+            `name<suffix>.png` and `name<suffix>.svg`, or nothing.
+        """
+        try:
+            from matplotlib import rc_context
+            from matplotlib.backends.backend_agg import FigureCanvasAgg
+            from matplotlib.figure import Figure
+        except ImportError:
+            print(f"no plot of {self.name}: it needs matplotlib, `pip install 'fastntk[plot]'`", file=sys.stderr)
+            return []
+        self.folder.mkdir(parents=True, exist_ok=True)
+        figure = Figure(figsize=size, layout="constrained")
+        FigureCanvasAgg(figure)
+        draw(figure.subplots())
+        picture, drawing = (self._file(suffix, ending) for ending in ("png", "svg"))
+        figure.savefig(picture, dpi=150)
+        with rc_context({"svg.hashsalt": self.name}):  # equal results give equal files
+            figure.savefig(drawing, metadata={"Date": None})
+        return [picture, drawing]
+
+    def _file(self, suffix: str, ending: str) -> Path:
+        path = self.folder / f"{self.name}{suffix}.{ending}"
+        if path not in self.written:
+            self.written.append(path)
+        return path
+
+    @contextmanager
+    def _open(self) -> Iterator[IO[bytes]]:
+        self.folder.mkdir(parents=True, exist_ok=True)
+        path = self.folder / f"{self.name}.jsonl"
+        with path.open("a+b") as file:
+            try:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                raise RuntimeError(f"another process is writing {path}; wait for it, or name another folder") from None
+            yield file
+
+    def _read(self, file: IO[bytes]) -> dict[str, Record]:
+        """What was measured, by case; a last line that was cut off is taken away."""
+        file.seek(0)
+        done: dict[str, Record] = {}
+        lines = file.readlines()
+        size = 0
+        for number, line in enumerate(lines, start=1):
+            try:
+                record = json.loads(line)
+                if not isinstance(record, dict) or not line.endswith(b"\n"):
+                    raise ValueError
+            except ValueError:
+                if number < len(lines):
+                    raise ValueError(f"{file.name} has a damaged line {number}; mend it, or name another folder") from None
+                file.truncate(size)
+                break
+            size += len(line)
+            if "case" in record:
+                done[_key(record["case"])] = record["measured"]
+            elif record.get("settings") != self._settings:
+                raise ValueError(
+                    f"{file.name} has results with the settings {record.get('settings')}, and these are "
+                    f"{self._settings}; name another folder"
+                )
+        return done
+
+    def _head(self, file: IO[bytes], cases: list[Record]) -> None:
+        """Append a line about this run, unless the last such line says the same."""
+        file.seek(0)
+        heads = [record for record in map(json.loads, file) if "study" in record]
+        head = {
+            "study": self.name,
+            "settings": self._settings,
+            "seeds": sorted({case["seed"] for case in cases if "seed" in case}),
+            "versions": {"python": platform.python_version(), **{name: _version(name) for name in _PACKAGES}},
+        }
+        if not heads or heads[-1] != head:
+            _append(file, head)
+
+
+def _measured(measure: Callable[[Record], Record], case: Record) -> Record:
+    try:
+        return _plain(measure(case))
+    except MemoryError as error:
+        return {"skipped": str(error) or "no memory"}
+
+
+def _append(file: IO[bytes], record: Record) -> None:
+    file.write(json.dumps(record).encode() + b"\n")
+    file.flush()
+    os.fsync(file.fileno())
+
+
+def _plain(values: Record) -> Record:
+    """The dict as it comes back from the file: numbers of NumPy are numbers, tuples are lists."""
+    plain: Record = json.loads(json.dumps(values, default=_number))
+    return plain
+
+
+def _number(value: Any) -> Any:
+    if isinstance(value, (np.generic, np.ndarray)):
+        return value.tolist()
+    raise TypeError(f"a result holds a {type(value).__name__}; numbers, strings, lists and dicts are possible")
+
+
+def _key(case: Record) -> str:
+    return json.dumps(case, sort_keys=True)
+
+
+def _version(package: str) -> str:
+    if package == "fastntk":
+        import fastntk
+
+        return fastntk.__version__
+    return importlib.metadata.version(package)
+
+
+def _shown(value: Any) -> str:
+    if value is None:
+        return ""
+    return f"{value:.4g}" if isinstance(value, float) else str(value).replace("|", "\\|")
+
+
+def _line(cells: list[str]) -> str:
+    return f"| {' | '.join(cells)} |"

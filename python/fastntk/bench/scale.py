@@ -1,0 +1,128 @@
+"""Regression on more rows than fit into memory: generated rows stream through `partial_fit`; time and peak memory."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+from .._arguments import choice
+from ._common import fresh_process, require
+from ._stream import RowStream
+from ._study import Options, Record, Study
+
+# Rows and columns: the training part of MillionSongs, and a tall one.
+SHAPES = {"MillionSongs": (467_315, 90), "tall": (10_000_000, 100)}
+COMPONENTS = {"MillionSongs": (4096,), "tall": (512,)}
+SMALL_SHAPE, SMALL_COMPONENTS = (40_000, 20), (64, 256)
+FEATURES = ("random", "sketch", "nystroem")
+
+BLOCK_ROWS = 16384
+_LEAST_R2 = 0.5  # a linear model has .7 on all columns; that of a broken pipeline is about 0
+
+
+def run(options: Options) -> Iterator[Record]:
+    """Each case is one process, so that its peak memory is its own."""
+    names = [choice(name, "maps", FEATURES) for name in options.maps or FEATURES]
+    shapes = [choice(name, "data", SHAPES) for name in options.data or SHAPES]
+    study = Study(options.folder, "scale", settings={"device": options.device, "threads": options.threads})
+    cases = []
+    for shape in ["small"] if options.small else shapes:
+        rows, columns = SMALL_SHAPE if options.small else SHAPES[shape]
+        for size in options.components or (SMALL_COMPONENTS if options.small else COMPONENTS[shape]):
+            cases += [
+                {
+                    "shape": shape,
+                    "rows": options.rows or rows,
+                    "columns": columns,
+                    "features": name,
+                    "depth": options.depth or 1,
+                    "n_components": size,
+                    "seed": seed,
+                }
+                for name in names
+                for seed in options.seeds or (0,)
+            ]
+
+    def measure(case: Record) -> Record:
+        call = f"stream({case!r}, {options.threads!r}, {options.device!r})"
+        code = f"import json\nfrom fastntk.bench.scale import stream\nprint(json.dumps({call}))"
+        measured: Record = fresh_process(code, threads=options.threads, show_progress=True)
+        require(measured["r2"] > _LEAST_R2, f"R2 of {measured['r2']:.3f} on rows that follow a simple rule")
+        return measured
+
+    records = study.run(
+        cases, measure, label=lambda case: f"{case['rows']} rows, {case['features']}, D = {case['n_components']}"
+    )
+    yield from records
+    shown = [{**record, "peak_mb": record["peak_bytes"] / 2**20} for record in records if "peak_bytes" in record]
+    study.table(
+        shown,
+        ["shape", "rows", "columns", "features", "n_components", "fit_s", "solve_s", "rows_per_s", "peak_mb", "r2"],
+        title="Streamed regression",
+        note="Seconds of `partial_fit` without those of generating rows, and of choosing alpha and solving; rows a second "
+        "of both; peak memory beyond that at the start in MiB; R2 on a block of rows that the fit has not seen.",
+    )
+    yield {"written": list(map(str, study.written))}
+
+
+def stream(case: Record, threads: int | None, device: str) -> Record:
+    """Fit a regressor to generated rows, block by block, in this process.
+
+    Parameters
+    ----------
+    case : dict
+        Rows, columns, features, depth, n_components and seed.
+    threads : int or None
+    device : str
+
+    Returns
+    -------
+    dict
+        Seconds of generating rows, of `partial_fit` and of the solution; rows a second of the latter two; R2 on a fresh
+        block; peak of resident memory beyond that at the start, in bytes.
+    """
+    from tqdm import trange
+
+    import fastntk
+
+    rows = case["rows"]
+    source = RowStream(case["columns"], case["seed"])
+    model = fastntk.NTKRegressor(
+        case["n_components"],
+        depth=case["depth"],
+        features=case["features"],
+        random_state=case["seed"],
+        n_threads=threads,
+        device=device,
+    )
+    Path("/proc/self/clear_refs").write_text("5")  # the peak counts from here
+    start = _status_bytes("VmRSS")
+    generate_s = fit_s = 0.0
+    blocks = -(-rows // BLOCK_ROWS)
+    for number in trange(blocks, unit="block", leave=False, disable=None):
+        begin = time.perf_counter()
+        X, y = source.block(number, min(BLOCK_ROWS, rows - number * BLOCK_ROWS))
+        middle = time.perf_counter()
+        model.partial_fit(X, y)
+        end = time.perf_counter()
+        generate_s, fit_s = generate_s + middle - begin, fit_s + end - middle
+    begin = time.perf_counter()
+    alpha = float(model.alpha_)
+    solve_s = time.perf_counter() - begin
+    r2 = float(model.score(*source.block(blocks, BLOCK_ROWS)))
+    return {
+        "generate_s": generate_s,
+        "fit_s": fit_s,
+        "solve_s": solve_s,
+        "rows_per_s": rows / (fit_s + solve_s),
+        "r2": r2,
+        "alpha": alpha,
+        "peak_bytes": _status_bytes("VmHWM") - start,
+    }
+
+
+def _status_bytes(key: str) -> int:
+    """An amount of memory that Linux gives for this process."""
+    lines = Path("/proc/self/status").read_text().splitlines()
+    return next(int(line.split()[1]) * 1024 for line in lines if line.startswith(key))

@@ -1,0 +1,312 @@
+"""Gradient features: the gradient of a random ReLU network of finite width, as a scikit-learn transformer."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from . import _arguments as arguments
+from ._arrays import Source
+from ._cntk_pairs import cntk_pairs
+from ._error_estimate import PairSample
+from ._exact_pairs import Float64Array
+from ._feature_map import DIAGONAL, FeatureMap, itemsizes
+from ._load import _core
+from ._place import Place, map_rows
+from ._random import RandomState
+from .sketches import Operator
+
+__all__ = ["GradientFeatures"]
+
+ARCHITECTURES = ("mlp", "cnn")
+POOLING = ("gap", "none")
+
+Shape = tuple[int, int, int]
+
+
+class _GradientMap(Operator):
+    """The compiled map behind `GradientFeatures`."""
+
+    _core_name = "GradientFeatures"
+
+    def _core_params(self) -> dict[str, Any]:
+        return {"params": network(self._params)}
+
+    def __call__(self, array: Any, out: Any, place: Place) -> None:
+        """Write the features of `array` to `out`, both as `place` has them."""
+        operator = self._operator(array.dtype, place)
+
+        def call(ins: Any, outs: Any, backend: Any) -> None:
+            operator(ins[0], outs[0], backend)
+
+        map_rows(place, [array], [out], call, self._threads)
+
+
+def network(params: dict[str, Any]) -> Any:
+    """The compiled parameters, with "auto" and the default width resolved; ValueError if they do not fit together."""
+    enums = {"architecture": _core.Architecture, "diagonal": _core.Diagonal, "pooling": _core.Pooling}
+    return _core.GradientFeaturesParams(**{k: getattr(enums[k], v) if k in enums else v for k, v in params.items()})
+
+
+class GradientFeatures(FeatureMap):
+    """Entries of the gradient of a random finite-width ReLU network at initialisation (GradRF).
+
+    The inner product of two such gradients estimates the neural tangent kernel of the architecture with all its weight
+    matrices trained: exactly in the mean for depth 1, up to O(1/width) for deeper networks. Hidden weights are independent
+    normals, those of the last layer random signs. From a network with more than `n_components` weights, entries are taken
+    evenly from all layers, units and inputs, and scaled so that the mean stays.
+
+    It is the baseline of the field: at the same number of columns `NTKRandomFeatures` is closer to the kernel.
+
+    Parameters
+    ----------
+    n_components : int
+        Number of features D.
+    depth : int
+        Number of hidden layers L, at least 1; of the "cnn", of convolutions.
+    architecture : {"mlp", "cnn"}
+        A fully connected network, or a convolutional one with stride 1 and zero padding that keeps the images' size.
+    width : int, optional
+        Units, or channels, of each hidden layer. The network needs at least D weights. By default D/(L+1) units, or at most
+        64 channels (more if the network had fewer than D weights). Time grows with its square for L > 1.
+    bias : float
+        Value of a constant column appended to the input, a first-layer bias ("mlp" only). Without it Z(c x) = c Z(x) for
+        c > 0.
+    diagonal : {"auto", "exact", "sampled"}
+        "exact" scales every row so that its squared norm is the known Theta(x, x); "sampled" leaves them. "auto" is "exact"
+        but for a "cnn" with pooling "gap", which cannot be "exact".
+    filter_size : int
+        Height and width of the filters, odd and not larger than the images ("cnn" only).
+    pooling : {"gap", "none"}
+        Mean over all positions before the last layer, or weights of their own for each position ("cnn" only).
+    image_shape : tuple of int, optional
+        (height, width, channels) of images that come as rows of height * width * channels numbers, the channels of a pixel
+        together ("cnn" only). Arrays of shape (n, height, width, channels) tell it themselves.
+    random_state : None, int, numpy.random.Generator or numpy.random.RandomState
+        Resolved once, in `fit`, to the 64-bit `seed_`; an int is the seed itself.
+    n_threads : int, optional
+        Threads; by default all processors that this process may use. The result does not depend on it.
+    device : {"auto", "cpu", "cuda"}
+        Where to compute; "auto" follows the input.
+    max_memory : None, int or str
+        Workspace of GPU work, in bytes or as in "2GB"; None means an eighth of the GPU's memory.
+    assume_finite : bool
+        Skip the scan of inputs for NaN and inf (so does scikit-learn's own `assume_finite`), for which a GPU is waited for.
+
+    Attributes
+    ----------
+    seed_ : int
+        The seed of the map.
+    width_ : int
+        The width of the network.
+    n_weights_ : int
+        Number of its weights, from whose gradient the columns are taken.
+    diagonal_ : str
+        What was chosen where `diagonal` was "auto".
+    image_shape_ : tuple of int
+        Shape of an image ("cnn" only).
+    n_features_in_ : int
+        Number of input columns d; of images, height * width * channels.
+    feature_names_in_ : ndarray of shape (d,)
+        Their names, if `X` had string names.
+
+    References
+    ----------
+    Jacot, Gabriel and Hongler, "Neural Tangent Kernel", NeurIPS 2018; Arora et al., "On Exact Computation with an Infinitely
+    Wide Neural Net", NeurIPS 2019 (CNTK).
+
+    Examples
+    --------
+    >>> import numpy as np, fastntk
+    >>> X = np.eye(3, 10)
+    >>> Z = fastntk.GradientFeatures(2048, random_state=0).fit_transform(X)
+    >>> bool(abs(Z @ Z.T - fastntk.ntk_kernel(X)).max() < 0.2)
+    True
+    """
+
+    _chosen = ("width_", "diagonal_")
+
+    def __init__(
+        self,
+        n_components: int = 4096,
+        *,
+        depth: int = 1,
+        architecture: str = "mlp",
+        width: int | None = None,
+        bias: float = 0.0,
+        diagonal: str = "auto",
+        filter_size: int = 3,
+        pooling: str = "gap",
+        image_shape: Sequence[int] | None = None,
+        random_state: RandomState = None,
+        n_threads: int | None = None,
+        device: str = "auto",
+        max_memory: int | str | None = None,
+        assume_finite: bool = False,
+    ) -> None:
+        self.n_components = n_components
+        self.depth = depth
+        self.architecture = architecture
+        self.width = width
+        self.bias = bias
+        self.diagonal = diagonal
+        self.filter_size = filter_size
+        self.pooling = pooling
+        self.image_shape = image_shape
+        self.random_state = random_state
+        self.n_threads = n_threads
+        self.device = device
+        self.max_memory = max_memory
+        self.assume_finite = assume_finite
+
+    def fit(self, X: Any, y: Any = None) -> Any:
+        """Draw the network for inputs like `X`.
+
+        Parameters
+        ----------
+        X : array of shape (n, d), or (n, height, width, channels) for a "cnn"
+        y : ignored
+
+        Returns
+        -------
+        GradientFeatures
+            The map itself.
+
+        Raises
+        ------
+        ValueError
+            If a parameter is out of its range, or `X` has NaN, inf, no row, no column, or images of another shape than
+            `image_shape`.
+        TypeError
+            If `X` is sparse or of an unsupported dtype, or a parameter is of the wrong type.
+        MemoryError
+            If the network does not fit into the memory that is available.
+        """
+        shape = self._shape_of_images(X)
+        self._images = shape
+        return super().fit(_as_rows(X, shape), y)
+
+    def transform(self, X: Any) -> Any:
+        """Map rows to features.
+
+        Parameters
+        ----------
+        X : array of shape (n, n_features_in_), or (n, height, width, channels) for a "cnn"
+
+        Returns
+        -------
+        array of shape (n, n_components)
+            float32 or float64 like `X`, in the caller's kind of array.
+
+        Raises
+        ------
+        ValueError
+            If `X` has rows or images of another shape than in `fit`, no row, NaN or inf.
+        TypeError
+            If `X` is sparse or of an unsupported dtype.
+        MemoryError
+            If the result does not fit into the memory that is available.
+        """
+        return super().transform(_as_rows(X, getattr(self, "image_shape_", None)))
+
+    def _draw(self, array: Any, place: Place, n_components: int, seed: int) -> tuple[_GradientMap, dict[str, Any]]:
+        architecture = arguments.choice(self.architecture, "architecture", ARCHITECTURES)
+        shape = self._images or (0, 0, 0)
+        params = {
+            "in_features": array.shape[1],
+            "out_features": n_components,
+            "depth": arguments.integer(self.depth, "depth"),
+            "architecture": architecture,
+            "width": 0 if self.width is None else arguments.integer(self.width, "width"),
+            "bias": arguments.real(self.bias, "bias"),
+            "diagonal": arguments.choice(self.diagonal, "diagonal", DIAGONAL),
+            "image_height": shape[0],
+            "image_width": shape[1],
+            "channels": shape[2],
+            "filter_size": arguments.integer(self.filter_size, "filter_size"),
+            "pooling": arguments.choice(self.pooling, "pooling", POOLING),
+            "seed": seed,
+        }
+        net = network(params)
+        # Weights are kept for the way forward and for the way back.
+        self._require_memory(2 * net.parameters * itemsizes(array.dtype), place, n_components, "lower n_components or width")
+        row_map = _GradientMap(params, n_threads=self.n_threads, device=self.device, max_memory=self.max_memory, place=place)
+        attributes = {"width_": net.width, "n_weights_": net.parameters, "diagonal_": net.diagonal.name}
+        if architecture == "cnn":
+            attributes["image_shape_"] = shape
+        return row_map, attributes
+
+    def _state(self) -> dict[str, NDArray[Any]]:
+        return {"image_shape": np.array(self.image_shape_)} if self.architecture == "cnn" else {}
+
+    def _restore_state(
+        self, state: dict[str, NDArray[Any]], array: Any, place: Place, n_components: int, seed: int
+    ) -> tuple[_GradientMap, dict[str, Any]]:
+        if list(state) != (["image_shape"] if self.architecture == "cnn" else []):
+            raise ValueError(f"{self.architecture!r} networks and a state of {list(state)} do not belong together")
+        self._images = _shape(state["image_shape"].tolist(), "image_shape of the file") if state else None
+        return self._draw(array, place, n_components, seed)
+
+    def _fit_bytes(self, n: int | None, d: int, item: int) -> tuple[int, int]:  # noqa: ARG002 - d rows of unknown shape
+        return 0, 0
+
+    def _exact_pairs(self, left: Float64Array, right: Float64Array) -> Float64Array:
+        if self.architecture == "mlp":
+            return super()._exact_pairs(left, right)
+        shape = getattr(self, "image_shape_", self._images)
+        return cntk_pairs(
+            left.reshape(-1, *shape),
+            right.reshape(-1, *shape),
+            depth=self.depth,
+            filter_size=self.filter_size,
+            pooling=self.pooling,
+        )
+
+    def _pair_sample(self, X: Any, n_pairs: int, random_state: RandomState, *, reset: bool) -> PairSample:
+        if reset:
+            self._images = self._shape_of_images(X)
+        return super()._pair_sample(_as_rows(X, self._images), n_pairs, random_state, reset=reset)
+
+    def _shape_of_images(self, X: Any) -> Shape | None:
+        """The images of `X` for a "cnn"; None for others."""
+        if self.architecture != "cnn":
+            return None
+        shape = None if self.image_shape is None else _shape(self.image_shape, "image_shape")
+        if _ndim(X) == 4:
+            found: Shape = tuple(X.shape[1:])
+            if shape is not None and found != shape:
+                raise ValueError(f"X has images of shape {found}; image_shape is {shape}")
+            return found
+        if shape is None:
+            raise ValueError(
+                f"image_shape is None, and X has shape {tuple(getattr(X, 'shape', ()))}; pass images of shape "
+                "(n, height, width, channels), or image_shape=(height, width, channels)"
+            )
+        return shape
+
+
+def _ndim(X: Any) -> int:
+    return len(getattr(X, "shape", ()))
+
+
+def _shape(value: Any, name: str) -> Shape:
+    allowed = "(height, width, channels), three integers of at least 1,"
+    if isinstance(value, (str, bytes)) or not isinstance(value, (Sequence, np.ndarray)):
+        raise TypeError(f"{name} is {value!r}; {allowed} is allowed")
+    if len(value) != 3:
+        raise ValueError(f"{name} is {value!r}; {allowed} is allowed")
+    height, width, channels = (arguments.integer(size, f"{name}[{i}]") for i, size in enumerate(value))
+    return height, width, channels
+
+
+def _as_rows(X: Any, shape: Shape | None) -> Any:
+    """Images as rows; everything else as it is, for the checks to come."""
+    if shape is None or _ndim(X) != 4:
+        return X
+    if tuple(X.shape[1:]) != shape:
+        raise ValueError(f"X has images of shape {tuple(X.shape[1:])}; {shape} is needed")
+    return X.reshape((len(X), math.prod(shape)))
