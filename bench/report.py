@@ -2,6 +2,9 @@
 
 Usage: python bench/report.py cpu build/bench.jsonl README.md
        python bench/report.py gpu build/gpu/results/bench.jsonl [bench/README.md]
+       python bench/report.py studies fastntk-bench bench/README.md
+
+The last takes the tables that `fastntk bench STUDY` has written to a folder to the places that name them.
 
 Lines of an emulated GPU or of small sizes are a rehearsal: exit code 1, and no table. Nor is there one of more than one GPU.
 """
@@ -9,6 +12,7 @@ Lines of an emulated GPU or of small sizes are a rehearsal: exit code 1, and no 
 from __future__ import annotations
 
 import json
+import re
 import sys
 from pathlib import Path
 from typing import Any
@@ -203,8 +207,24 @@ def caption(lines: list[Line]) -> str:
     return f"On one {devices[0]}.\n\n" if devices else ""
 
 
+STUDY = re.compile(r"(<!-- study: (\S+) -->\n).*?(?=<!-- end of study -->)", re.DOTALL)
+
+
+def studies(folder: str, page: str) -> None:
+    """Put the tables of a folder between the page's markers that name them; places of tables that are not there stay."""
+
+    def table_of(place: re.Match[str]) -> str:
+        file = Path(folder) / f"{place[2]}.md"
+        return place[1] + file.read_text() if file.is_file() else place[0]
+
+    Path(page).write_text(STUDY.sub(table_of, Path(page).read_text()))
+
+
 def main(which: str, results: str, page: str | None = None) -> None:
     """Replace what stands between the page's markers, or print the table."""
+    if which == "studies":
+        studies(results, page or "bench/README.md")
+        return
     lines = [json.loads(text) for text in Path(results).read_text().splitlines() if text.startswith("{")]
     text = (caption(lines) if which == "gpu" else "") + table(TABLES[which], lines)
     if page is None:

@@ -84,8 +84,7 @@ DotProductSketch<T, B>::State::State(const DotProductSketchParams& given, const 
                      PolynomialSketch<T, B>(backend, d, c, p.power_features, p.out_features, base, p.seed));
     return;
   }
-  // A single column holds everything.
-  const double constant = p.out_features > 1 || c.size() == 1 ? c[0] : 0;
+  const double constant = c[0];
   const double linear = p.low_orders == LowOrders::exact && c.size() > 1 ? c[1] : 0;
   kernel_.emplace(KernelSketchParams{.in_features = p.in_features,
                                      .out_features = p.out_features,
@@ -110,7 +109,6 @@ DotProductSketch<T, B>::State::State(const DotProductSketchParams& given, const 
     sizes.push_back(c[k]);
   }
   const std::size_t columns = kernel_->random_columns();
-  // In one column the constant is one more thing to be sketched: by a random sign, which needs no transform of its own.
   graph.divide(graph.output(columns), 0, columns, terms, sizes);
 }
 

@@ -29,8 +29,6 @@ struct DotProductSketch<T, B>::State {
     PolynomialSketch<T, B> sketch;
   };
 
-  void add_terms();
-
   std::optional<KernelSketch<T, B>> kernel_;
   std::optional<Sampled> sampled_;
   double at_one_ = 0;

@@ -14,11 +14,25 @@ void row_factors(Tile<B>& tile, std::size_t rows, const T* norm, bool norms, con
   });
 }
 
+namespace {
+
+// The root of a weight, times the norm or, without norms, 1 but for zero rows.
+template <Real T, Backend B>
+void exact_factors(Tile<B>& tile, std::size_t rows, const T* norm, bool norms, double weight, T* factor) {
+  const T root = static_cast<T>(std::sqrt(weight));
+  for_each(tile, rows, [=] FASTNTK_FORMULA(std::size_t r) {
+    factor[r] = norms ? root * norm[r] : norm[r] > 0 ? root : T(0);
+  });
+}
+
+}  // namespace
+
 template <Real T, Backend B>
 KernelSketch<T, B>::KernelSketch(const KernelSketchParams& p, const B& backend)
     : params_(p),
+      shared_(p.out_features == 1 && p.constant > 0 && p.remainder > 0),
       linear_columns_(p.linear > 0 ? p.in_features + (p.bias != 0) : 0),
-      exact_columns_((p.constant > 0) + linear_columns_),
+      exact_columns_(shared_ ? 0 : (p.constant > 0) + linear_columns_),
       input_(backend, p.in_features, p.bias, p.base, p.base_width, p.leaves, rng::child_seed(p.seed, 1)),
       graph_(backend, rng::child_seed(p.seed, 2)) {
   for (std::size_t k = 0; k < p.leaves; ++k) {
@@ -46,25 +60,23 @@ void KernelSketch<T, B>::apply(Tile<B>& tile, Rows x, View<T, B> out) const {
     std::vector<View<const T, B>> bases = in.bases;
     if (input_.is_rotation()) bases.resize(1);
     graph_.apply(tile, bases, random);
+    if (shared_) {  // the signs of the sketch are random: the sum has no bias
+      const T root = static_cast<T>(std::sqrt(params_.constant));
+      for_each(tile, rows, [=] FASTNTK_FORMULA(std::size_t r) { random(r, 0) += root; });
+    }
     T* const square = tile.template scratch<T>(1, rows).data;
     if (params_.exact_diagonal) row_squares<T, B>(tile, random, square);
     row_factors<T, B>(tile, rows, in.norm, params_.norms, params_.exact_diagonal ? square : nullptr,
-                      static_cast<T>(params_.remainder), factor);
+                      static_cast<T>(params_.remainder + (shared_ ? params_.constant : 0)), factor);
     scale_rows<T, B>(tile, factor, random, random);
   }
 
-  const auto exact_factor = [&](double weight) {
-    const T root = static_cast<T>(std::sqrt(weight));
-    const T* const norm = in.norm;
-    const bool norms = params_.norms;
-    for_each(tile, rows, [=] FASTNTK_FORMULA(std::size_t r) { factor[r] = norms ? root * norm[r] : norm[r] > 0 ? root : T(0); });
-  };
-  if (params_.constant > 0) {
-    exact_factor(params_.constant);
+  if (params_.constant > 0 && !shared_) {
+    exact_factors<T, B>(tile, rows, in.norm, params_.norms, params_.constant, factor);
     for_each(tile, rows, [=] FASTNTK_FORMULA(std::size_t r) { out(r, 0) = factor[r]; });
   }
   if (linear_columns_ > 0) {
-    exact_factor(params_.linear);
+    exact_factors<T, B>(tile, rows, in.norm, params_.norms, params_.linear, factor);
     scale_rows<T, B>(tile, factor, in.unit, out.col_block(exact_columns_ - linear_columns_, linear_columns_));
   }
 }

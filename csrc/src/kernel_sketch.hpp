@@ -18,7 +18,7 @@ struct KernelSketchParams {
   double bias;
   bool norms;
   bool exact_diagonal;
-  double constant;   ///< 1 column unless it is 0
+  double constant;   ///< 1 column unless it is 0; without linear term a single column is shared
   double linear;     ///< a column per input (and bias) unless it is 0
   double remainder;  ///< at the cosine 1
   SketchBase base;
@@ -35,6 +35,7 @@ class KernelSketch {
 
   SketchGraph<T, B>& graph() { return graph_; }
   const std::vector<ValueId>& leaves() const { return leaves_; }
+  bool has_linear() const { return linear_columns_ > 0; }
   std::size_t random_columns() const { return params_.out_features - exact_columns_; }
 
   std::size_t tile_rows(const B& backend) const;
@@ -45,6 +46,7 @@ class KernelSketch {
 
  private:
   KernelSketchParams params_;
+  bool shared_;  // one column for everything
   std::size_t linear_columns_, exact_columns_;
   SketchInput<T, B> input_;
   SketchGraph<T, B> graph_;

@@ -24,6 +24,27 @@ SketchMatrix<T, B> identity(const B& backend, std::size_t d) {
   return {backend, d, 1, Buffer<std::uint32_t, B>(backend, rows), Buffer<T, B>(backend, std::vector<T>(d, T(1)))};
 }
 
+// Norms of sparse rows with the bias column, and what they are to be multiplied by.
+template <Real T, Backend B>
+void sparse_norms(Tile<B>& tile, CsrView<T, B> x, T bias, T* norm, T* inverse) {
+  for_each(tile, x.rows, [=] FASTNTK_FORMULA(std::size_t r) {
+    double square = static_cast<double>(bias) * static_cast<double>(bias);
+    for (std::int64_t k = x.row_starts[r]; k < x.row_starts[r + 1]; ++k)
+      square += static_cast<double>(x.values[k]) * static_cast<double>(x.values[k]);
+    const double length = std::sqrt(square);
+    norm[r] = static_cast<T>(length);
+    inverse[r] = length > 0 ? static_cast<T>(1 / length) : T(0);
+  });
+}
+
+// What column `column` of every row, with this value, adds to the rows' CountSketch.
+template <Real T, Backend B>
+void add_last_column(Tile<B>& tile, const SketchMatrix<T, B>& matrix, std::size_t column, T value, View<T, B> out) {
+  const std::uint32_t* const bucket = matrix.bucket.data() + column;
+  const T* const weight = matrix.weight.data() + column;
+  for_each(tile, out.rows, [=] FASTNTK_FORMULA(std::size_t r) { out(r, *bucket) += value * *weight; });
+}
+
 }  // namespace
 
 template <Real T, Backend B>
@@ -102,24 +123,12 @@ template <Real T, Backend B>
 SketchRows<T, B> SketchInput<T, B>::of_sparse_rows(Tile<B>& tile, CsrView<T, B> x) const {
   T* const norm = tile.template scratch<T>(1, x.rows).data;
   T* const inverse = tile.template scratch<T>(1, x.rows).data;
-  const T bias = bias_;
-  for_each(tile, x.rows, [=] FASTNTK_FORMULA(std::size_t r) {
-    double square = static_cast<double>(bias) * static_cast<double>(bias);
-    for (std::int64_t k = x.row_starts[r]; k < x.row_starts[r + 1]; ++k)
-      square += static_cast<double>(x.values[k]) * static_cast<double>(x.values[k]);
-    const double length = std::sqrt(square);
-    norm[r] = static_cast<T>(length);
-    inverse[r] = length > 0 ? static_cast<T>(1 / length) : T(0);
-  });
+  sparse_norms<T, B>(tile, x, bias_, norm, inverse);
   SketchRows<T, B> rows{.unit = {}, .norm = norm, .bases = {}};
   for (const SketchMatrix<T, B>& matrix : sketches_) {
     const View<T, B> base = tile.template scratch<T>(x.rows, width_);
     count_sketch<T, B>(tile, x, matrix, base);
-    if (bias != 0) {
-      const std::uint32_t* const bucket = matrix.bucket.data() + in_features_;
-      const T* const weight = matrix.weight.data() + in_features_;
-      for_each(tile, x.rows, [=] FASTNTK_FORMULA(std::size_t r) { base(r, *bucket) += bias * *weight; });
-    }
+    if (bias_ != 0) add_last_column<T, B>(tile, matrix, in_features_, bias_, base);
     scale_rows<T, B>(tile, inverse, base, base);
     rows.bases.push_back(base);
   }

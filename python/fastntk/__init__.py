@@ -8,9 +8,11 @@ from typing import TYPE_CHECKING, Any
 from ._load import _core
 
 if TYPE_CHECKING:
+    from . import leverage as leverage
     from ._config import show_config as show_config
     from ._persistence import load as load
     from .classifier import NTKClassifier as NTKClassifier
+    from .dot_product import DotProductFeatures as DotProductFeatures
     from .features import NTKRandomFeatures as NTKRandomFeatures
     from .functional import arc_cosine_kernel as arc_cosine_kernel
     from .functional import fwht as fwht
@@ -33,6 +35,7 @@ __version__: str
 _MODULES = {
     "SRHT": "sketches",
     "CountSketch": "sketches",
+    "DotProductFeatures": "dot_product",
     "GradientFeatures": "gradient_features",
     "KernelRidge": "kernel_ridge",
     "NTKClassifier": "classifier",
@@ -51,10 +54,13 @@ _MODULES = {
     "show_config": "_config",
 }
 
+_SUBMODULES = ("leverage",)
+
 __all__ = [
     "SRHT",
     "BackendError",
     "CountSketch",
+    "DotProductFeatures",
     "GradientFeatures",
     "KernelRidge",
     "NTKClassifier",
@@ -67,6 +73,7 @@ __all__ = [
     "__version__",
     "arc_cosine_kernel",
     "fwht",
+    "leverage",
     "load",
     "nngp_kernel",
     "ntk_kernel",
@@ -79,11 +86,12 @@ def __getattr__(name: str) -> Any:
     if name == "__version__":
         version = globals()[name] = _core.config()["version"]
         return version
-    if name not in _MODULES:
+    if name not in _MODULES and name not in _SUBMODULES:
         raise AttributeError(f"module 'fastntk' has no attribute {name!r}")
     from importlib import import_module
 
-    value = getattr(import_module(f".{_MODULES[name]}", __name__), name)
+    module = import_module(f".{_MODULES.get(name, name)}", __name__)
+    value = module if name in _SUBMODULES else getattr(module, name)
     globals()[name] = value
     return value
 

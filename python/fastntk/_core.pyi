@@ -27,6 +27,7 @@ class Directions(Enum):
     gaussian = 1
     structured = 2
     sphere = 3
+    gibbs = 4
 
 class LowOrders(Enum):
     __pybind11_native_enum__: Any
@@ -58,6 +59,11 @@ class Pooling(Enum):
     __pybind11_native_enum__: Any
     gap = 0
     none = 1
+
+class ModifiedSampler(Enum):
+    __pybind11_native_enum__: Any
+    gibbs = 0
+    direct = 1
 
 class PolySketchBase(Enum):
     __pybind11_native_enum__: Any
@@ -96,6 +102,15 @@ def linear_kernel(x: _F64, y: _F64, out: _F64, backend: Cpu) -> None: ...
 def scale_to_ntk_diagonal(x: _F32, depth: int, bias: float, z: _F32, backend: Cpu) -> None: ...
 @overload
 def scale_to_ntk_diagonal(x: _F64, depth: int, bias: float, z: _F64, backend: Cpu) -> None: ...
+
+@overload
+def sample_modified_directions(
+    *, method: ModifiedSampler, chains: int, burn_in: int, sweeps: int, seed: int, out: _F32, backend: Cpu
+) -> None: ...
+@overload
+def sample_modified_directions(
+    *, method: ModifiedSampler, chains: int, burn_in: int, sweeps: int, seed: int, out: _F64, backend: Cpu
+) -> None: ...
 
 class SrhtF32(metaclass=_Pybind11Type):
     def __init__(self, *, in_features: int, out_features: int, seed: int, replacement: bool, backend: Cpu) -> None: ...
@@ -238,6 +253,9 @@ class NtkRandomFeaturesF32(metaclass=_Pybind11Type):
         diagonal: Diagonal,
         bias: float,
         seed: int,
+        step_features: int,
+        relu_features: int,
+        sweeps: int,
         backend: Cpu,
     ) -> None: ...
     def __call__(self, x: _F32, out: _F32, backend: Cpu) -> None: ...
@@ -260,6 +278,9 @@ class NtkRandomFeaturesF64(metaclass=_Pybind11Type):
         diagonal: Diagonal,
         bias: float,
         seed: int,
+        step_features: int,
+        relu_features: int,
+        sweeps: int,
         backend: Cpu,
     ) -> None: ...
     def __call__(self, x: _F64, out: _F64, backend: Cpu) -> None: ...

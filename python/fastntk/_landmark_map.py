@@ -14,7 +14,7 @@ from ._load import _core
 from ._place import Place, map_rows
 from ._plan import rows_at_once
 
-__all__ = ["Kernel", "LandmarkMap", "ntk_factor"]
+__all__ = ["Kernel", "LandmarkMap", "ntk_factor", "require_range"]
 
 _PANEL = 576  # columns of a product at a time: what lies above W's diagonal is left out panel by panel
 
@@ -29,6 +29,12 @@ class Kernel:
     def diagonal(self, squares: NDArray[Any]) -> NDArray[np.float64]:
         """Theta(x, x) of rows with these squared norms."""
         return (self.depth + 1) * (squares.astype(np.float64) + self.bias**2)
+
+
+def require_range(values: NDArray[Any] | float) -> None:
+    """ValueError if numbers made of squared norms are not finite."""
+    if not np.isfinite(values).all():
+        raise ValueError("X has rows so large that their squares overflow; scale it down")
 
 
 class LandmarkMap:
@@ -127,9 +133,9 @@ def ntk_factor(
     """
     rows = landmarks.astype(np.float64, copy=False)
     r = len(rows)
-    norms = np.sqrt(kernel.diagonal(np.einsum("ij,ij->i", rows, rows)))
-    if not np.isfinite(norms).all():
-        raise ValueError("X has rows so large that their squares overflow; scale it down")
+    with np.errstate(over="ignore"):
+        norms = np.sqrt(kernel.diagonal(np.einsum("ij,ij->i", rows, rows)))
+    require_range(norms)
     scale = np.zeros(r)
     np.divide(1.0, norms, out=scale, where=norms > 0)
     K = np.empty((r, r))

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ._arrays import take
-from ._landmark_map import Kernel, LandmarkMap, ntk_factor
+from ._landmark_map import Kernel, LandmarkMap, ntk_factor, require_range
 from ._load import _core
 from ._place import Place
 from ._plan import rows_at_once
@@ -91,6 +91,7 @@ def ridge_of_size(source: ScoredRows, order: Numbers, size: int) -> float:
     K = np.empty((len(rows), len(rows)))
     _core.ntk_kernel(rows, rows, source.kernel.depth, source.kernel.bias, K, _core.Cpu(source.n_threads or 0))
     trace = float(K.trace())
+    require_range(trace)
     tail = trace - float(np.linalg.eigvalsh(K)[-k:].sum())
     return max(tail, _LEAST_TAIL * trace) * len(order) / len(rows) / k
 
@@ -157,8 +158,7 @@ def leverage_rows(
     if not alpha > 0:
         return order[:size], 1.0  # all kernels are 0
     scores = np.minimum(1.0, leverage_scores(source, order, size, alpha, seed))
-    if not np.isfinite(scores).all():
-        raise ValueError("X has rows so large that their squares overflow; scale it down")
+    require_range(scores)
     # Exponential races: the first arrivals are a sample without replacement (Efraimidis and Spirakis 2006).
     race = -np.log(_uniform(seed, _RACE, len(order)))
     with np.errstate(divide="ignore"):

@@ -9,9 +9,10 @@ import numpy as np
 from scipy.optimize import nnls
 
 from . import _arguments as arguments
+from ._load import _core
 from .functional import arc_cosine_kernel, nngp_kernel, relu_ntk
 
-__all__ = ["KERNELS", "fit_polynomial", "kernel_function", "power_series"]
+__all__ = ["KERNELS", "fit_polynomial", "kernel_function", "misfit", "power_series"]
 
 KERNELS = ("ntk", "nngp", "arc_cosine_0", "arc_cosine_1")
 
@@ -24,7 +25,7 @@ def fit_polynomial(
     f: Callable[[Any], Any],
     degree: int,
     *,
-    fixed: Sequence[float] | None = None,
+    fixed: Sequence[float] | np.ndarray[Any, Any] | None = None,
     cosines: Any = None,
 ) -> np.ndarray[Any, Any]:
     """The polynomial with non-negative coefficients that is closest to f on [-1, 1] and exact at 1.
@@ -84,6 +85,14 @@ def fit_polynomial(
     return np.concatenate([leading, rest * x / x.sum()])
 
 
+def misfit(f: Callable[[Any], Any], coefficients: Any) -> float:
+    """How far a polynomial is from f in the mean square of `fit_polynomial`'s default, relative to f(1)."""
+    angle = np.pi * (np.arange(_NODES) + 0.5) / _NODES
+    values = _values(f, np.append(np.cos(angle), 1.0))
+    errors = np.polynomial.polynomial.polyval(np.cos(angle), coefficients) - values[:-1]
+    return float(np.sqrt(_weights(angle, None) @ errors**2) / values[-1])
+
+
 def kernel_function(kernel: str, depth: int = 1) -> Callable[[Any], np.ndarray[Any, Any]]:
     """The kernel of two unit vectors as a function of their cosine, in float64.
 
@@ -130,18 +139,10 @@ def power_series(kernel: str, depth: int = 1, terms: int = 2) -> np.ndarray[Any,
     arguments.choice(kernel, "kernel", KERNELS)
     depth = arguments.integer(depth, "depth")
     terms = arguments.integer(terms, "terms", high=_MOST_TERMS)
-    points = 4 * _MOST_TERMS
-    radius = np.exp(-32.0 / points)
-    s = k = radius * np.exp(2j * np.pi * np.arange(points) / points)
-    for _ in range(1 if kernel.startswith("arc") else depth):
-        kappa_0 = 0.5 + np.arcsin(s) / np.pi
-        s = np.sqrt(1 - s * s) / np.pi + s * kappa_0
-        k = k * kappa_0 + s
-    f = {"ntk": k, "nngp": s, "arc_cosine_0": kappa_0, "arc_cosine_1": s}[kernel]
-    return np.asarray(np.maximum(0, (np.fft.fft(f).real / points)[:terms] * radius ** -np.arange(terms)))
+    return np.array(_core.kernel_series(getattr(_core.CosineKernel, kernel), depth, terms))
 
 
-def _leading(fixed: Sequence[float] | None, degree: int) -> np.ndarray[Any, Any]:
+def _leading(fixed: Sequence[float] | np.ndarray[Any, Any] | None, degree: int) -> np.ndarray[Any, Any]:
     leading = np.zeros(0) if fixed is None else np.asarray(fixed, dtype=np.float64)
     if leading.ndim != 1 or len(leading) > degree or not np.all(np.isfinite(leading)) or np.any(leading < 0):
         raise ValueError(f"fixed is {fixed!r}; at most {degree} (the degree) non-negative numbers are allowed")
@@ -160,7 +161,7 @@ def _values(f: Callable[[Any], Any], a: np.ndarray[Any, Any]) -> np.ndarray[Any,
 
 def _weights(angle: np.ndarray[Any, Any], cosines: Any) -> np.ndarray[Any, Any]:
     """Weights of the nodes, which add up to 1."""
-    default = np.sin(angle) ** 2
+    default: np.ndarray[Any, Any] = np.sin(angle) ** 2
     default /= default.sum()
     if cosines is None:
         return default

@@ -132,15 +132,22 @@ def smallest_size(measure: Callable[[int], float], target: float, most: int, wha
 
 
 def _next(errors: dict[int, float], target: float, below: int, above: int, most: int) -> int:
-    """Where the law expects the target, but between the bounds and not next to what is known."""
+    """The next size to try."""
     finite = {size: error for size, error in errors.items() if np.isfinite(error) and error > 0}
-    # Those next to the target, where "auto" has made the same choices.
+    if below and above:
+        # A straight line in logarithms from one end to the other; the middle where that has not got far.
+        share = 0.5
+        if len(errors) % 3 and below in finite and above in finite:
+            share = np.log(finite[below] / target) / np.log(finite[below] / finite[above])
+        expected = below * (above / below) ** share
+        size = np.clip(expected, below * _CLOSE**0.5, above / _CLOSE**0.5)
+        return int(np.clip(size, below + 1, above - 1))
+    # The law, from the sizes next to the target, where "auto" has made the same choices.
     near = sorted(finite, key=lambda size: abs(np.log(finite[size] / target)))[:4]
     expected = Law.fit({size: finite[size] for size in near}).size(target) if near else np.inf
-    low, high = (2 * below, 8 * below) if not above else (below * _CLOSE**0.5, above / _CLOSE**0.5)
-    if above and not below:
-        low = above / 8
-    return int(np.clip(np.clip(expected, low, high), below + 1, min(most, above - 1) if above else most))
+    if above:
+        return int(np.clip(expected, max(1, above // 8), max(1, above // 2)))
+    return int(np.clip(expected, 2 * below, min(8 * below, most)))
 
 
 def _floor(errors: dict[int, float]) -> float | None:

@@ -15,7 +15,10 @@ from .sketches import Operator
 
 __all__ = ["NTKRandomFeatures"]
 
-DIRECTIONS = ("auto", "structured", "gaussian", "sphere")
+DIRECTIONS = ("auto", "structured", "gaussian", "gibbs", "sphere")
+
+_MOST_SIZE = 2**31 - 1
+_MOST_SWEEPS = 2**30 - 1
 
 
 class _NtkMap(Operator):
@@ -57,10 +60,13 @@ class NTKRandomFeatures(FeatureMap):
         Number of features D.
     depth : int
         Number of hidden layers L of the fully connected ReLU network, at least 1.
-    directions : {"auto", "structured", "gaussian", "sphere"}
+    directions : {"auto", "structured", "gaussian", "gibbs", "sphere"}
         Random directions: products of random rotations and Hadamard transforms (time D log d per row), independent normals
-        (time D d), or uniform on the sphere. "auto" takes structured ones above 32 inputs, where they measured as good as
-        Gaussian ones, and Gaussian ones below.
+        (time D d), or uniform on the sphere. "gibbs" draws those of the paper's leverage-modified features (Eq. 15) by its
+        Gibbs sampler; only w/|w| counts, so that their law is that of "sphere", which draws it at once. The second moment of
+        both is d/(d + 2) of that of "gaussian". Under the dual activation (`low_orders` other than "sampled") they get the
+        length of a normal vector and are Gaussian ones. "auto" takes structured ones above 32 inputs, where they measured as
+        good as Gaussian ones, and Gaussian ones below.
     low_orders : {"auto", "exact", "constant", "sampled"}
         Which part of the kernel's power series is exact instead of sampled: "exact" the constant and the linear term (1 + d
         columns), "constant" the constant (1 column); the random columns are then one evaluation each of the dual activation
@@ -71,6 +77,13 @@ class NTKRandomFeatures(FeatureMap):
         them, and Z is unbiased. "auto" is "exact" unless `low_orders` is "sampled".
     bias : float
         Value of a constant column appended to the input, a first-layer bias. Without it Z(c x) = c Z(x) for c > 0.
+    sizes : "auto" or pair of int
+        Of the layers of the layered construction, (m_0, m_1) of the paper's Algorithm 2: step features, and ReLU features,
+        which are the first columns of Z; the other m_s = n_components - m_1 are the product's. "auto" takes m_0 =
+        n_components / 2 and the m_1 with the smallest variance: .44, .33, .26, .19 of the columns at depth 1, 2, 3, 5, and
+        half in the layers before the last.
+    sweeps : int
+        Of the Gibbs sampler, for each direction.
     random_state : None, int, numpy.random.Generator or numpy.random.RandomState
         Resolved once, in `fit`, to the 64-bit `seed_`; an int is the seed itself.
     n_threads : int, optional
@@ -119,6 +132,8 @@ class NTKRandomFeatures(FeatureMap):
         low_orders: str = "auto",
         diagonal: str = "auto",
         bias: float = 0.0,
+        sizes: str | tuple[int, int] = "auto",
+        sweeps: int = 10,
         random_state: RandomState = None,
         n_threads: int | None = None,
         device: str = "auto",
@@ -131,6 +146,8 @@ class NTKRandomFeatures(FeatureMap):
         self.low_orders = low_orders
         self.diagonal = diagonal
         self.bias = bias
+        self.sizes = sizes
+        self.sweeps = sweeps
         self.random_state = random_state
         self.n_threads = n_threads
         self.device = device
@@ -138,6 +155,7 @@ class NTKRandomFeatures(FeatureMap):
         self.assume_finite = assume_finite
 
     def _draw(self, array: Any, place: Place, n_components: int, seed: int) -> tuple[_NtkMap, dict[str, Any]]:
+        step_features, relu_features = self._checked_sizes(n_components)
         params = {
             "in_features": array.shape[1],
             "out_features": n_components,
@@ -147,10 +165,28 @@ class NTKRandomFeatures(FeatureMap):
             "diagonal": arguments.choice(self.diagonal, "diagonal", DIAGONAL),
             "bias": arguments.real(self.bias, "bias"),
             "seed": seed,
+            "step_features": step_features,
+            "relu_features": relu_features,
+            "sweeps": arguments.integer(self.sweeps, "sweeps", high=_MOST_SWEEPS),
         }
         width = array.shape[1] + (params["bias"] != 0)
         dense = width < 33 if self.directions == "auto" else self.directions != "structured"
-        # Structured directions are a few numbers each.
-        self._require_memory(n_components * itemsizes(array.dtype) * (width if dense else 1), place, n_components)
+        # Structured directions are a few numbers each; those of the Gibbs sampler exist twice while they are drawn.
+        each = (2 if self.directions == "gibbs" else 1) * width if dense else 1
+        self._require_memory(n_components * itemsizes(array.dtype) * each, place, n_components)
         feature_map = _NtkMap(params, n_threads=self.n_threads, device=self.device, max_memory=self.max_memory, place=place)
         return feature_map, {name: feature_map.chosen(name.rstrip("_")) for name in self._chosen}
+
+    def _checked_sizes(self, n_components: int) -> tuple[int, int]:
+        """(m_0, m_1) of the layered construction; 0 leaves the choice to the map."""
+        if isinstance(self.sizes, str) and self.sizes == "auto":
+            return 0, 0
+        if not isinstance(self.sizes, (tuple, list)) or len(self.sizes) != 2:
+            raise ValueError(f'sizes is {self.sizes!r}; "auto" or a pair (m_0, m_1) is allowed')
+        if self.low_orders != "sampled":
+            raise ValueError(f"sizes is {self.sizes!r}; low_orders='sampled' is needed with it, and it is {self.low_orders!r}")
+        m_0, m_1 = self.sizes
+        return (
+            arguments.integer(m_0, "m_0 of sizes", high=_MOST_SIZE),
+            arguments.integer(m_1, "m_1 of sizes", high=max(n_components - 1, 1)),
+        )

@@ -13,12 +13,16 @@ void bind(py::module_& m) {
   using Op = NtkRandomFeatures<T, B>;
   py::class_<Op>(m, typed_name<T>("NtkRandomFeatures").c_str())
       .def(py::init([](std::size_t in_features, std::size_t out_features, std::size_t depth, Directions directions,
-                       LowOrders low_orders, Diagonal diagonal, double bias, std::uint64_t seed, const B& backend) {
+                       LowOrders low_orders, Diagonal diagonal, double bias, std::uint64_t seed, std::size_t step_features,
+                       std::size_t relu_features, std::size_t sweeps, const B& backend) {
              const py::gil_scoped_release unlocked;
-             return Op({in_features, out_features, depth, directions, low_orders, diagonal, bias, seed}, backend);
+             return Op({in_features, out_features, depth, directions, low_orders, diagonal, bias, seed, step_features,
+                        relu_features, sweeps},
+                       backend);
            }),
            py::kw_only(), py::arg("in_features"), py::arg("out_features"), py::arg("depth"), py::arg("directions"),
-           py::arg("low_orders"), py::arg("diagonal"), py::arg("bias"), py::arg("seed"), py::arg("backend"))
+           py::arg("low_orders"), py::arg("diagonal"), py::arg("bias"), py::arg("seed"), py::arg("step_features"),
+           py::arg("relu_features"), py::arg("sweeps"), py::arg("backend"))
       .def(
           "__call__",
           [](const Op& op, const Argument<T, B>& x, Argument<T, B> out, const B& backend) {
@@ -39,6 +43,7 @@ void bind_enums(py::module_& m) {
       .value("gaussian", Directions::gaussian)
       .value("structured", Directions::structured)
       .value("sphere", Directions::sphere)
+      .value("gibbs", Directions::gibbs)
       .finalize();
   py::native_enum<LowOrders>(m, "LowOrders", "enum.Enum")
       .value("auto", LowOrders::automatic)

@@ -33,6 +33,8 @@ void bind_ntk_features(pybind11::module_& m);
 template <Backend B>
 void bind_dot_product_features(pybind11::module_& m);
 template <Backend B>
+void bind_ntk_sketch(pybind11::module_& m);
+template <Backend B>
 void bind_gradient_features(pybind11::module_& m);
 template <Backend B>
 void bind_ridge(pybind11::module_& m);

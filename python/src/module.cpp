@@ -19,6 +19,7 @@ void bind_pipeline(py::module_& m) {
   bindings::bind_modified_directions<B>(m);
   bindings::bind_ntk_features<B>(m);
   bindings::bind_dot_product_features<B>(m);
+  bindings::bind_ntk_sketch<B>(m);
   bindings::bind_gradient_features<B>(m);
   bindings::bind_ridge<B>(m);
 }

@@ -5,6 +5,7 @@
 #include <fastntk/convert.hpp>
 #include <fastntk/count_sketch.hpp>
 #include <fastntk/dot_product_features.hpp>
+#include <fastntk/dot_product_sketch.hpp>
 #include <fastntk/error.hpp>
 #include <fastntk/exact.hpp>
 #include <fastntk/fwht.hpp>
@@ -15,6 +16,7 @@
 #include <fastntk/memory.hpp>
 #include <fastntk/modified_directions.hpp>
 #include <fastntk/ntk_features.hpp>
+#include <fastntk/ntk_sketch.hpp>
 #include <fastntk/poly_sketch.hpp>
 #include <fastntk/ridge.hpp>
 #include <fastntk/rng.hpp>

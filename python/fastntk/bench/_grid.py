@@ -145,13 +145,13 @@ def across(
     records: Iterable[Record],
     index: tuple[str, ...],
     column: Callable[[Record], str],
-    average: Callable[[list[float]], float],
+    average: Callable[[list[Any]], Any],
 ) -> tuple[list[Record], list[str]]:
     """Rows of a table, one for each combination of the keys in `index`, and its columns.
 
     A cell is the average of the "value" of the records that belong there.
     """
-    cells: dict[tuple[Any, ...], dict[str, list[float]]] = {}
+    cells: dict[tuple[Any, ...], dict[str, list[Any]]] = {}
     columns: dict[str, None] = {}
     for record in records:
         name = column(record)

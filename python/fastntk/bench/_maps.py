@@ -65,7 +65,7 @@ MAPS = {
         Map("NTKSketch layerwise", "NTKSketch", {"method": "layerwise"}, "floor", "floor"),
         Map("Nystroem", "NystroemNTK", {"landmarks": "uniform"}, "data", "data"),
         Map("Nystroem leverage", "NystroemNTK", {"landmarks": "leverage"}, "data", "data"),
-        Map("GradRF", "GradientFeatures", {}, "none", "1/D"),
+        Map("GradRF", "GradientFeatures", {"diagonal": "sampled"}, "none", "1/D"),
     )
 }
 

@@ -9,10 +9,12 @@ import numpy as np
 
 from .._arguments import choice
 from .._polynomial import fit_polynomial, kernel_function, power_series
+from ._grid import across
 from ._study import Options, Record, Study
 
 DEPTHS = (1, 2, 3, 4, 8, 16, 32)
-DEGREES = (2, 4, 6, 8, 12, 16, 24, 32)
+DEGREES = (*range(2, 17), 24, 32)
+SUMMARY_DEGREES = (2, 4, 8, 16, 32)
 SMALL_DEPTHS = (1, 3)
 SMALL_DEGREES = (2, 8, 16)
 
@@ -71,6 +73,13 @@ def run(options: Options) -> Iterator[Record]:
     )
     columns = ["depth", "polynomial", "degree", "sup_error", "sup_error_in_the_middle", "error_at_1"]
     study.table(records, columns, title="Polynomials for K_L on [-1, 1]", note=note)
+    rows, heads = across(
+        [{**record, "value": record["sup_error"]} for record in records if record["degree"] in SUMMARY_DEGREES],
+        ("polynomial", "degree"),
+        lambda record: f"L = {record['depth']}",
+        max,
+    )
+    study.table(rows, heads, title="Sup error on [-1, 1] over L + 1", suffix="-summary")
     terms = [f"c{k}" for k in range(max(degrees) + 1)]
     rows = [{**record, **dict(zip(terms, record["coefficients"], strict=False))} for record in records]
     study.table(rows, [*columns[:3], *terms], title="Their coefficients", suffix="-coefficients")

@@ -13,7 +13,7 @@ from ._rows import rows
 from ._study import Options, Record, Study
 
 # A row of the first half and one of the second are a pair.
-FULL = Grid(rows=4000, components=(256, 1024, 4096), depths=(1, 3), seeds=(0, 1, 2))
+FULL = Grid(rows=2000, components=(256, 1024, 4096), depths=(1, 3), seeds=(0, 1, 2))
 SMALL = Grid(rows=200, components=(64, 512), depths=(1,), seeds=(0, 1), data=("digits",))
 
 EPSILONS = (0.02, 0.05, 0.1, 0.2)

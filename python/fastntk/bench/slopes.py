@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Iterator
+from typing import Any
 
 import numpy as np
 
@@ -94,6 +95,10 @@ def _tables(study: Study, records: list[Record], grid: Grid) -> None:
     slopes = [{**row, "value": row["slope"]} for row in table if "slope" in row]
     summary, columns = across(slopes, ("map",), data_and_depth, _only)
     study.table(summary, columns, title="Slope of the error in D", note=note, suffix="-summary")
+    biases = [{**row, "value": row["bias measured"]} for row in table]
+    summary, columns = across(biases, ("map",), data_and_depth, _only)
+    title = f"Relative bias of the kernel at D = {grid.components[-1]}"
+    study.table(summary, columns, title=title, note=note, suffix="-bias")
     for data in grid.data:
         for depth in grid.depths:
             lines = [row for row in table if (row["data"], row["depth"]) == (data, depth)]
@@ -105,7 +110,7 @@ def _tables(study: Study, records: list[Record], grid: Grid) -> None:
             )
 
 
-def _only(values: list[float]) -> float:
+def _only(values: list[Any]) -> Any:
     """The value of a cell that has one."""
     (value,) = values
     return value

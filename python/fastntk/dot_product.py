@@ -1,0 +1,314 @@
+"""Feature maps of kernels that are functions of the cosine of two rows."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+
+from . import _arguments as arguments
+from ._exact_pairs import Float64Array, row_cosines
+from ._feature_map import DIAGONAL, LOW_ORDERS, FeatureMap, itemsizes
+from ._load import _core
+from ._place import Place, map_rows
+from ._polynomial import KERNELS, fit_polynomial, kernel_function, misfit, power_series
+from ._random import RandomState
+from .sketches import Operator
+
+__all__ = ["DotProductFeatures"]
+
+_METHODS = ("auto", "random_features", "sketch")
+_DIRECTIONS = ("auto", "structured", "gaussian")
+_MOST_COEFFICIENTS = 4096
+# Of a function given as a kernel, relative to its value at 1: a larger misfit of the polynomial of the degree that is asked
+# for, or of any degree, is refused.
+_WORST_MISFIT = 0.05
+_WORST_LEAST_MISFIT = 0.02
+_HIGHEST_FIT = 60
+
+
+class _CosineMap(Operator):
+    """The compiled map of one method."""
+
+    def chosen(self, what: str) -> str:
+        """What "auto" became."""
+        compiled = next(iter(self._compiled.values()), None) or self._operator(np.dtype(np.float32), Place())
+        return str(getattr(compiled, what).name)
+
+    def __call__(self, array: Any, out: Any, place: Place) -> None:
+        """Write the features of `array` to `out`, both as `place` has them."""
+        operator = self._operator(array.dtype, place)
+
+        def call(ins: Any, outs: Any, backend: Any) -> None:
+            operator(ins[0], outs[0], backend)
+
+        map_rows(place, [array], [out], call, self._threads)
+
+    def _core_params(self) -> dict[str, Any]:
+        return {
+            **self._params,
+            "low_orders": getattr(_core.LowOrders, self._params["low_orders"]),
+            "diagonal": getattr(_core.Diagonal, self._params["diagonal"]),
+        }
+
+
+class _RandomFeatures(_CosineMap):
+    _core_name = "DotProductFeatures"
+
+    def _core_params(self) -> dict[str, Any]:
+        return {
+            **super()._core_params(),
+            "kernel": getattr(_core.CosineKernel, self._params["kernel"]),
+            "directions": getattr(_core.Directions, self._params["directions"]),
+        }
+
+
+class _Sketch(_CosineMap):
+    _core_name = "DotProductSketch"
+
+
+class DotProductFeatures(FeatureMap):
+    """Features Z(x) of a kernel of the cosine: <Z(x), Z(y)> estimates |x||y| k(cos(x, y)), or k(cos(x, y)).
+
+    k is a power series with coefficients that are not negative, which makes the kernel positive definite for any number of
+    columns. Nothing is learnt from the data but its number of columns.
+
+    Parameters
+    ----------
+    kernel : {"ntk", "nngp", "arc_cosine_0", "arc_cosine_1"}, sequence of float, or callable
+        The neural tangent or Gaussian process kernel of a ReLU network of the given depth, or an arc-cosine kernel; or the
+        coefficients c_0, c_1, ... >= 0 of a polynomial; or a function of an array of numbers in [-1, 1], in whose place
+        stands the closest polynomial of the given degree with non-negative coefficients, exact at 1. A model with a function
+        cannot be saved to a file, and is pickled only if the function can be.
+    n_components : int
+        Number of features D.
+    method : {"auto", "random_features", "sketch"}
+        "random_features": one evaluation of the kernel's dual activation at a random projection each. "sketch": sketches of
+        a polynomial's powers; the named kernels stand for the closest polynomial of the given degree, with their own
+        constant and linear term. "auto" is "random_features" for the named kernels and "sketch" for one's own: the dual
+        activation of a polynomial is a polynomial of a normal variable, whose variance grows as 9^degree if the last
+        coefficients are large.
+    degree : int
+        Degree of the polynomial where one is fitted.
+    depth : int
+        Number of hidden layers of "ntk" and "nngp".
+    low_orders : {"auto", "exact", "constant", "sampled"}
+        Which part of the series is exact instead of sampled: "exact" the constant and the linear term (1 + d columns),
+        "constant" the constant (1 column), "sampled" none.
+    diagonal : {"auto", "exact", "sampled"}
+        "exact" scales the other columns of every row so that its squared norm is the known one; "sampled" leaves them, and
+        Z is unbiased.
+    bias : float
+        Value of a constant column appended to the input.
+    directions : {"auto", "structured", "gaussian"}
+        Random directions of "random_features", as in `NTKRandomFeatures`.
+    homogeneous : {"auto"} or bool
+        Whether the kernel is |x||y| k(cos), and Z(c x) = c Z(x) for c > 0, or k(cos) alone. "auto" is True unless the
+        kernel is "arc_cosine_0". Zero rows have features of 0 either way.
+    random_state : None, int, numpy.random.Generator or numpy.random.RandomState
+        Resolved once, in `fit`, to the 64-bit `seed_`; an int is the seed itself.
+    n_threads : int, optional
+        Threads; by default all processors that this process may use. The result does not depend on it.
+    device : {"auto", "cpu", "cuda"}
+        Where to compute; "auto" follows the input.
+    max_memory : None, int or str
+        Workspace of GPU work, in bytes or as in "2GB"; None means an eighth of the GPU's memory.
+    assume_finite : bool
+        Skip the scan of inputs for NaN and inf (so does scikit-learn's own `assume_finite`), for which a GPU is waited for.
+
+    Attributes
+    ----------
+    seed_ : int
+        The seed of the map.
+    coefficients_ : ndarray or None
+        The polynomial that the features are of; None for the named kernels with "random_features", whose series does not
+        end.
+    misfit_ : float
+        How far that polynomial is from the kernel: the root mean square over cosines with the density sqrt(1 - a^2),
+        relative to k(1). 0 without a fit.
+    method_, low_orders_, diagonal_ : str
+        What was chosen where the parameter was "auto".
+    directions_ : str or None
+        Likewise; None with "sketch".
+    homogeneous_ : bool
+        Likewise.
+    n_features_in_ : int
+        Number of input columns d.
+    feature_names_in_ : ndarray of shape (d,)
+        Their names, if `X` had string names.
+
+    References
+    ----------
+    Schoenberg, "Positive definite functions on spheres", Duke Mathematical Journal 1942 (which kernels these are); Daniely,
+    Frostig and Singer, NeurIPS 2016 (dual activations); Zandieh et al., "Scaling Neural Tangent Kernels via Sketching and
+    Random Features", NeurIPS 2021, Remark 1 (sketches of polynomials).
+
+    Examples
+    --------
+    >>> import numpy as np, fastntk
+    >>> X = np.eye(3, 10)
+    >>> Z = fastntk.DotProductFeatures("nngp", 512, depth=2, random_state=0).fit_transform(X)
+    >>> bool(abs(Z @ Z.T - fastntk.nngp_kernel(X, depth=2)).max() < 0.1)
+    True
+    >>> Z = fastntk.DotProductFeatures(lambda a: np.exp(a - 1), 512, random_state=0).fit_transform(X)
+    >>> bool(abs(Z @ Z.T - np.exp(X @ X.T - 1)).max() < 0.1)
+    True
+    """
+
+    _chosen = ("method_", "directions_", "low_orders_", "diagonal_", "homogeneous_")
+
+    def __init__(
+        self,
+        kernel: str | Sequence[float] | Callable[[Any], Any] = "nngp",
+        n_components: int = 4096,
+        *,
+        method: str = "auto",
+        degree: int = 8,
+        depth: int = 1,
+        low_orders: str = "auto",
+        diagonal: str = "auto",
+        bias: float = 0.0,
+        directions: str = "auto",
+        homogeneous: bool | str = "auto",
+        random_state: RandomState = None,
+        n_threads: int | None = None,
+        device: str = "auto",
+        max_memory: int | str | None = None,
+        assume_finite: bool = False,
+    ) -> None:
+        self.kernel = kernel
+        self.n_components = n_components
+        self.method = method
+        self.degree = degree
+        self.depth = depth
+        self.low_orders = low_orders
+        self.diagonal = diagonal
+        self.bias = bias
+        self.directions = directions
+        self.homogeneous = homogeneous
+        self.random_state = random_state
+        self.n_threads = n_threads
+        self.device = device
+        self.max_memory = max_memory
+        self.assume_finite = assume_finite
+
+    def _draw(self, array: Any, place: Place, n_components: int, seed: int) -> tuple[_CosineMap, dict[str, Any]]:
+        named = isinstance(self.kernel, str)
+        method = arguments.choice(self.method, "method", _METHODS)
+        if method == "auto":
+            method = "random_features" if named else "sketch"
+        directions = arguments.choice(self.directions, "directions", _DIRECTIONS)
+        coefficients, misfit_ = self._polynomial(method)
+        homogeneous = self._is_homogeneous()
+        params = {
+            "in_features": array.shape[1],
+            "out_features": n_components,
+            "coefficients": [] if coefficients is None else coefficients.tolist(),
+            "low_orders": arguments.choice(self.low_orders, "low_orders", LOW_ORDERS),
+            "diagonal": arguments.choice(self.diagonal, "diagonal", DIAGONAL),
+            "bias": arguments.real(self.bias, "bias"),
+            "seed": seed,
+        }
+        where: dict[str, Any] = {"n_threads": self.n_threads, "device": self.device, "max_memory": self.max_memory, "place": place}
+        feature_map: _CosineMap
+        if method == "sketch":
+            feature_map = _Sketch({**params, "norms": homogeneous}, **where)
+        else:
+            width = array.shape[1] + (params["bias"] != 0)
+            dense = width < 33 if directions == "auto" else directions == "gaussian"
+            # Structured directions are a few numbers each.
+            self._require_memory(n_components * itemsizes(array.dtype) * (width if dense else 1), place, n_components)
+            params |= {
+                "kernel": self.kernel if named else "polynomial",
+                "depth": arguments.integer(self.depth, "depth"),
+                "directions": directions,
+                "homogeneous": homogeneous,
+            }
+            feature_map = _RandomFeatures(params, **where)
+        return feature_map, {
+            "method_": method,
+            "directions_": None if method == "sketch" else feature_map.chosen("directions"),
+            "low_orders_": feature_map.chosen("low_orders"),
+            "diagonal_": feature_map.chosen("diagonal"),
+            "homogeneous_": homogeneous,
+            "coefficients_": coefficients,
+            "misfit_": misfit_,
+        }
+
+    def _is_homogeneous(self) -> bool:
+        if isinstance(self.homogeneous, str):
+            arguments.choice(self.homogeneous, "homogeneous", ("auto",))
+            return not (isinstance(self.kernel, str) and self.kernel == "arc_cosine_0")
+        return arguments.boolean(self.homogeneous, "homogeneous")
+
+    def _polynomial(self, method: str) -> tuple[Float64Array | None, float]:
+        """The polynomial that the features are of, if they are of one, and how far it is from the kernel."""
+        kernel = self.kernel
+        degree = arguments.integer(self.degree, "degree", high=_MOST_COEFFICIENTS - 1)
+        if isinstance(kernel, str):
+            depth = arguments.integer(self.depth, "depth")
+            function = kernel_function(kernel, depth)
+            if method == "random_features":
+                return None, 0.0
+            coefficients = fit_polynomial(function, degree, fixed=power_series(kernel, depth, min(degree, 2)))
+            return coefficients, misfit(function, coefficients)
+        if callable(kernel):
+            return _fit(kernel, degree)
+        return _own_coefficients(kernel), 0.0
+
+    def _exact_pairs(self, left: Float64Array, right: Float64Array) -> Float64Array:
+        cosine, left_norm, right_norm = row_cosines(left, right, arguments.real(self.bias, "bias"))
+        kernel = self.kernel
+        if isinstance(kernel, str):
+            values = kernel_function(kernel, arguments.integer(self.depth, "depth"))(cosine)
+        elif callable(kernel):
+            values = np.asarray(kernel(cosine), dtype=np.float64)
+        else:
+            values = np.polynomial.polynomial.polyval(cosine, _own_coefficients(kernel))
+        if self._is_homogeneous():
+            return np.asarray(values * left_norm * right_norm)
+        return np.where((left_norm > 0) & (right_norm > 0), values, 0.0)
+
+
+def _own_coefficients(kernel: Any) -> Float64Array:
+    allowed = (
+        f"one of {', '.join(map(repr, KERNELS))}, a function on [-1, 1], or 1 to {_MOST_COEFFICIENTS} finite numbers of at "
+        "least 0, not all 0, is allowed"
+    )
+    try:
+        coefficients = np.array(kernel, dtype=np.float64)
+    except (TypeError, ValueError):
+        raise TypeError(f"kernel is {kernel!r}; {allowed}") from None
+    if (
+        coefficients.ndim != 1
+        or not 0 < coefficients.size <= _MOST_COEFFICIENTS
+        or not np.all(np.isfinite(coefficients))
+        or coefficients.min() < 0
+        or coefficients.max() == 0
+    ):
+        raise ValueError(f"kernel is {kernel!r}; {allowed}")
+    return coefficients
+
+
+def _fit(kernel: Callable[[Any], Any], degree: int) -> tuple[Float64Array, float]:
+    try:
+        coefficients = fit_polynomial(kernel, degree)
+        found = misfit(kernel, coefficients) if coefficients.any() else np.inf
+    except ValueError as error:
+        raise ValueError(f"kernel is not a kernel of the cosine: as a function f, {error}") from None
+    if found > _WORST_LEAST_MISFIT:
+        least = min(found, misfit(kernel, fit_polynomial(kernel, _HIGHEST_FIT))) if coefficients.any() else found
+        if least > _WORST_LEAST_MISFIT:
+            raise ValueError(
+                "kernel is not positive definite for every number of columns: the closest power series with non-negative "
+                f"coefficients is off by {least:.2g} of its value at 1 (root mean square); at most "
+                f"{_WORST_LEAST_MISFIT} is allowed"
+            )
+        if found > _WORST_MISFIT:
+            raise ValueError(
+                f"degree is {degree}; the closest polynomial of that degree is off by {found:.2g} of the kernel's value at "
+                f"1 (root mean square), and one of degree {_HIGHEST_FIT} by {least:.2g}; a degree with at most "
+                f"{_WORST_MISFIT} is allowed"
+            )
+    return coefficients, found

@@ -1,0 +1,198 @@
+"""Models with every feature map: by name, as instances, in batches, in files, and what they plan."""
+
+import json
+from pathlib import Path
+
+import fastntk
+import numpy as np
+import pytest
+from fastntk._ridge_features import FEATURES
+from sklearn.datasets import load_digits, load_iris
+
+INSTANCES = {
+    "NTKRandomFeatures": lambda D, **p: fastntk.NTKRandomFeatures(D, depth=2, bias=0.5, **p),
+    "NTKSketch": lambda D, **p: fastntk.NTKSketch(D, degree=4, **p),
+    "NTKSketch layerwise": lambda D, **p: fastntk.NTKSketch(D, depth=2, method="layerwise", **p),
+    "NystroemNTK": lambda D, **p: fastntk.NystroemNTK(D, depth=2, bias=0.5, **p),
+    "NystroemNTK leverage": lambda D, **p: fastntk.NystroemNTK(D, landmarks="leverage", **p),
+    "GradientFeatures": lambda D, **p: fastntk.GradientFeatures(D, depth=2, **p),
+    "DotProductFeatures": lambda D, **p: fastntk.DotProductFeatures([0.5, 1.0, 0.25], D, **p),
+}
+FILES = Path(__file__).parent / "data"
+NAMES = [name for name in FEATURES if name != "auto"]
+
+
+@pytest.fixture(scope="module")
+def digits():
+    X, y = load_digits(return_X_y=True)
+    return X[:600] / 16, y[:600]
+
+
+@pytest.mark.parametrize("features", FEATURES)
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_every_name_makes_a_model(digits, features, dtype):
+    X, y = digits[0].astype(dtype), digits[1]
+    model = fastntk.NTKClassifier(256, features=features, depth=2, bias=0.5, random_state=3).fit(X[:450], y[:450])
+    # Chance is .1; 150 test rows have a standard error of .02 at .9.
+    assert model.score(X[450:], y[450:]) > 0.85
+    assert model.features_.get_params().items() >= {"n_components": 256, "depth": 2, "bias": 0.5, "random_state": 3}.items()
+    assert model.features_.transform(X).shape == (600, 256)
+    again = fastntk.NTKClassifier(256, features=features, depth=2, bias=0.5, random_state=3).fit(X[:450], y[:450])
+    assert np.array_equal(model.decision_function(X), again.decision_function(X))
+
+
+@pytest.mark.parametrize("name", INSTANCES)
+def test_every_map_makes_a_model(digits, name):
+    X, y = digits
+    model = fastntk.NTKClassifier(features=INSTANCES[name](300, random_state=0)).fit(X[:450], y[:450])
+    assert model.coef_.shape == (300, 10)
+    assert model.score(X[450:], y[450:]) > 0.75
+
+
+def test_other_names_are_refused(digits):
+    for name in ("leverage", "gradient"):
+        with pytest.raises(
+            ValueError, match=f"features is '{name}'; one of 'auto', 'random', 'sketch', 'nystroem' is allowed"
+        ):
+            fastntk.NTKClassifier(64, features=name).fit(*digits)
+
+
+@pytest.mark.parametrize("features", NAMES)
+def test_batches_add_up(digits, features):
+    X, y = digits
+    model = fastntk.NTKRegressor(200, features=features, alpha=1.0, random_state=0)
+    for rows in np.split(np.arange(600), [120, 121, 400]):
+        model.partial_fit(X[rows], y[rows])
+    assert model.coef_.shape == (200, 1)
+    if features == "nystroem":
+        # All of the first batch are landmarks, and none of later ones.
+        assert sorted(model.features_.landmark_indices_) == list(range(120))
+        assert np.array_equal(model.features_.transform(X)[:, 120:], np.zeros((600, 80)))
+    Z = model.features_.transform(X)
+    Z, y = Z - Z.mean(axis=0), y - y.mean()
+    expected = np.linalg.solve(Z.T @ Z + np.eye(200), Z.T @ y)
+    # Rounding of the state, 1e-16, times a condition number below 1e5.
+    np.testing.assert_allclose(Z @ model.coef_[:, 0], Z @ expected, rtol=0, atol=1e-9 * abs(y).max())
+
+
+@pytest.mark.parametrize("features", NAMES)
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_files_with_named_features(digits, features, dtype, tmp_path):
+    X, y = digits[0].astype(dtype), digits[1]
+    model = fastntk.NTKClassifier(100, features=features, bias=0.5, alpha=1.0, random_state=0).fit(X, y)
+    check_file(model, X, tmp_path / "model.npz")
+
+
+@pytest.mark.parametrize("name", INSTANCES)
+def test_files_with_maps(digits, name, tmp_path):
+    X, y = digits
+    features = INSTANCES[name](300, random_state=np.random.default_rng(0), device="cpu")
+    model = fastntk.NTKRegressor(features=features, alpha=1.0).fit(X, y)
+    again = check_file(model, X, tmp_path / "model.npz")
+    assert type(again.features) is type(features)
+    assert again.features.n_components == 300
+    assert not hasattr(again.features, "seed_")
+    again.fit(X, y)  # the parameters serve for another fit
+
+
+def check_file(model, X, path):
+    model.save(path)
+    with np.load(path, allow_pickle=False) as archive:
+        assert json.loads(str(archive["header"]))["format_version"] == 2
+    again = fastntk.load(path)
+    assert np.array_equal(again.predict(X), model.predict(X))
+    assert np.array_equal(again.features_.transform(X), model.features_.transform(X))
+    assert again.features_.n_features_in_ == X.shape[1]
+    assert again.seed_ == model.seed_
+    again.save(path)
+    once_more = fastntk.load(path)
+    assert np.array_equal(once_more.predict(X), model.predict(X))
+    # estimate_error needs what the map stands for.
+    estimate = model.features_.estimate_error(X, 100, random_state=0)
+    assert once_more.features_.estimate_error(X, 100, random_state=0) == estimate
+    return again
+
+
+def test_files_of_version_1():
+    """Written by the first version: digits of scikit-learn's iris, three classes by name."""
+    X = load_iris().data
+    model = fastntk.load(FILES / "model-1-classifier.npz")
+    assert (model.n_components, model.depth, model.bias, model.features) == (24, 2, 0.5, "auto")
+    assert model.features_.low_orders_ == "sampled"
+    assert model.predict(X[::30]).tolist() == ["setosa", "setosa", "versicolor", "versicolor", "virginica"]
+    wanted = [
+        [0.6725548594855915, -0.33349951657694443, -0.3390553429086469],
+        [0.6256111641360171, -0.24301697827733304, -0.3825941858586843],
+        [-0.26649171801197186, 0.581630802365319, -0.3151390843533353],
+        [-0.3124962999909749, 0.4439429608139316, -0.13144666082295098],
+        [-0.3636116365126117, -0.2977936796288734, 0.6614053161414782],
+    ]
+    # The last bits differ between instruction sets, and cancel in coefficients of norm below 100.
+    np.testing.assert_allclose(model.decision_function(X[::30]), wanted, rtol=0, atol=1e-11)
+    other = fastntk.load(FILES / "model-1-regressor.npz")
+    expected = [[0.22191722859759283], [1.5024152640304336], [2.3630509897856133]]
+    np.testing.assert_allclose(other.predict(X[::50, :3]), expected, rtol=0, atol=1e-11)
+
+
+def test_files_of_version_1_can_be_saved_again(tmp_path):
+    X = load_iris().data
+    model = fastntk.load(FILES / "model-1-classifier.npz")
+    model.save(tmp_path / "model.npz")
+    assert np.array_equal(fastntk.load(tmp_path / "model.npz").decision_function(X), model.decision_function(X))
+
+
+def test_maps_that_files_cannot_hold_are_refused(digits, tmp_path):
+    X, y = digits
+
+    class Mine(fastntk.NTKRandomFeatures):
+        pass
+
+    model = fastntk.NTKRegressor(features=Mine(64), alpha=1.0).fit(X, y)
+    with pytest.raises(TypeError, match="features is a Mine, and models with it cannot be saved; a named map or one of Dot"):
+        model.save(tmp_path / "model.npz")
+    own = fastntk.DotProductFeatures(lambda a: (1 + a) ** 2, 80)
+    model = fastntk.NTKRegressor(features=own, alpha=1.0).fit(X, y)
+    with pytest.raises(
+        TypeError, match=r"kernel of the DotProductFeatures is <function .*, and models with it cannot be saved"
+    ):
+        model.save(tmp_path / "model.npz")
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("damage", ["class", "state", "params", "extra", "shape"])
+def test_damaged_maps_in_files_are_refused(digits, tmp_path, damage):
+    path = tmp_path / "model.npz"
+    fastntk.NTKRegressor(50, features="nystroem", alpha=1.0, random_state=0).fit(*digits).save(path)
+    with np.load(path) as archive:
+        arrays = dict(archive)
+    header = json.loads(str(arrays["header"]))
+    if damage == "class":
+        header["features"]["class"] = "NTKRegressor"
+    elif damage == "params":
+        header["features"]["params"]["landmarks"] = 7
+        header["features"]["params"]["depth"] = -1
+    elif damage == "state":
+        del arrays["features.landmarks"]
+    elif damage == "extra":
+        header["features"]["class"] = "NTKRandomFeatures"
+        header["features"]["params"] = {"n_components": 50}
+    else:
+        arrays["features.landmarks"] = arrays["features.landmarks"][:, :5]
+    np.savez(path, **{**arrays, "header": np.array(json.dumps(header))})
+    with pytest.raises(ValueError, match="not a fastntk model"):
+        fastntk.load(path)
+
+
+def test_plans_count_the_map():
+    plans = {name: fastntk.NTKClassifier(4096, features=name).plan(60_000, 784) for name in NAMES}
+    # Landmarks and their factor in float32.
+    assert plans["nystroem"].parts["map"] >= 4096 * 784 * 4 + 4096**2 * 2
+    assert plans["nystroem"].bytes >= plans["random"].bytes + plans["nystroem"].parts["map"]
+    instance = fastntk.NTKClassifier(features=fastntk.NystroemNTK(4096)).plan(60_000, 784)
+    assert instance == plans["nystroem"]
+    with pytest.raises(MemoryError, match="n_components"):
+        fastntk.NTKRegressor(512, features="nystroem", max_memory=5 << 20).fit(np.eye(600), np.ones(600))
+    from sklearn.preprocessing import StandardScaler
+
+    with pytest.raises(ValueError, match="features is a StandardScaler, whose width is known after its fit only"):
+        fastntk.NTKRegressor(features=StandardScaler()).plan(10, 5)
