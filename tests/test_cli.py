@@ -51,6 +51,8 @@ def files(tmp_path_factory):
         ("iris.npy", ["--target", "-1", "--task", "classification"], "accuracy", 0.9),
         ("iris.npy", ["--alpha", "1"], "r2", 0.8),
         ("header.csv", ["--target", "4", "--depth", "2", "--bias", "1"], "accuracy", 0.9),
+        ("iris.npz", ["--features", "random"], "accuracy", 0.9),
+        ("iris.npz", ["--features", "sketch"], "accuracy", 0.9),
     ],
 )
 def test_fit_predict_and_info(files, tmp_path, data, options, score, least):
@@ -64,6 +66,11 @@ def test_fit_predict_and_info(files, tmp_path, data, options, score, least):
     info = json.loads(run("info", model, "--json").stdout)
     assert info["alpha"] == fitted["alpha"]
     assert info["n_components"] == 128
+    features = options[1] if "--features" in options else "auto"
+    assert info["features"] == features
+    names = {"auto": "NystroemNTK", "random": "NTKRandomFeatures", "sketch": "NTKSketch"}
+    assert info["map"] == fitted["map"] == names[features]
+    assert info["diagonal"] == ("exact" if features == "sketch" else "sampled")
 
 
 def test_predictions_are_the_same_in_every_format(files, tmp_path):
@@ -88,6 +95,7 @@ BAD = {
     "no components": (["fit", "{files}/iris.npz", "--n-components", "0"], "n_components is 0"),
     "alpha 0": (["fit", "{files}/iris.npz", "--alpha", "0"], "alpha is 0.0; a positive"),
     "alpha big": (["fit", "{files}/iris.npz", "--alpha", "big"], "alpha is 'big'; a positive number or auto"),
+    "features": (["fit", "{files}/iris.npz", "--features", "rbf"], "features is 'rbf'; one of 'auto', 'random', 'sketch'"),
     "task": (["fit", "{files}/iris.npz", "--task", "guess"], "task is 'guess'; one of"),
     "too large": (["fit", "{files}/iris.npz", "--max-memory", "1MB"], "max_memory; lower n_components"),
     "no model": (["predict", "{files}/iris.npz", "{files}/iris.npz"], "is not a fastntk model"),

@@ -90,8 +90,8 @@ def test_one_class_is_always_predicted(rng):
 def test_weights_are_repetitions(rng, make):
     X, y = rng.normal(size=(60, 4)), np.arange(60) % 3
     counts = np.arange(60) % 4
-    weighted = make(32, alpha=0.5, random_state=0).fit(X, y, sample_weight=counts)
-    repeated = make(32, alpha=0.5, random_state=0).fit(np.repeat(X, counts, axis=0), np.repeat(y, counts))
+    weighted = make(32, features="random", alpha=0.5, random_state=0).fit(X, y, sample_weight=counts)
+    repeated = make(32, features="random", alpha=0.5, random_state=0).fit(np.repeat(X, counts, axis=0), np.repeat(y, counts))
     np.testing.assert_allclose(weighted.coef_, repeated.coef_, rtol=0, atol=1e-9 * abs(repeated.coef_).max())
 
 
@@ -103,9 +103,9 @@ def test_class_weights_are_sample_weights(digits):
     weight = np.where(y == 0, len(y) / (2 * 5), len(y) / (2 * (len(y) - 5)))
     by_hand = fastntk.NTKClassifier(64, alpha=1.0, random_state=0).fit(X, y, sample_weight=weight)
     assert np.array_equal(balanced.coef_, by_hand.coef_)
-    in_parts = fastntk.NTKClassifier(64, alpha=1.0, class_weight={0: 9.0}, random_state=0)
+    in_parts = fastntk.NTKClassifier(64, features="random", alpha=1.0, class_weight={0: 9.0}, random_state=0)
     in_parts.partial_fit(X[:5], y[:5], classes=[0, 1]).partial_fit(X[5:], y[5:])
-    at_once = fastntk.NTKClassifier(64, alpha=1.0, class_weight={0: 9.0}, random_state=0).fit(X, y)
+    at_once = fastntk.NTKClassifier(64, features="random", alpha=1.0, class_weight={0: 9.0}, random_state=0).fit(X, y)
     np.testing.assert_allclose(in_parts.coef_, at_once.coef_, rtol=0, atol=1e-9)
 
 
@@ -140,9 +140,9 @@ def test_several_targets_and_refits(wave):
 
 def test_partial_fit_goes_on_after_fit_and_after_pickling(wave):
     X, y = wave
-    model = fastntk.NTKRegressor(64, alpha=1.0, random_state=0).fit(X[:100], y[:100])
+    model = fastntk.NTKRegressor(64, features="random", alpha=1.0, random_state=0).fit(X[:100], y[:100])
     model = pickle.loads(pickle.dumps(model)).partial_fit(X[100:], y[100:])
-    whole = fastntk.NTKRegressor(64, alpha=1.0, random_state=0).fit(X, y)
+    whole = fastntk.NTKRegressor(64, features="random", alpha=1.0, random_state=0).fit(X, y)
     np.testing.assert_allclose(model.coef_, whole.coef_, rtol=0, atol=1e-9 * abs(whole.coef_).max())
 
 

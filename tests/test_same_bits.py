@@ -84,12 +84,12 @@ def test_states_of_equal_rows_in_equal_order_have_equal_bytes(rng):
 
 def test_streaming_gives_the_same_state_as_fit(rng):
     X, y = rng.normal(size=(3000, 8)).astype(np.float32), rng.normal(size=3000)
-    whole = fastntk.NTKRegressor(64, random_state=3, n_threads=1).partial_fit(X, y)
-    parts = fastntk.NTKRegressor(64, random_state=3, n_threads=3)
+    whole = fastntk.NTKRegressor(64, features="random", random_state=3, n_threads=1).partial_fit(X, y)
+    parts = fastntk.NTKRegressor(64, features="random", random_state=3, n_threads=3)
     for rows in np.split(np.arange(3000), [7, 1000, 2200]):
         parts.partial_fit(X[rows], y[rows])
     assert whole._fit.state.to_bytes() == parts._fit.state.to_bytes()
-    at_once = fastntk.NTKRegressor(64, random_state=3).fit(X, y)
+    at_once = fastntk.NTKRegressor(64, features="random", random_state=3).fit(X, y)
     assert at_once.alpha_ == whole.alpha_ == parts.alpha_
     assert np.array_equal(whole.coef_, parts.coef_)
     # The held-out rows join the same sums in another block, so the last bits may differ: a solution of condition

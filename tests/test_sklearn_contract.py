@@ -15,20 +15,22 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
+# The checks that set n_components to 1.
+ONE_COMPONENT = (
+    "check_dont_overwrite_parameters",
+    "check_methods_sample_order_invariance",
+    "check_methods_subset_invariance",
+    "check_fit2d_1sample",
+    "check_fit2d_1feature",
+    "check_fit2d_predict1d",
+)
+
 
 def expected_failures(estimator):
-    """The checks that set n_components to 1, where sampled low orders need 2."""
-    if getattr(estimator, "low_orders", None) != "sampled":
-        return {}
-    checks = (
-        "check_dont_overwrite_parameters",
-        "check_methods_sample_order_invariance",
-        "check_methods_subset_invariance",
-        "check_fit2d_1sample",
-        "check_fit2d_1feature",
-        "check_fit2d_predict1d",
-    )
-    return dict.fromkeys(checks, "n_components is 1; sampled low orders need 2")
+    """What a map cannot do with one column, and what landmarks depend on."""
+    if isinstance(estimator, fastntk.NTKRandomFeatures) and estimator.low_orders == "sampled":
+        return dict.fromkeys(ONE_COMPONENT, "n_components is 1; sampled low orders need 2")
+    return {}
 
 
 @pytest.mark.filterwarnings("ignore:.*:UserWarning")
@@ -36,7 +38,17 @@ def expected_failures(estimator):
     [
         fastntk.NTKRandomFeatures(64),
         fastntk.NTKRandomFeatures(64, depth=3, directions="gaussian", low_orders="sampled", diagonal="sampled"),
+        fastntk.NTKSketch(64),
+        fastntk.NTKSketch(64, depth=2, method="layerwise", bias=1.0),
+        fastntk.NystroemNTK(64),
+        fastntk.NystroemNTK(10, landmarks="leverage", diagonal="exact"),
+        fastntk.GradientFeatures(64),
+        fastntk.DotProductFeatures(n_components=64),
+        fastntk.DotProductFeatures([1.0, 0.5, 0.25], 64),
         fastntk.NTKRegressor(64),
+        fastntk.NTKRegressor(64, features="random"),
+        fastntk.NTKRegressor(64, features="sketch", alpha=1.0),
+        fastntk.NTKClassifier(64, features="random"),
         fastntk.NTKRegressor(64, alpha=1.0, bias=1.0),
         fastntk.NTKClassifier(64),
         fastntk.NTKClassifier(64, alpha=1.0, bias=1.0),
@@ -50,7 +62,17 @@ def test_sklearn_checks(estimator, check):
 
 
 @pytest.mark.parametrize(
-    "make", [fastntk.NTKRandomFeatures, fastntk.NTKRegressor, fastntk.NTKClassifier, fastntk.KernelRidge]
+    "make",
+    [
+        fastntk.NTKRandomFeatures,
+        fastntk.NTKSketch,
+        fastntk.NystroemNTK,
+        fastntk.GradientFeatures,
+        fastntk.DotProductFeatures,
+        fastntk.NTKRegressor,
+        fastntk.NTKClassifier,
+        fastntk.KernelRidge,
+    ],
 )
 def test_every_parameter_is_documented(make):
     described = make.__doc__.partition("Parameters\n")[2].partition("Attributes\n")[0]

@@ -162,6 +162,14 @@ def test_the_bias_is_told_from_the_noise():
     assert centred["bias_bound"] < 0.04 < centred["error"]
 
 
+def test_the_bias_of_a_polynomial():
+    X = np.array([[1.0, 0], [0, 2], [0, 0]])
+    # K = |y||z| (.1 + .9 a) taken as |y||z| (.3 + .7 a): .2 * 2 off the diagonal, nothing on it.
+    K = np.array([[1, 0.2, 0], [0.2, 4, 0], [0, 0, 0]])
+    wanted = np.sqrt(2 * 0.4**2) / np.linalg.norm(K)
+    assert slopes.polynomial_bias(np.array([0.3, 0.7]), X, K) == pytest.approx(wanted)
+
+
 def test_the_slope_of_a_power_law():
     sizes = np.array([1024.0, 2048, 4096])
     slope, error = slopes.slope(sizes, 3 * sizes**-0.5, np.array([0.1, 0.1, 0.1]))

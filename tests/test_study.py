@@ -74,7 +74,7 @@ def test_a_killed_run_goes_on_to_the_same_table(tmp_path):
         "import os, sys; from pathlib import Path; from fastntk.bench import _study\n"
         "def measure(case):\n"
         "    if case['size'] == 2:\n"
-        "        study.jsonl.write(b'{\"case\": {\"ma'); study.jsonl.flush(); os._exit(9)\n"
+        '        study.jsonl.write(b\'{"case": {"ma\'); study.jsonl.flush(); os._exit(9)\n'
         "    return {'value': case['size'] / 3}\n"
         "study = _study.Study(Path(sys.argv[1]), 'study')\n"
         "opened = _study._append\n"
@@ -171,7 +171,16 @@ def command(*args, code=0):
 def test_mnist_small_from_the_command_line(tmp_path):
     """Digits: all maps; what is added in a second run is all that is measured then."""
     pytest.importorskip("matplotlib", reason="matplotlib is not installed")
-    args = ("mnist", "--small", "-o", tmp_path, "--maps", "NTKRF,Algorithm 2,RBF random features,RBF Nystroem", "--threads", 1)
+    args = (
+        "mnist",
+        "--small",
+        "-o",
+        tmp_path,
+        "--maps",
+        "NTKRF,Algorithm 2,RBF random features,RBF Nystroem",
+        "--threads",
+        1,
+    )
     done = command(*args, "--components", "64")
     assert done.stderr == ""
     records = [json.loads(line) for line in done.stdout.splitlines()]

@@ -22,9 +22,8 @@ std::size_t width(const DotProductFeaturesParams& p) { return p.in_features + (p
 DotProductFeaturesParams resolve(DotProductFeaturesParams p) {
   require_size(p.in_features, "DotProductFeatures: in_features");
   require_size(p.out_features, "DotProductFeatures: out_features");
-  require(std::isfinite(p.bias), [&] {
-    return "DotProductFeatures: bias is " + std::to_string(p.bias) + "; a finite number is needed";
-  });
+  require(std::isfinite(p.bias),
+          [&] { return "DotProductFeatures: bias is " + std::to_string(p.bias) + "; a finite number is needed"; });
   const std::size_t d = width(p);
   if (p.directions == Directions::automatic)
     p.directions = d >= structured_from ? Directions::structured : Directions::gaussian;

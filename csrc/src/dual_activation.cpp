@@ -51,8 +51,8 @@ Singular singular_series() {
 std::vector<double> times_u(const std::vector<double>& f) {
   std::vector<double> product(terms);
   for (std::size_t k = 0; k < terms; ++k)
-    product[k] = std::sqrt(static_cast<double>(k + 1)) * f[k + 1] +
-                 (k > 0 ? std::sqrt(static_cast<double>(k)) * f[k - 1] : 0.0);
+    product[k] =
+        std::sqrt(static_cast<double>(k + 1)) * f[k + 1] + (k > 0 ? std::sqrt(static_cast<double>(k)) * f[k - 1] : 0.0);
   return product;
 }
 

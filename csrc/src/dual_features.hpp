@@ -13,12 +13,12 @@
 namespace fastntk {
 
 struct DualFeaturesParams {
-  KernelSeriesParams kernel;
+  KernelSeriesParams kernel = {};
   std::size_t in_features = 0;
   std::size_t out_features = 0;
-  Directions directions = Directions::gaussian;    ///< structured or gaussian
-  LowOrders low_orders = LowOrders::sampled;       ///< any but automatic
-  Diagonal diagonal = Diagonal::sampled;           ///< likewise
+  Directions directions = Directions::gaussian;  ///< structured or gaussian
+  LowOrders low_orders = LowOrders::sampled;     ///< any but automatic
+  Diagonal diagonal = Diagonal::sampled;         ///< likewise
   std::uint64_t seed = 0;
 
   /// Columns of the exact part: the constant is given up for the only column.

@@ -45,14 +45,15 @@ void require_image(const GradientFeaturesParams& p) {
   });
 }
 
-// Of the MLP so wide that the last layer, which has fewest parameters, takes its even share of the columns whole: with D
-// columns the error then is that of D/(L+1) units, where the narrowest network of D parameters has D/d. Wider networks cost
-// more and gain little.
+// So wide that the last layer, which has fewest weights, takes its even share of the columns whole. The narrowest network of
+// D weights has D/d units in the first layer, all columns of a unit share its fluctuation, and the error is that of so few.
+// Still wider networks cost more and gain little. Convolutions of many channels to as many are dear, so that deep CNNs stop
+// at a width from which on the error fell slowly.
 std::size_t default_width(const GradientFeaturesParams& p) {
+  constexpr std::size_t most_channels = 128;
   const std::size_t share = (p.out_features + p.depth) / (p.depth + 1);
-  if (p.architecture == Architecture::mlp) return share;
   GradientFeaturesParams net = p;
-  net.width = std::min<std::size_t>(share, 64);
+  net.width = p.architecture == Architecture::cnn && p.depth > 1 ? std::min(share, most_channels) : share;
   while (gradient_parameters(net) < p.out_features) net.width *= 2;
   return net.width;
 }

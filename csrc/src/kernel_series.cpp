@@ -109,9 +109,12 @@ std::vector<double> kernel_series(const KernelSeriesParams& params, std::size_t 
 double kernel_at_one(const KernelSeriesParams& params) {
   check(params);
   switch (params.kernel) {
-    case CosineKernel::ntk: return static_cast<double>(params.depth + 1);
-    case CosineKernel::polynomial: return std::accumulate(params.coefficients.begin(), params.coefficients.end(), 0.0);
-    default: return 1;
+    case CosineKernel::ntk:
+      return static_cast<double>(params.depth + 1);
+    case CosineKernel::polynomial:
+      return std::accumulate(params.coefficients.begin(), params.coefficients.end(), 0.0);
+    default:
+      return 1;
   }
 }
 

@@ -9,7 +9,8 @@ namespace fastntk {
 template <Real T, Backend B>
 LayeredFeatures<T, B>::LayeredFeatures(const NtkRandomFeaturesParams& p, std::size_t d, const B& backend)
     : out_features_(p.out_features), exact_diagonal_(p.diagonal == Diagonal::exact), diagonal_(static_cast<T>(p.depth + 1)) {
-  const Directions step = p.directions == Directions::structured ? Directions::structured : Directions::gaussian;
+  // A step sees only the sign of a product, whatever the law of the direction's length.
+  const Directions step = p.directions == Directions::gibbs ? Directions::gaussian : p.directions;
   std::size_t phi = d;
   std::size_t psi = d;
   for (std::size_t layer = 1; layer <= p.depth; ++layer) {

@@ -2,6 +2,7 @@
 
 #include <cmath>
 #include <string>
+#include <utility>
 
 #include "tiling.hpp"
 
@@ -96,6 +97,13 @@ NtkRandomFeatures<T, B> NtkRandomFeatures<T, B>::on(const B& backend) const {
 template <Real T, Backend B>
 const NtkRandomFeaturesParams& NtkRandomFeatures<T, B>::params() const {
   return state_->params;
+}
+
+template <Real T, Backend B>
+std::pair<std::size_t, std::size_t> NtkRandomFeatures<T, B>::sizes() const {
+  if (!state_->layered) return {0, 0};
+  const LayerSizes last = layer_sizes(params(), params().depth);
+  return {last.m_0, last.m_1};
 }
 
 template <Real T, Backend B>

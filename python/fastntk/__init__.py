@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from ._load import _core
 
 if TYPE_CHECKING:
+    from . import datasets as datasets
     from . import leverage as leverage
     from ._config import show_config as show_config
     from ._persistence import load as load
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     from .functional import relu_ntk as relu_ntk
     from .gradient_features import GradientFeatures as GradientFeatures
     from .kernel_ridge import KernelRidge as KernelRidge
+    from .ntk_sketch import NTKSketch as NTKSketch
     from .nystroem import NystroemNTK as NystroemNTK
     from .regressor import NTKRegressor as NTKRegressor
     from .ridge import RidgeState as RidgeState
@@ -41,6 +43,7 @@ _MODULES = {
     "NTKClassifier": "classifier",
     "NTKRandomFeatures": "features",
     "NTKRegressor": "regressor",
+    "NTKSketch": "ntk_sketch",
     "NystroemNTK": "nystroem",
     "PolySketch": "sketches",
     "RidgeState": "ridge",
@@ -54,7 +57,7 @@ _MODULES = {
     "show_config": "_config",
 }
 
-_SUBMODULES = ("leverage",)
+_SUBMODULES = ("datasets", "leverage")
 
 __all__ = [
     "SRHT",
@@ -66,12 +69,14 @@ __all__ = [
     "NTKClassifier",
     "NTKRandomFeatures",
     "NTKRegressor",
+    "NTKSketch",
     "NystroemNTK",
     "PolySketch",
     "RidgeState",
     "TensorSRHT",
     "__version__",
     "arc_cosine_kernel",
+    "datasets",
     "fwht",
     "leverage",
     "load",

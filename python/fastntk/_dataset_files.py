@@ -10,7 +10,7 @@ import zlib
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import IO, Any
+from typing import Any, BinaryIO, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 __all__ = ["arrays", "csv_matrix", "idx", "members", "opened"]
 
 # What the standard library raises on archives that are cut off or damaged.
+_MISSING = ("", "NA")
 _DAMAGED = (EOFError, gzip.BadGzipFile, tarfile.TarError, zipfile.BadZipFile, zlib.error)
 
 
@@ -30,7 +31,7 @@ def _explained(path: Path) -> Iterator[None]:
 
 
 @contextmanager
-def opened(path: Path, member: str) -> Iterator[IO[bytes]]:
+def opened(path: Path, member: str) -> Iterator[BinaryIO]:
     """The bytes of a file, of a .gz, or of the file named `member` in whatever folder of a .zip.
 
     Raises
@@ -47,13 +48,13 @@ def opened(path: Path, member: str) -> Iterator[IO[bytes]]:
                 if not found:
                     raise ValueError(f"{path} has no file {member}")
                 with archive.open(found[0]) as file:
-                    yield file
+                    yield cast(BinaryIO, file)
         elif path.suffix == ".gz":
-            with gzip.open(path) as file:
-                yield file
+            with gzip.open(path) as unpacked:
+                yield cast(BinaryIO, unpacked)
         else:
-            with path.open("rb") as file:
-                yield file
+            with path.open("rb") as plain:
+                yield plain
 
 
 def members(path: Path, names: Sequence[str]) -> dict[str, bytes]:
@@ -83,7 +84,7 @@ def members(path: Path, names: Sequence[str]) -> dict[str, bytes]:
 
 
 def csv_matrix(path: Path, member: str, *, header: Sequence[str] | None, columns: int) -> NDArray[np.float64]:
-    """The numbers of a file with commas between them; an empty field is NaN.
+    """The numbers of a file with commas between them; only the last one of a line may be missing, empty or NA, and is NaN.
 
     Parameters
     ----------
@@ -107,16 +108,20 @@ def csv_matrix(path: Path, member: str, *, header: Sequence[str] | None, columns
                 raise ValueError(f"{path} begins with the columns {', '.join(names)[:80]}; {wanted} are needed")
         warnings.simplefilter("error", UserWarning)  # of a file without rows
         try:
-            # A converter for each column costs more than the parser: empty fields are the exception.
-            table = np.loadtxt(file, delimiter=",", ndmin=2, encoding="latin-1")
+            # Converters cost more than the parser: they are for the files that need them.
+            table = np.loadtxt(file, delimiter=",", ndmin=2, encoding="latin-1", quotechar='"')
         except UserWarning:
             raise ValueError(f"{path} has no rows") from None
         except ValueError as error:
-            if "string ''" not in str(error):
+            if not any(f"string '{field}'" in str(error) for field in _MISSING):
                 raise ValueError(f"{path} cannot be read: {_where(str(error))}") from error
             table = None
     if table is None:
         table = _with_gaps(path, member, header is not None)
+    gaps = np.isnan(table[:, :-1])
+    if gaps.any():
+        row, column = np.argwhere(gaps)[0]
+        raise ValueError(f"{path} has no number in row {row + 1}, column {column + 1}")
     if table.shape[1] != columns:
         raise ValueError(f"{path} has {table.shape[1]} columns; {columns} are needed")
     return table
@@ -130,8 +135,9 @@ def _with_gaps(path: Path, member: str, skip_header: bool) -> NDArray[np.float64
                 delimiter=",",
                 ndmin=2,
                 encoding="latin-1",
+                quotechar='"',
                 skiprows=int(skip_header),
-                converters=lambda field: float(field or "nan"),
+                converters=lambda field: float("nan" if field in _MISSING else field),
             )
         except ValueError as error:
             raise ValueError(f"{path} cannot be read: {_where(str(error))}") from error
@@ -139,7 +145,7 @@ def _with_gaps(path: Path, member: str, skip_header: bool) -> NDArray[np.float64
 
 def _where(message: str) -> str:
     """NumPy's message, without its advice."""
-    return message.split("; use `usecols`")[0].rstrip(".")
+    return message.partition("; use `usecols`")[0].rstrip(".")
 
 
 def idx(path: Path, dimensions: int) -> NDArray[np.uint8]:

@@ -117,6 +117,7 @@ def plan_fit(
     parts["rows"] = (2 if staged else 1) * block_rows * d * item
     at_hand = rows_at_hand(n_targets, block_rows)
     parts["targets"] = (at_hand if n is None else min(n, at_hand)) * (8 * n_targets + 16)
+    parts |= the_map
     host = {"solution": 16 * n_features * n_targets, **selection, **the_map}
     if staged:
         host["held-out rows"] = parts.pop("held-out rows")

@@ -11,11 +11,14 @@ _PARAMETERS = """\
         Number of features D. Time grows with n D**2, memory with 8 D**2 bytes.
     depth : int
         Number of hidden layers of the network, at least 1.
-    features : {"auto", "random"} or transformer
-        The feature map. "auto" and "random" are ``NTKRandomFeatures(low_orders="sampled")`` with directions "auto":
-        Algorithm 2 of Zandieh et al., with structured directions above 32 inputs, because its columns predict better in a
-        linear model than those closest to the kernel. Or any scikit-learn transformer, which is cloned (`n_components`,
-        `depth` and `bias` are then unused).
+    features : {"auto", "random", "sketch", "nystroem"} or transformer
+        The feature map. "random" is ``NTKRandomFeatures(low_orders="sampled")`` with half of the columns for each part and
+        directions "auto": Algorithm 2 of Zandieh et al., with structured directions above 32 inputs, because its columns
+        predict better in a linear model than those closest to the kernel. "sketch" is ``NTKSketch``, "nystroem"
+        ``NystroemNTK``, which predicts best for its number of columns, and takes longer. "auto" is "nystroem" in `fit` if
+        n_components <= 16384 and d <= 2 n_components, else "random"; and "random" in `partial_fit`, whose first rows need
+        not represent those that follow ("nystroem" takes its landmarks from the first call). Or any scikit-learn
+        transformer, which is cloned (`n_components`, `depth` and `bias` are then unused).
     bias : float
         Value of a constant column appended to the input, a first-layer bias.
     alpha : float or "auto"

@@ -14,14 +14,23 @@ __all__ = ["FEATURES", "named_map", "resolved_name"]
 FEATURES = ("auto", "random", "sketch", "nystroem")
 
 
-def resolved_name(name: str, n: int | None, n_components: int) -> str:
+_MOST_LANDMARKS = 1 << 14  # beyond, their factor takes more than 4 GB and longer than many a fit
+_MOST_COLUMNS = 2  # d / D; beyond, kernels with the landmarks take several times as long as the normal equations
+
+
+def resolved_name(name: str, n: int | None, d: int, n_components: int) -> str:
     """What the `features` parameter names: "auto" becomes one of the others, by the sizes of the fit alone.
+
+    Nystroem features predict best for their number of columns, but they take landmarks from rows that have been seen, which
+    the first batch need not represent, and time n d D where random features take n D log d.
 
     Parameters
     ----------
     name : str
     n : int or None
         Rows of the fit; None if they come in batches.
+    d : int
+        Columns of the rows.
     n_components : int
 
     Raises
@@ -32,7 +41,8 @@ def resolved_name(name: str, n: int | None, n_components: int) -> str:
     arguments.choice(name, "features", FEATURES)
     if name != "auto":
         return name
-    return "random"
+    affordable = n_components <= _MOST_LANDMARKS and d <= _MOST_COLUMNS * n_components
+    return "nystroem" if n is not None and affordable else "random"
 
 
 def named_map(name: str, n_components: int, **params: Any) -> FeatureMap:
@@ -47,5 +57,9 @@ def named_map(name: str, n_components: int, **params: Any) -> FeatureMap:
         return NTKSketch(n_components, **params)
     from .features import NTKRandomFeatures
 
-    # As inputs of a linear model these predict better than the map closest to the kernel.
-    return NTKRandomFeatures(n_components, low_orders="auto" if n_components == 1 else "sampled", **params)
+    if n_components == 1:
+        return NTKRandomFeatures(n_components, **params)
+    # As inputs of a linear model these predict better than the map closest to the kernel, and halves better than the sizes
+    # with the smallest variance.
+    halves = (n_components // 2, n_components - n_components // 2)
+    return NTKRandomFeatures(n_components, low_orders="sampled", sizes=halves, **params)

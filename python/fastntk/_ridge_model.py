@@ -23,7 +23,7 @@ from ._random import RandomState, resolve_seed
 from ._ridge_features import FEATURES, named_map, resolved_name
 from ._ridge_fit import RidgeFit, Settings, Solution
 from ._rows import Rows
-from ._transform import goes_along
+from ._transform import goes_along, learns
 from .ridge import RidgeState
 
 __all__ = ["RidgeModel"]
@@ -125,9 +125,9 @@ class RidgeModel(BaseEstimator):  # type: ignore[misc]
             arguments.real(self.alpha, "alpha", positive=True)
         seed = resolve_seed(self.random_state)
         X = rows.X
-        unfitted = self._unfitted(seed, n, device="cuda" if rows.place.staged else "auto")
+        unfitted = self._unfitted(seed, n, X.shape[1], device="cuda" if rows.place.staged else "auto")
         known = goes_along(unfitted)  # how wide it is, and what it takes
-        features = None if known else self._fitted(unfitted, X, rows.place)
+        features = None if known else self._fitted(unfitted, rows)
         n_features = self._checked_components(unfitted) if known else _width(features, X, rows.place)
         gpu, staged = rows.place.device, rows.place.staged
         sizes = n, X.shape[1], X.itemsize, n_features, rows.n_targets
@@ -138,7 +138,7 @@ class RidgeModel(BaseEstimator):  # type: ignore[misc]
         if gpu is not None:
             require_memory(plan.device_bytes, self.max_memory, what=what, lower="lower n_components", device=gpu)
         if features is None:
-            features = self._fitted(unfitted, X, rows.place)
+            features = self._fitted(unfitted, rows)
         _log.info("%s: %d bytes, %d of a GPU, blocks of %d rows", what, plan.bytes, plan.device_bytes, plan.block_rows)
         if getattr(self, "_solution", None) is not None:
             self._fit = None  # two states at a time would be more than the plan says
@@ -177,11 +177,11 @@ class RidgeModel(BaseEstimator):  # type: ignore[misc]
             map_bytes=features._fit_bytes(n, d, item) if goes_along(features) else (0, 0),
         )
 
-    def _unfitted(self, seed: int, n: int | None, device: str = "auto") -> Any:
-        """The feature map for `n` rows, or for rows that come in batches."""
+    def _unfitted(self, seed: int, n: int | None, d: int, device: str = "auto") -> Any:
+        """The feature map for `n` rows of `d` columns, or for rows that come in batches."""
         if isinstance(self.features, str):
             return named_map(
-                resolved_name(self.features, n, arguments.integer(self.n_components, "n_components")),
+                resolved_name(self.features, n, d, arguments.integer(self.n_components, "n_components")),
                 self.n_components,
                 depth=self.depth,
                 bias=self.bias,
@@ -197,7 +197,12 @@ class RidgeModel(BaseEstimator):  # type: ignore[misc]
             )
         return clone(self.features)
 
-    def _fitted(self, features: Any, X: Any, place: Place) -> Any:
+    def _fitted(self, features: Any, rows: Rows) -> Any:
+        """The feature map, fitted to the rows whose weight is not zero."""
+        seen = rows
+        if rows.weight is not None and not rows.weight.all() and learns(features):
+            seen = rows.take(rows.weight > 0)
+        X, place = seen.X, rows.place
         features.fit(place.give_back(X) if place.on_device and not goes_along(features) else X)
         # Later calls decide for themselves where they compute.
         return features.set_params(device="auto") if isinstance(self.features, str) else features
@@ -265,7 +270,7 @@ class RidgeModel(BaseEstimator):  # type: ignore[misc]
         """
         n, d = arguments.integer(n, "n"), arguments.integer(d, "d")
         gpu = arguments.choice(self.device, "device", ("auto", "cpu", "cuda")) == "cuda"
-        features = self._unfitted(0, n)
+        features = self._unfitted(0, n, d)
         if not goes_along(features):
             raise ValueError(
                 f"features is a {type(features).__name__}, whose width is known after its fit only; "
@@ -276,6 +281,9 @@ class RidgeModel(BaseEstimator):  # type: ignore[misc]
     def save(self, path: Any) -> None:
         """Write the fitted model to an `.npz` file without pickles; `fastntk.load` reads it, for prediction.
 
+        It holds the coefficients, the parameters and seed of the feature map, and what that learnt from rows: the landmarks
+        of `NystroemNTK` and their factor.
+
         Parameters
         ----------
         path : str or path
@@ -284,7 +292,7 @@ class RidgeModel(BaseEstimator):  # type: ignore[misc]
         Raises
         ------
         TypeError
-            If `features` is a transformer of the caller's, which such a file cannot hold.
+            If `features` is a transformer of the caller's, or has a function as a parameter: such a file cannot hold it.
         """
         from ._persistence import save
 

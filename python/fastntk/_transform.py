@@ -10,12 +10,17 @@ from ._arrays import matrix
 from ._feature_map import FeatureMap
 from ._place import Place, is_device_array
 
-__all__ = ["goes_along", "transform"]
+__all__ = ["goes_along", "learns", "transform"]
 
 
 def goes_along(features: Any) -> bool:
     """Whether a feature map takes arrays wherever they are; another transformer gets the caller's kind of array."""
     return isinstance(features, FeatureMap)
+
+
+def learns(features: Any) -> bool:
+    """Whether a transformer may depend on the values of the rows that it is fitted to."""
+    return not goes_along(features) or type(features)._state is not FeatureMap._state
 
 
 def transform(features: Any, X: Any, place: Place) -> Any:

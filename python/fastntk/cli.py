@@ -72,6 +72,7 @@ def fit(
     task: Annotated[str, typer.Option(help="auto, classification or regression.")] = "auto",
     n_components: Annotated[int, typer.Option(help="Number of features.")] = 4096,
     depth: Annotated[int, typer.Option(help="Number of hidden layers.")] = 1,
+    features: Annotated[str, typer.Option(help="Feature map: auto, random, sketch or nystroem.")] = "auto",
     bias: Annotated[float, typer.Option(help="First-layer bias.")] = 0.0,
     alpha: Annotated[str, typer.Option(help="Ridge parameter, or auto.")] = "auto",
     seed: Annotated[int, typer.Option(help="Seed of the random features.")] = 0,
@@ -105,6 +106,7 @@ def fit(
     model = (NTKClassifier if classify else NTKRegressor)(
         n_components,
         depth=depth,
+        features=features,
         bias=bias,
         alpha=ridge,
         random_state=seed,
@@ -124,6 +126,7 @@ def fit(
         "rows": len(X),
         "columns": int(X.shape[1]),
         "n_components": n_components,
+        "map": type(model.features_).__name__,
         "alpha": model.alpha_,
         "seconds": seconds,
         "output": str(output),
@@ -178,15 +181,16 @@ def info(
         _report(show_config(mode="dicts") or {}, as_json)
         return
     fitted = _load(model)
+    features, params = fitted.features_, fitted.get_params(deep=False)
     result = {
         "model": type(fitted).__name__,
-        **fitted.get_params(deep=False),
+        **params,
+        "features": params["features"] if isinstance(params["features"], str) else repr(params["features"]),
         "seed": fitted.seed_,
         "alpha": fitted.alpha_,
         "columns": fitted.n_features_in_,
-        "directions": fitted.features_.directions_,
-        "low_orders": fitted.features_.low_orders_,
-        "diagonal": fitted.features_.diagonal_,
+        "map": type(features).__name__,
+        **{name.rstrip("_"): getattr(features, name) for name in features._chosen},
     }
     if hasattr(fitted, "classes_"):
         result["classes"] = fitted.classes_.tolist()
@@ -199,7 +203,7 @@ def bench(
         Optional[list[str]],  # noqa: UP045
         typer.Argument(
             help="Benchmarks: errors, exact, features, fit, import, threads, cuda; all of them by default. "
-            "Studies, which take long and run only when named: mnist, uci, fig1, spectral, pointwise, slopes, scale.",
+            "Studies, which take long and run only when named: mnist, uci, fig1, spectral, pointwise, slopes, scale, names.",
         ),
     ] = None,
     output: Annotated[Path, typer.Option("--output", "-o", help="Folder of a study's results.")] = Path("fastntk-bench"),

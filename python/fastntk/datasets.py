@@ -466,7 +466,9 @@ def _cifar_differences(path: Path) -> tuple[Array, Array]:
     """Modulo 256, the file has the horizontal and vertical differences of R - G, G and B - G."""
     delta, y = arrays(path, ("delta", "y")).values()
     if delta.dtype != np.uint8 or delta.shape != (len(y), 3, 32, 32):
-        raise ValueError(f"{path} has {delta.dtype} values of shape {delta.shape}; uint8 and ({len(y)}, 3, 32, 32) are needed")
+        raise ValueError(
+            f"{path} has {delta.dtype} values of shape {delta.shape}; uint8 and ({len(y)}, 3, 32, 32) are needed"
+        )
     planes = np.cumsum(np.cumsum(delta, 2, dtype=np.uint8), 3, dtype=np.uint8)
     planes[:, 0] += planes[:, 1]
     planes[:, 2] += planes[:, 1]

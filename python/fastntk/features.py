@@ -34,10 +34,12 @@ class _NtkMap(Operator):
             "diagonal": getattr(_core.Diagonal, self._params["diagonal"]),
         }
 
-    def chosen(self, what: str) -> str:
-        """What "auto" became: `what` is "directions", "low_orders" or "diagonal"."""
+    def chosen(self) -> dict[str, Any]:
+        """What "auto" became, as fitted attributes."""
         compiled = next(iter(self._compiled.values()), None) or self._operator(np.dtype(np.float32), Place())
-        return str(getattr(compiled, what).name)
+        names = {name: str(getattr(compiled, name).name) for name in ("directions", "low_orders", "diagonal")}
+        sizes = tuple(compiled.sizes) if names["low_orders"] == "sampled" else None
+        return {**{f"{name}_": value for name, value in names.items()}, "sizes_": sizes}
 
     def __call__(self, array: Any, out: Any, place: Place) -> None:
         """Write the features of `array` to `out`, both as `place` has them."""
@@ -101,6 +103,8 @@ class NTKRandomFeatures(FeatureMap):
         The seed of the map.
     directions_, low_orders_, diagonal_ : str
         What was chosen where the parameter was "auto".
+    sizes_ : tuple of int or None
+        (m_0, m_1) of the last layer; None without layers.
     n_features_in_ : int
         Number of input columns d.
     feature_names_in_ : ndarray of shape (d,)
@@ -121,7 +125,7 @@ class NTKRandomFeatures(FeatureMap):
     True
     """
 
-    _chosen = ("directions_", "low_orders_", "diagonal_")
+    _chosen = ("directions_", "low_orders_", "diagonal_", "sizes_")
 
     def __init__(
         self,
@@ -175,7 +179,7 @@ class NTKRandomFeatures(FeatureMap):
         each = (2 if self.directions == "gibbs" else 1) * width if dense else 1
         self._require_memory(n_components * itemsizes(array.dtype) * each, place, n_components)
         feature_map = _NtkMap(params, n_threads=self.n_threads, device=self.device, max_memory=self.max_memory, place=place)
-        return feature_map, {name: feature_map.chosen(name.rstrip("_")) for name in self._chosen}
+        return feature_map, feature_map.chosen()
 
     def _checked_sizes(self, n_components: int) -> tuple[int, int]:
         """(m_0, m_1) of the layered construction; 0 leaves the choice to the map."""

@@ -60,7 +60,7 @@ class GradientFeatures(FeatureMap):
     normals, those of the last layer random signs. From a network with more than `n_components` weights, entries are taken
     evenly from all layers, units and inputs, and scaled so that the mean stays.
 
-    It is the baseline of the field: at the same number of columns `NTKRandomFeatures` is closer to the kernel.
+    It is a baseline: at the same number of columns `NTKRandomFeatures` is closer to the kernel.
 
     Parameters
     ----------
@@ -71,8 +71,8 @@ class GradientFeatures(FeatureMap):
     architecture : {"mlp", "cnn"}
         A fully connected network, or a convolutional one with stride 1 and zero padding that keeps the images' size.
     width : int, optional
-        Units, or channels, of each hidden layer. The network needs at least D weights. By default D/(L+1) units, or at most
-        64 channels (more if the network had fewer than D weights). Time grows with its square for L > 1.
+        Units, or channels, of each hidden layer. The network needs at least D weights. By default D/(L+1), and at most 128
+        channels of a deep "cnn" (more if it had fewer than D weights). Time grows with its square for L > 1.
     bias : float
         Value of a constant column appended to the input, a first-layer bias ("mlp" only). Without it Z(c x) = c Z(x) for
         c > 0.

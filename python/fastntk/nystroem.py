@@ -155,6 +155,11 @@ class NystroemNTK(FeatureMap):
         }
         return self._row_map(kernel, stored[kept], factor, n_components), attributes
 
+    def _fit_bytes(self, n: int | None, d: int, item: int) -> tuple[int, int]:
+        size = self._checked_components() if n is None else min(n, self._checked_components())
+        # Landmarks as they came and as they are multiplied with, and their factor; before that, it and the kernel in float64.
+        return item * (2 * size * d + size**2), 16 * size**2 + 8 * size * d
+
     def _state(self) -> dict[str, NDArray[Any]]:
         factor = self._map.factor
         return {

@@ -1,6 +1,7 @@
 #include <fastntk/ntk_features.hpp>
 
 #include <pybind11/native_enum.h>
+#include <pybind11/stl.h>
 
 #include "array_view.hpp"
 #include "bindings.hpp"
@@ -34,7 +35,8 @@ void bind(py::module_& m) {
           py::arg("x").noconvert(), py::arg("out").noconvert(), py::arg("backend"))
       .def_property_readonly("directions", [](const Op& op) { return op.params().directions; })
       .def_property_readonly("low_orders", [](const Op& op) { return op.params().low_orders; })
-      .def_property_readonly("diagonal", [](const Op& op) { return op.params().diagonal; });
+      .def_property_readonly("diagonal", [](const Op& op) { return op.params().diagonal; })
+      .def_property_readonly("sizes", &Op::sizes);
 }
 
 void bind_enums(py::module_& m) {

@@ -277,18 +277,16 @@ TEST(linear_kernel_is_the_inner_product) {
     const auto twice = products<float>(1, x, x);
     for (std::size_t i = 0; i < x.rows; ++i)
       for (std::size_t j = 0; j < x.rows; ++j) {
-        Value sum = 0, magnitude = 0;
-        const auto& other = j < y.rows ? y : x;
+        const bool first = j < y.rows;
+        double sum = 0, magnitude = 0;
         for (std::size_t k = 0; k < d; ++k) {
-          sum += Value(x(i, k)) * other(j, k);
-          magnitude += std::abs(Value(x(i, k)) * other(j, k));
+          const double product = double{x(i, k)} * (first ? y(j, k) : x(j, k));
+          sum += product;
+          magnitude += std::abs(product);
         }
         // Panels of 128 columns, at most 40 of them: a sum of 128 terms and one of 40.
-        const Value tolerance = 170 * Value(std::numeric_limits<float>::epsilon()) * magnitude;
-        if (j < y.rows)
-          CHECK_CLOSE(out(i, j), sum, tolerance);
-        else
-          CHECK_CLOSE(twice(i, j), sum, tolerance);
+        const double tolerance = 170 * double{std::numeric_limits<float>::epsilon()} * magnitude;
+        CHECK_CLOSE(first ? out(i, j) : twice(i, j), sum, tolerance);
       }
   }
 }
@@ -316,13 +314,13 @@ TEST(rows_are_scaled_to_the_diagonal) {
     const auto before = z;
     fastntk::scale_to_ntk_diagonal<float, Cpu>(Cpu{2}, x.view(), {.depth = 3, .bias = bias}, z.view());
     for (std::size_t i = 0; i < x.rows; ++i) {
-      Value theta = bias * bias, square = 0, old = 0;
-      for (std::size_t j = 0; j < 9; ++j) theta += Value(x(i, j)) * x(i, j);
-      for (std::size_t j = 0; j < 33; ++j) square += Value(z(i, j)) * z(i, j);
-      for (std::size_t j = 0; j < 33; ++j) old += Value(before(i, j)) * before(i, j);
+      double theta = bias * bias, square = 0, old = 0;
+      for (std::size_t j = 0; j < 9; ++j) theta += double{x(i, j)} * x(i, j);
+      for (std::size_t j = 0; j < 33; ++j) square += double{z(i, j)} * z(i, j);
+      for (std::size_t j = 0; j < 33; ++j) old += double{before(i, j)} * before(i, j);
       // Each entry is rounded three times.
-      if (i != 3) CHECK_CLOSE(square / (4 * theta), 1, 8 * Value(std::numeric_limits<float>::epsilon()));
-      const Value factor = old > 0 ? std::sqrt(4 * theta / old) : 0;
+      if (i != 3) CHECK_CLOSE(square / (4 * theta), 1, 8 * double{std::numeric_limits<float>::epsilon()});
+      const double factor = old > 0 ? std::sqrt(4 * theta / old) : 0;
       for (std::size_t j = 0; j < 33; ++j)
         CHECK_CLOSE(z(i, j), factor * before(i, j), 1e-6 * std::abs(factor * before(i, j)));
     }

@@ -49,11 +49,20 @@ double exact(const KernelSeriesParams& p, double a) {
   double value = 0;
   const View<double> out(&value, 1, 1);
   switch (p.kernel) {
-    case CosineKernel::ntk: ntk_kernel<double, Cpu>(Cpu{1}, left, right, {.depth = p.depth}, out); break;
-    case CosineKernel::nngp: nngp_kernel<double, Cpu>(Cpu{1}, left, right, {.depth = p.depth}, out); break;
-    case CosineKernel::arc_cosine_0: arc_cosine_kernel<double, Cpu>(Cpu{1}, left, right, 0, out); break;
-    case CosineKernel::arc_cosine_1: arc_cosine_kernel<double, Cpu>(Cpu{1}, left, right, 1, out); break;
-    default: break;
+    case CosineKernel::ntk:
+      ntk_kernel<double, Cpu>(Cpu{1}, left, right, {.depth = p.depth}, out);
+      break;
+    case CosineKernel::nngp:
+      nngp_kernel<double, Cpu>(Cpu{1}, left, right, {.depth = p.depth}, out);
+      break;
+    case CosineKernel::arc_cosine_0:
+      arc_cosine_kernel<double, Cpu>(Cpu{1}, left, right, 0, out);
+      break;
+    case CosineKernel::arc_cosine_1:
+      arc_cosine_kernel<double, Cpu>(Cpu{1}, left, right, 1, out);
+      break;
+    default:
+      break;
   }
   return value;
 }
@@ -104,8 +113,7 @@ TEST(series_sum_to_the_kernels) {
       }
       // What is left beyond k terms falls as k^(-1/2) or faster.
       CHECK(sum <= at_one * (1 + 1e-9) && sum >= at_one * 0.9);
-      for (const double a : {-0.99, -0.5, 0.0, 0.3, 0.8, 0.99})
-        CHECK_CLOSE(horner(c, a), exact(p, a), 1e-9 * at_one);
+      for (const double a : {-0.99, -0.5, 0.0, 0.3, 0.8, 0.99}) CHECK_CLOSE(horner(c, a), exact(p, a), 1e-9 * at_one);
       // Fewer terms are the first ones.
       const std::vector<double> few = kernel_series(p, 7);
       for (std::size_t k = 0; k < 7; ++k) CHECK(few[k] == c[k]);

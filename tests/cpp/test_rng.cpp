@@ -45,7 +45,7 @@ TEST(a_draw_is_the_philox_block_of_its_seed_stream_index_and_attempt) {
 
 TEST(streams_have_the_numbers_that_sketches_are_defined_by) {
   const std::array order{Stream::child_seed, Stream::sign,       Stream::sample,  Stream::bucket, Stream::bucket_sign,
-                         Stream::normal,     Stream::chi_square, Stream::holdout, Stream::angle};
+                         Stream::normal,     Stream::chi_square, Stream::holdout, Stream::angle,  Stream::modified};
   for (std::size_t i = 0; i < order.size(); ++i) CHECK(static_cast<std::size_t>(order[i]) == i + 1);
 }
 
@@ -202,7 +202,7 @@ TEST(seeds_streams_and_children_do_not_collide) {
   std::set<std::uint64_t> words;
   std::size_t drawn = 0;
   for (std::uint64_t seed : {std::uint64_t{0}, std::uint64_t{1}, std::uint64_t{1} << 32, child_seed(0, 0), child_seed(0, 1)})
-    for (std::uint32_t stream = 1; stream <= 9; ++stream)
+    for (std::uint32_t stream = 1; stream <= 10; ++stream)
       for (std::uint64_t index : {std::uint64_t{0}, std::uint64_t{1}, std::uint64_t{1} << 32, ~std::uint64_t{0}})
         for (std::uint32_t attempt : {0u, 1u}) {
           words.insert(Draws{seed, static_cast<Stream>(stream)}.word64(index, attempt));

@@ -1,6 +1,7 @@
 // Features of kernels of the cosine on the device against the CPU's, and the dual activations behind both.
 #include <fastntk/dot_product_features.hpp>
 
+#include <algorithm>
 #include <cmath>
 #include <cstddef>
 #include <cstdint>
@@ -88,7 +89,8 @@ void check_against_cpu(const DotProductFeaturesParams& p, std::size_t gap) {
   double largest = 0;
   for (const T value : expected.values) largest = std::max(largest, std::abs(static_cast<double>(value)));
   for (std::size_t i = 0; i < found.values.size(); ++i)
-    far += !(std::abs(static_cast<double>(found.values[i]) - static_cast<double>(expected.values[i])) <= 300 * eps * largest);
+    far +=
+        !(std::abs(static_cast<double>(found.values[i]) - static_cast<double>(expected.values[i])) <= 300 * eps * largest);
   if (!CHECK(far <= found.values.size() / 200))
     std::cout << "kernel " << static_cast<int>(p.kernel.kernel) << " d " << p.in_features << ": " << far << " of "
               << found.values.size() << " columns are off\n";
@@ -128,4 +130,4 @@ TEST(parts_of_a_batch_have_the_same_bits) {
   }
 }
 
-int main(int argc, char** argv) { return check::run_tests(argc, argv); }
+int main(int argc, char** argv) { return device::run_tests(argc, argv); }

@@ -348,13 +348,14 @@ void check_map(std::size_t rows, const NtkRandomFeaturesParams& params) {
 template <class Body>
 void for_modes(std::size_t d, Body&& body) {
   for (const LowOrders low_orders : {LowOrders::exact, LowOrders::constant, LowOrders::sampled})
-    for (const Directions directions : {Directions::gaussian, Directions::sphere, Directions::structured})
+    for (const Directions directions : {Directions::gaussian, Directions::sphere, Directions::structured, Directions::gibbs})
       for (const Diagonal diagonal : {Diagonal::exact, Diagonal::sampled})
         for (const std::size_t depth : {1, 3})
           for (const double bias : {0.0, 0.5}) {
             // Long rows take long: half of the combinations, such that every pair of choices is among them.
             const bool odd = ((diagonal == Diagonal::exact) != (depth == 1)) != (bias != 0);
             if (d > 50 && odd) continue;
+            if (directions == Directions::gibbs && (low_orders != LowOrders::sampled || bias != 0)) continue;
             body(NtkRandomFeaturesParams{.in_features = d,
                                          .out_features = d + 60,
                                          .depth = depth,

@@ -14,7 +14,7 @@ namespace fastntk {
 struct DotProductFeaturesParams {
   std::size_t in_features = 0;
   std::size_t out_features = 0;
-  KernelSeriesParams kernel;
+  KernelSeriesParams kernel = {};
   /// automatic, structured or gaussian.
   Directions directions = Directions::automatic;
   /// `sampled` keeps no term exactly. Columns of a term that the kernel has not are 0.
@@ -34,8 +34,8 @@ struct DotProductFeaturesParams {
 template <Real T, Backend B = Cpu>
 class DotProductFeatures {
  public:
-  /// Throws Error if a size is 0, the kernel is none (kernel_series.hpp), bias is not finite, directions are of another kind,
-  /// or out_features is too small for `low_orders`.
+  /// Throws Error if a size is 0, the kernel is none (kernel_series.hpp), bias is not finite, directions are of another
+  /// kind, or out_features is too small for `low_orders`.
   explicit DotProductFeatures(const DotProductFeaturesParams& params, B backend = {});
 
   /// The same map, its constants shared, run by another backend: other threads, or another stream of the same device.

@@ -17,8 +17,8 @@ enum class CosineKernel { ntk, nngp, arc_cosine_0, arc_cosine_1, polynomial };
 
 struct KernelSeriesParams {
   CosineKernel kernel = CosineKernel::ntk;
-  std::size_t depth = 1;             ///< of ntk and nngp
-  std::vector<double> coefficients;  ///< of polynomial: c_0, c_1, ..., finite and not negative
+  std::size_t depth = 1;                  ///< of ntk and nngp
+  std::vector<double> coefficients = {};  ///< of polynomial: c_0, c_1, ..., finite and not negative
 };
 
 /// Coefficients known of each kernel but polynomials, which may have as many.

@@ -6,6 +6,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <memory>
+#include <utility>
 
 namespace fastntk {
 
@@ -58,6 +59,10 @@ class NtkRandomFeatures {
 
   /// The parameters, every `automatic` replaced by what was chosen.
   const NtkRandomFeaturesParams& params() const;
+
+  /// m_0 and m_1 of the layered construction's last layer, whose ReLU features are the first m_1 columns of the output;
+  /// zeros for the others.
+  std::pair<std::size_t, std::size_t> sizes() const;
 
   struct State;  // for the operators built on this one
   const State& state() const { return *state_; }

@@ -18,6 +18,7 @@ BENCHMARKS = {
     "features": "features",
     "fit": "fit",
     "import": "imports",
+    "nystroem": "nystroem",
     "threads": "threads",
     "cuda": "cuda",
 }
@@ -30,6 +31,7 @@ STUDIES = {
     "pointwise": "pointwise",
     "slopes": "slopes",
     "scale": "scale",
+    "names": "names",
 }
 
 

@@ -14,7 +14,7 @@ from ._maps import MAPS, maps
 from ._rows import available
 from ._study import Options, Record, Study
 
-__all__ = ["Grid", "Quantity", "across", "data_and_depth", "draw_lines", "features", "label"]
+__all__ = ["Grid", "Quantity", "across", "data_and_depth", "draw_lines", "estimator", "features", "label"]
 
 Floats = NDArray[Any]
 
@@ -67,13 +67,17 @@ class Grid:
         ]
 
 
+def estimator(case: Record, options: Options, seed: int) -> Any:
+    """The map of the case, not fitted."""
+    make = MAPS[case["map"]]
+    return make(case["n_components"], case["depth"], seed, n_threads=options.threads, device=options.device)
+
+
 def features(case: Record, X: Floats, options: Options, seed: int | None = None) -> Floats:
     """Features of the rows of `X`, in their type, by the map of the case."""
-    size = case["n_components"]
-    seed = case["seed"] if seed is None else seed
-    estimator = MAPS[case["map"]](size, case["depth"], seed, n_threads=options.threads, device=options.device)
-    Z: Floats = estimator.fit_transform(X)
-    require(Z.shape == (len(X), size), f"{case['map']} gave {Z.shape[1]} columns instead of {size}")
+    Z: Floats = estimator(case, options, case["seed"] if seed is None else seed).fit_transform(X)
+    shape = (len(X), case["n_components"])
+    require(Z.shape == shape, f"{case['map']} gave features of shape {Z.shape} instead of {shape}")
     return Z
 
 

@@ -61,6 +61,7 @@ MAPS = {
         Map("Algorithm 2", "NTKRandomFeatures", {"directions": "gaussian", **_SAMPLED}, "none", "1/D"),
         Map("Algorithm 2 structured", "NTKRandomFeatures", {"directions": "structured", **_SAMPLED}, "none", "1/D"),
         Map("Algorithm 2 Gibbs", "NTKRandomFeatures", {"directions": "gibbs", **_SAMPLED}, "none", "1/D"),
+        Map("Algorithm 1", "NTKSketch", {"method": "layerwise", **_SAMPLED}, "floor", "floor"),
         Map("NTKSketch", "NTKSketch", {"method": "one_pass"}, "floor", "floor"),
         Map("NTKSketch layerwise", "NTKSketch", {"method": "layerwise"}, "floor", "floor"),
         Map("Nystroem", "NystroemNTK", {"landmarks": "uniform"}, "data", "data"),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -22,10 +22,21 @@ from ._common import Floats, blas_threads
 from ._maps import MAPS
 from ._study import Options, Record
 
-__all__ = ["BASELINES", "ROWS", "Data", "choose", "exact", "kernel_matrix", "map_names", "mean", "ridge", "widths"]
+__all__ = [
+    "BASELINES",
+    "Data",
+    "choose",
+    "exact",
+    "features",
+    "kernel_matrix",
+    "map_names",
+    "mean",
+    "ridge",
+    "threads",
+    "widths",
+]
 
-# Chosen in the studies: the settings of a kernel, which its feature maps take over.
-ROWS = 5000
+ROWS = 5000  # on which the settings of a kernel are chosen; its feature maps take them over
 _HELD_OUT = 0.4  # of them
 _LOWEST, _START, _HIGHEST = 1e-7, 1e-2, 1e4  # alphas over the mean diagonal of a kernel matrix
 
@@ -141,7 +152,7 @@ def ridge(name: str, n_components: int, data: Data, settings: Record, seed: int,
 
 
 def exact(data: Data, settings: Record, options: Options) -> Record:
-    """Fit exact kernel ridge regression with the settings that `choose` gave, and score it; MemoryError if it is too large."""
+    """Fit exact kernel ridge regression with the settings that `choose` gave, and score it; MemoryError if it is too big."""
     Y, means = data.targets()
     ntk = "depth" in settings
     with threads(options):
@@ -198,16 +209,16 @@ def choose(data: Data, candidates: list[Record], seed: int, options: Options, *,
     with threads(options):
         for settings in candidates:
             K, K_held = (kernel_matrix(settings, data.X[part], data.X[kept], options) for part in (kept, held))
-            alpha, error = best_alpha(K, Y[kept], lambda dual, K=K_held: float(np.mean((K @ dual - Y[held]) ** 2)))
+            alpha, error = _best_alpha(K, Y[kept], K_held, Y[held])
             if error < best["held_out_error"]:
                 best = {**settings, "alpha": alpha, "held_out_error": error, "rows": len(order)}
     return best
 
 
-def best_alpha(
-    K: NDArray[np.float64], Y: NDArray[np.float64], loss: Callable[[NDArray[np.float64]], float]
+def _best_alpha(
+    K: NDArray[np.float64], Y: NDArray[np.float64], K_held: NDArray[np.float64], Y_held: NDArray[np.float64]
 ) -> tuple[float, float]:
-    """The alpha whose dual coefficients (K + alpha I)^-1 Y have the least loss, and the loss."""
+    """The alpha whose dual coefficients (K + alpha I)^-1 Y have the least squared error on held-out rows, and the error."""
     diagonal = float(np.mean(K.diagonal()))
     losses: dict[int, float] = {}
 
@@ -218,7 +229,7 @@ def best_alpha(
             factor = cho_factor(regularised.T, overwrite_a=True, check_finite=False)
         except LinAlgError:
             return np.inf
-        losses[point] = loss(cho_solve(factor, Y, check_finite=False))
+        losses[point] = float(np.mean((K_held @ cho_solve(factor, Y, check_finite=False) - Y_held) ** 2))
         return losses[point]
 
     best = climb(score, *(grid_index(fraction * diagonal) for fraction in (_START, _LOWEST, _HIGHEST)))

@@ -63,9 +63,8 @@ class Options:
 class Study:
     """A folder with the results of one study: `name.jsonl`, and the tables and plots that are made of it.
 
-    A case is a dict of JSON values that says what is measured. Each finished case is one line of the file, so that a run that
-    was cut off goes on where it was, a longer list of cases takes the finished ones as they are, and the tables come from
-    what the file says.
+    A case is a dict of JSON values that says what is measured. Each finished case is one line of the file: a run that was
+    cut off goes on where it was, a longer list of cases takes the finished ones as they are, and tables come from the file.
 
     Parameters
     ----------
@@ -134,6 +133,11 @@ class Study:
                     else:
                         records.append({**case, **done[key]})
         return records
+
+    def finished(self) -> list[Record]:
+        """Every case that the folder has, of this run and of earlier ones, and what was measured."""
+        with self._open() as file:
+            return [{**json.loads(case), **measured} for case, measured in self._read(file).items()]
 
     def table(
         self, rows: list[Record], columns: list[str], *, title: str, note: str = "", suffix: str = ""

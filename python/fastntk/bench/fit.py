@@ -39,7 +39,7 @@ def status(key):
         return next(int(line.split()[1]) * 1024 for line in file if line.startswith(key))
 
 X, y, X_test, y_test = mnist()
-model = fastntk.NTKClassifier({D}, random_state=0, alpha={{alpha!r}}, n_threads=1)
+model = fastntk.NTKClassifier({D}, features="random", random_state=0, alpha={{alpha!r}}, n_threads=1)
 with open("/proc/self/clear_refs", "w") as file:
     file.write("5")  # the peak counts from here
 before = status("VmRSS")

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from ._grid import Floats, Grid, across, data_and_depth, draw_lines, features, label
+from ._grid import Floats, Grid, across, data_and_depth, draw_lines, estimator, features, label
 from ._maps import MAPS
 from ._rows import kernel, rows
 from ._study import Options, Record, Study
@@ -32,7 +32,11 @@ def run(options: Options) -> Iterator[Record]:
     def measure(case: Record) -> Record:
         X = rows(case["data"], grid.rows)
         K = kernel(case["data"], grid.rows, case["depth"])
-        return errors(K, (features(case, X, options, seed) for seed in grid.seeds))
+        measured = errors(K, (features(case, X, options, seed) for seed in grid.seeds))
+        coefficients = getattr(estimator(case, options, grid.seeds[0]).fit(X), "coefficients_", None)
+        if coefficients is not None and len(coefficients):
+            measured["polynomial_bias"] = polynomial_bias(coefficients, X.astype(np.float64), K)
+        return measured
 
     records = study.run(grid.cases(each_seed=False), measure, label=label)
     yield from records
@@ -65,6 +69,15 @@ def errors(K: Floats, draws: Iterable[Floats]) -> Record:
     }
 
 
+def polynomial_bias(coefficients: Floats, X: Floats, K: Floats) -> float:
+    """What taking the polynomial for the kernel's function of the cosine does to K, over its norm."""
+    norms = np.linalg.norm(X, axis=1)
+    scale = np.outer(norms, norms)
+    cosines = np.divide(X @ X.T, scale, out=np.zeros_like(scale), where=scale > 0)
+    polynomial = scale * np.polynomial.polynomial.polyval(cosines, coefficients)
+    return float(np.linalg.norm(polynomial - K) / np.linalg.norm(K))
+
+
 def slope(sizes: Floats, values: Floats, log_errors: Floats) -> tuple[float, float]:
     """The exponent of D that fits best in the logarithms, and its standard error from those of the logarithms."""
     x = np.log(sizes) - np.log(sizes).mean()
@@ -86,11 +99,12 @@ def _tables(study: Study, records: list[Record], grid: Grid) -> None:
         row["bias expected"] = MAPS[row["map"]].bias_at(row["depth"])
         bias, bound = line[-1]["bias"], line[-1]["bias_bound"]
         row["bias measured"] = f"{bias:.2g}" if bias else f"< {bound:.2g}"
+        row["bias of polynomial"] = line[-1].get("polynomial_bias")
     note = (
         f"Root mean squares over {len(grid.seeds)} seeds on {grid.rows} rows; slope fitted in the logarithms, and its "
         f"standard error; bias at the largest D. Aim for maps without bias: a slope of {TARGET} or steeper."
     )
-    columns += ["slope", "slope_se", "bias expected", "bias measured"]
+    columns += ["slope", "slope_se", "bias expected", "bias measured", "bias of polynomial"]
     study.table(table, columns, title="Relative Frobenius error against D", note=note)
     slopes = [{**row, "value": row["slope"]} for row in table if "slope" in row]
     summary, columns = across(slopes, ("map",), data_and_depth, _only)

@@ -33,7 +33,9 @@ def run() -> Iterator[dict[str, Any]]:
         return out
 
     def fit(threads: int) -> Any:
-        model = fastntk.NTKClassifier(4096, alpha=10.0, random_state=0, n_threads=threads, assume_finite=True)
+        model = fastntk.NTKClassifier(
+            4096, features="random", alpha=10.0, random_state=0, n_threads=threads, assume_finite=True
+        )
         return model.fit(X, y)
 
     require(np.array_equal(transform(1).copy(), transform(2)), "features differ between 1 and 2 threads")
