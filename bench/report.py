@@ -61,6 +61,15 @@ CPU: list[Row] = [
         "≤ .30, .50",
     ),
     (
+        "`NystroemNTK(2048)`, 4000x784: transform ÷ its sgemms, fit ÷ dgemm + dpotrf + dtrtri, leverage fit ÷ sgemms + fit",
+        [
+            {"bench": "nystroem", "op": op}
+            for op in ("NystroemNTK.transform", "NystroemNTK.fit", 'NystroemNTK(landmarks="leverage").fit')
+        ],
+        "ratio",
+        "≤ .80, 1.2, 2.0",
+    ),
+    (
         "Frobenius error, D = 1024, 4096, 8192: Gaussian rows",
         errors(FROBENIUS, "gaussian", SIZES),
         "value",

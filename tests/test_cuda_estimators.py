@@ -182,17 +182,21 @@ def first(name, y):
 @emulated
 def test_the_second_gpu(data):
     X, y = data
+
+    def make():
+        return fastntk.NTKRegressor(16, features="random", random_state=0)
+
     for device in (0, 1):  # what stays for the process
-        fastntk.NTKRegressor(16, random_state=0).fit(gpu(X, device), gpu(y, device)).predict(gpu(X, device))
+        make().fit(gpu(X, device), gpu(y, device)).predict(gpu(X, device))
     gc.collect()
     before = emulation.memory_in_use()
-    model = fastntk.NTKRegressor(16, random_state=0).fit(gpu(X, 1), gpu(y, 1))
+    model = make().fit(gpu(X, 1), gpu(y, 1))
     predicted = model.predict(gpu(X, 1))
     assert predicted.device == 1
-    again = fastntk.NTKRegressor(16, random_state=0).fit(gpu(X), gpu(y))
+    again = make().fit(gpu(X), gpu(y))
     assert np.array_equal(host(predicted), host(again.predict(gpu(X))))
     assert np.array_equal(host(model.predict(gpu(X))), host(predicted))
-    parts = fastntk.NTKRegressor(16, random_state=0).partial_fit(gpu(X[:600], 1), y[:600]).partial_fit(gpu(X[600:]), y[600:])
+    parts = make().partial_fit(gpu(X[:600], 1), y[:600]).partial_fit(gpu(X[600:]), y[600:])
     np.testing.assert_allclose(host(parts.predict(gpu(X, 1))), host(predicted), rtol=0, atol=1e-8)
     state = fastntk.RidgeState(5, 1).update(gpu(X, 1), gpu(y, 1))
     with pytest.raises(ValueError, match="Z is in GPU 0, but the state is in GPU 1"):
@@ -427,17 +431,17 @@ def test_rows_on_their_way_to_another_gpu_than_the_state_s(data):
 
 
 def test_plans_tell_the_memory_of_both(data):
-    plan = fastntk.NTKClassifier(8192, device="cuda").plan(60_000, 784)
+    plan = fastntk.NTKClassifier(8192, features="random", device="cuda").plan(60_000, 784)
     assert plan.device_bytes == sum(plan.device_parts.values())
     assert plan.device_parts["state"] >= 4 * 8192**2
     assert plan.bytes == sum(plan.parts.values()) < 1 << 28
-    on_cpu = fastntk.NTKClassifier(8192).plan(60_000, 784)
+    on_cpu = fastntk.NTKClassifier(8192, features="random").plan(60_000, 784)
     assert (on_cpu.device_bytes, on_cpu.device_parts) == (0, {})
     tight = fastntk.NTKClassifier(512, device="cuda", max_memory="30MB").plan(10**6, 784)
     assert tight.device_parts["features"] <= 30e6 / 8
     X, y = data
     with pytest.raises(MemoryError, match=r"bytes are allowed on GPU 0 by max_memory; lower n_components"):
-        fastntk.NTKRegressor(512, max_memory=1 << 20).fit(gpu(X), y)
+        fastntk.NTKRegressor(512, features="random", max_memory=1 << 20).fit(gpu(X), y)
     with pytest.raises(MemoryError, match=r"bytes are available on GPU 0; lower n_components"):
         fastntk.NTKRegressor(1 << 18).fit(gpu(X), y)
     with pytest.raises(MemoryError, match=r"on GPU 0 by max_memory; pass fewer rows"):
@@ -483,7 +487,7 @@ def test_bad_input_is_a_clear_error(data, name):
 @pytest.mark.parametrize("alpha", ["auto", 1.0])
 def test_overflow_is_found_before_it_harms(data, alpha):
     X, y = data
-    model = fastntk.NTKRegressor(16, alpha=alpha, random_state=0).partial_fit(gpu(X), y)
+    model = fastntk.NTKRegressor(16, features="random", alpha=alpha, random_state=0).partial_fit(gpu(X), y)
     before = host(model.predict(gpu(X)))
     for rows, weight, name in ((np.full_like(X, 1e200), None, "X"), (X, np.full(len(X), 1e307), "sample_weight")):
         with pytest.raises(ValueError, match=rf"^{name} .*overflow"):

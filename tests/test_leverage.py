@@ -3,6 +3,7 @@
 import fastntk
 import numpy as np
 import pytest
+from fastntk.bench import Options, run
 from fastntk.leverage import sample_modified_directions, spectral_error
 from scipy import linalg, stats
 
@@ -41,7 +42,8 @@ def test_directions_are_a_function_of_the_seed(rng):
         assert np.array_equal(sample_modified_directions(100, 5, random_state=7, n_threads=threads), w)
     assert np.array_equal(sample_modified_directions(40, 5, random_state=7), w[:40])
     narrow = sample_modified_directions(100, 5, random_state=7, dtype=np.float32)
-    assert narrow.dtype == np.float32 and np.array_equal(narrow, w.astype(np.float32))
+    assert narrow.dtype == np.float32
+    assert np.array_equal(narrow, w.astype(np.float32))
     assert not np.array_equal(sample_modified_directions(100, 5, random_state=8), w)
     fresh = [sample_modified_directions(3, 5, random_state=state) for state in (rng, None, None)]
     assert not np.array_equal(fresh[1], fresh[2])
@@ -127,9 +129,7 @@ def test_a_better_map_has_a_smaller_error(rng):
     X = rng.normal(size=(100, 20))
     K = fastntk.ntk_kernel(X)
     errors = [
-        np.median(
-            [spectral_error(K, fastntk.NTKRandomFeatures(m, random_state=s).fit_transform(X), 1.0) for s in range(5)]
-        )
+        np.median([spectral_error(K, fastntk.NTKRandomFeatures(m, random_state=s).fit_transform(X), 1.0) for s in range(5)])
         for m in (200, 2000)
     ]
     assert errors[1] < errors[0] / 2
@@ -158,3 +158,14 @@ def test_bad_arguments_of_the_spectral_error_are_named(args, error, message):
 def test_the_module_is_reached_lazily():
     assert fastntk.leverage.spectral_error is spectral_error
     assert "leverage" in dir(fastntk)
+
+
+def test_the_papers_numbers_of_features_are_enough(tmp_path):
+    """The study of Z21 Eq. 14, 16 and 17, short: every bound holds on the promised share of the seeds."""
+    records = [
+        record for record in run(["theorems"], Options(folder=tmp_path, small=True, threads=1)) if "equation" in record
+    ]
+    assert {record["equation"] for record in records} == {14, 16, 17}
+    assert {record["directions"] for record in records if record["equation"] == 16} == {"gaussian", "gibbs", "direct"}
+    assert all(record["share"] >= 0.9 for record in records)
+    assert (tmp_path / "theorems.md").exists()

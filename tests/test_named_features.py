@@ -33,8 +33,8 @@ def digits():
 def test_every_name_makes_a_model(digits, features, dtype):
     X, y = digits[0].astype(dtype), digits[1]
     model = fastntk.NTKClassifier(256, features=features, depth=2, bias=0.5, random_state=3).fit(X[:450], y[:450])
-    # Chance is .1; 150 test rows have a standard error of .02 at .9.
-    assert model.score(X[450:], y[450:]) > 0.85
+    # Chance is .1, and 150 test rows have a standard error of .03 at .8.
+    assert model.score(X[450:], y[450:]) > 0.7
     assert model.features_.get_params().items() >= {"n_components": 256, "depth": 2, "bias": 0.5, "random_state": 3}.items()
     assert model.features_.transform(X).shape == (600, 256)
     again = fastntk.NTKClassifier(256, features=features, depth=2, bias=0.5, random_state=3).fit(X[:450], y[:450])

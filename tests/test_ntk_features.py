@@ -15,7 +15,7 @@ MODES = [
     for directions in ("gaussian", "sphere", "structured")
     for low_orders in ("exact", "constant", "sampled")
     if directions != "structured" or d == 100
-]
+] + [(d, depth, "gibbs", "sampled") for d in (3, 16) for depth in (1, 3)]
 
 
 def rows(d):
@@ -110,6 +110,68 @@ def test_auto_falls_back_where_exact_low_orders_do_not_fit(rng):
     assert fastntk.NTKRandomFeatures(4096, random_state=0).fit(X).low_orders_ == "exact"
     with pytest.raises(ValueError, match=r"out_features is 50; at least 102 .*low_orders 'auto'"):
         fastntk.NTKRandomFeatures(50, low_orders="exact", random_state=0).fit(X)
+
+
+def test_gibbs_directions_are_those_of_the_sphere_in_law(rng):
+    """Eq. 15: the ReLU features are unbiased for the arc-cosine kernel, with d/(d + 2) of the Gaussian second moment."""
+    d, m_1 = 4, 4000
+    X = rng.normal(size=(6, d))
+    exact = fastntk.arc_cosine_kernel(X, order=1)
+    moments = {}
+    for directions in ("gaussian", "gibbs", "sphere"):
+        Z = fastntk.NTKRandomFeatures(
+            m_1 + 1, directions=directions, low_orders="sampled", sizes=(10, m_1), random_state=3
+        ).fit_transform(X)[:, :m_1]
+        assert Z.min() == 0
+        terms = m_1 * Z[:, None, :] * Z[None, :, :]
+        # A mean of 4000 terms: 5 standard errors, exceeded with probability 6e-7 each.
+        assert np.all(abs(terms.mean(axis=2) - exact) <= 5 * terms.std(axis=2) / np.sqrt(m_1))
+        moments[directions] = (terms**2).mean()
+    # The second moment is known to 3 %.
+    assert moments["gibbs"] / moments["gaussian"] == pytest.approx(d / (d + 2), rel=0.12)
+    assert moments["gibbs"] / moments["sphere"] == pytest.approx(1, rel=0.12)
+
+
+def test_the_dual_activation_takes_modified_directions_as_gaussian_ones(rng):
+    X = rng.normal(size=(5, 9))
+    Z = {
+        directions: fastntk.NTKRandomFeatures(100, directions=directions, random_state=1).fit_transform(X)
+        for directions in ("gaussian", "gibbs")
+    }
+    assert np.array_equal(Z["gibbs"], Z["gaussian"])
+
+
+def test_sizes_of_the_layers(rng):
+    X = rng.normal(size=(30, 50))
+    for depth, share in ((1, 0.436), (2, 0.331), (3, 0.264), (5, 0.187)):
+        model = fastntk.NTKRandomFeatures(1000, depth=depth, low_orders="sampled", random_state=0).fit(X)
+        m_0, m_1 = model.sizes_
+        assert m_0 == 500
+        assert abs(m_1 - 1000 * share) < 2
+        Z = model.transform(X)
+        assert Z[:, :m_1].min() >= 0
+        assert Z[:, m_1:].min() < 0
+    half = fastntk.NTKRandomFeatures(101, depth=3, low_orders="sampled", sizes=(50, 51), random_state=0).fit(X)
+    assert half.sizes_ == (50, 51)
+    assert fastntk.NTKRandomFeatures(101, random_state=0).fit(X).sizes_ is None
+
+
+@pytest.mark.parametrize(
+    ("params", "error", "message"),
+    [
+        ({"directions": "gibs"}, ValueError, "directions is 'gibs'; one of .*'gibbs'"),
+        ({"sweeps": 0}, ValueError, "sweeps is 0"),
+        ({"sweeps": 1.5}, TypeError, "sweeps is 1.5"),
+        ({"sizes": "half"}, ValueError, "sizes is 'half'"),
+        ({"sizes": (1, 2, 3)}, ValueError, r"sizes is \(1, 2, 3\)"),
+        ({"sizes": (0, 2)}, ValueError, "m_0 of sizes is 0"),
+        ({"sizes": (3, 64)}, ValueError, r"m_1 of sizes is 64; an integer in \[1, 63\]"),
+        ({"sizes": (3, 4), "low_orders": "auto"}, ValueError, "low_orders='sampled' is needed"),
+    ],
+)
+def test_bad_parameters_of_the_layers_are_named(params, error, message):
+    with pytest.raises(error, match=message):
+        fastntk.NTKRandomFeatures(64, **{"low_orders": "sampled", **params}).fit(np.eye(3))
 
 
 def test_bias_is_a_constant_column(rng):

@@ -55,7 +55,8 @@ def test_the_gram_matrix_is_the_nystroem_approximation(rng, dtype, landmarks, de
     X[7] = 0
     model = nystroem(depth=depth, bias=bias, landmarks=landmarks).fit(X)
     chosen = model.landmark_indices_
-    assert len(set(chosen)) == len(chosen) == (59 if 7 in chosen and bias == 0 else 60)
+    without = bias == 0 and landmarks == "uniform" and 7 in random_order(0, 200)[:60]  # a zero row says nothing
+    assert len(set(chosen)) == len(chosen) == 60 - without
     assert np.array_equal(model.landmarks_, X[chosen])
     exact = ntk_kernel(X, depth=depth, bias=bias)
     wanted = nystroem_kernel(X, X[chosen], depth=depth, bias=bias)
@@ -64,7 +65,7 @@ def test_the_gram_matrix_is_the_nystroem_approximation(rng, dtype, landmarks, de
     # A projection, exact on the landmarks.
     among = np.ix_(chosen, chosen)
     assert error(gram(model, X)[among], exact[among]) < TOLERANCE[dtype]
-    assert 0.01 < error(wanted, exact)
+    assert error(wanted, exact) > 0.01
 
 
 @pytest.mark.parametrize("dtype", EPS)
@@ -168,7 +169,9 @@ def test_homogeneous_and_zero_at_zero(rng, dtype):
         assert np.all(model.transform(0 * X) == 0)
         assert np.array_equal(model.transform(16 * X), 16 * Z)
         np.testing.assert_allclose(model.transform(3 * X), 3 * Z, rtol=0, atol=100 * EPS[dtype] * abs(Z).max())
-        for scale in (2.0**40, 2.0**-40):
+        # Kernels of rows and landmarks would leave single precision, but leverage scores need those of rows.
+        far = 40 if "landmarks" in params else 80
+        for scale in (2.0**far, 2.0**-far):
             np.testing.assert_allclose(clone(model).fit(X * dtype(scale)).transform(X), Z, rtol=0, atol=1e-4)
 
 

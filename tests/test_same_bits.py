@@ -17,6 +17,10 @@ def features(**params):
     return lambda X, t: fastntk.NTKRandomFeatures(200, random_state=7, n_threads=t, **params).fit(X).transform(X)
 
 
+def dot_product(kernel, **params):
+    return lambda X, t: fastntk.DotProductFeatures(kernel, 200, random_state=7, n_threads=t, **params).fit_transform(X)
+
+
 MAPS = {
     "fwht": lambda X, t: fastntk.fwht(np.ascontiguousarray(X[:, :32]), n_threads=t),
     "SRHT": lambda X, t: fastntk.SRHT(D, 40, seed=1, n_threads=t)(X),
@@ -27,7 +31,15 @@ MAPS = {
     "features deep": features(depth=3, directions="structured"),
     "features gaussian": features(directions="gaussian", low_orders="constant"),
     "features algorithm 2": features(depth=2, directions="gaussian", low_orders="sampled"),
+    "features gibbs": features(depth=2, directions="gibbs", low_orders="sampled", sizes=(70, 120), sweeps=3),
+    "dot product": dot_product("nngp", depth=2),
+    "dot product polynomial": dot_product([0.5, 0.25, 0.25], method="random_features", homogeneous=False),
+    "dot product sketch": dot_product([0.5, 0.25, 0.25]),
     "features sphere": features(directions="sphere", low_orders="sampled", bias=1.0),
+    "gradient features": lambda X, t: fastntk.GradientFeatures(1000, depth=2, random_state=7, n_threads=t).fit_transform(X),
+    "gradient features of images": lambda X, t: fastntk.GradientFeatures(
+        200, depth=2, architecture="cnn", image_shape=(5, 5, 2), random_state=7, n_threads=t
+    ).fit_transform(X),
 }
 KERNELS = {
     "ntk_kernel": lambda X, t: fastntk.ntk_kernel(X, depth=3, n_threads=t),

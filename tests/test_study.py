@@ -184,9 +184,9 @@ def test_mnist_small_from_the_command_line(tmp_path):
     done = command(*args, "--components", "64")
     assert done.stderr == ""
     records = [json.loads(line) for line in done.stdout.splitlines()]
-    assert [record.get("choice") for record in records[:4]] == ["input"] * 3 + ["RBF width"]
+    assert [record.get("choice") for record in records[:5]] == ["input"] * 4 + ["RBF width"]
     # 797 test rows of ten classes: from 64 columns on each is beyond .8, with a standard error of .014.
-    assert [record["accuracy"] > 0.8 for record in records[4:8]] == [True] * 4
+    assert [record["accuracy"] > 0.8 for record in records[5:9]] == [True] * 4
     assert {path.name for path in tmp_path.iterdir()} == {
         "mnist.jsonl",
         *(f"mnist{suffix}" for suffix in (".md", ".csv", ".png", ".svg", "-details.md", "-details.csv")),
@@ -194,8 +194,8 @@ def test_mnist_small_from_the_command_line(tmp_path):
     assert all(path.stat().st_size > 100 for path in tmp_path.iterdir())
     before = lines(tmp_path, "mnist")
     again = [json.loads(line) for line in command(*args, "--components", "64,65").stdout.splitlines()]
-    assert [record["n_components"] for record in again[4:12]] == [64] * 4 + [65] * 4
-    assert again[:8] == records[:8]
+    assert [record["n_components"] for record in again[5:13]] == [64] * 4 + [65] * 4
+    assert again[:9] == records[:9]
     after = lines(tmp_path, "mnist")
     assert after[: len(before)] == before
     assert len(after) == len(before) + 4

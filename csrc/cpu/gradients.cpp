@@ -2,7 +2,6 @@
 #include "../src/gradient_primitives.hpp"
 
 #include <algorithm>
-#include <cstring>
 
 #include "kernels.hpp"
 

@@ -1,19 +1,25 @@
 #include "dot_product_features.hpp"
 
+#include <array>
 #include <cmath>
 #include <string>
-#include <vector>
 
+#include "dual_activation.hpp"
 #include "tiling.hpp"
 
 namespace fastntk {
 namespace {
 
+// c_0 and c_1. Maps are made often, and the activation is kept where the series is not.
+std::array<double, 2> low_terms(const KernelSeriesParams& kernel) {
+  if (kernel.kernel != CosineKernel::polynomial) return dual_activation(kernel.kernel, kernel.depth, 0).low_order;
+  return dual_polynomial(kernel.coefficients, 0).low_order;
+}
+
 // As few columns as leave the linear term exact without a larger variance elsewhere: the remainder's variance falls as the
 // square of what the linear term takes from it.
-bool exact_pays(const KernelSeriesParams& kernel, std::size_t d, std::size_t out_features) {
-  const std::vector<double> c = kernel_series(kernel, 2);
-  const double rest = kernel_at_one(kernel) - c[0];
+bool exact_pays(double at_one, const std::array<double, 2>& c, std::size_t d, std::size_t out_features) {
+  const double rest = at_one - c[0];
   return out_features >= d + 2 && c[1] * static_cast<double>(out_features) > rest * static_cast<double>(1 + d);
 }
 
@@ -30,11 +36,13 @@ DotProductFeaturesParams resolve(DotProductFeaturesParams p) {
   require(p.directions == Directions::structured || p.directions == Directions::gaussian, [] {
     return std::string("DotProductFeatures: directions are of another kind than automatic, structured or gaussian");
   });
-  const double constant = kernel_series(p.kernel, 1)[0];
-  if (p.low_orders == LowOrders::automatic)
-    p.low_orders = exact_pays(p.kernel, d, p.out_features) ? LowOrders::exact
-                   : constant > 0                          ? LowOrders::constant
-                                                           : LowOrders::sampled;
+  const double at_one = kernel_at_one(p.kernel);  // which checks the kernel
+  if (p.low_orders == LowOrders::automatic) {
+    const std::array<double, 2> c = low_terms(p.kernel);
+    p.low_orders = exact_pays(at_one, c, d, p.out_features) ? LowOrders::exact
+                   : c[0] > 0                               ? LowOrders::constant
+                                                            : LowOrders::sampled;
+  }
   if (p.diagonal == Diagonal::automatic) p.diagonal = Diagonal::exact;
   require(p.low_orders != LowOrders::exact || p.out_features >= d + 2, [&] {
     return "DotProductFeatures: out_features is " + std::to_string(p.out_features) + "; at least " + std::to_string(d + 2) +

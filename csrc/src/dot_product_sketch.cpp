@@ -80,7 +80,7 @@ DotProductSketch<T, B>::State::State(const DotProductSketchParams& given, const 
   const std::size_t d = p.in_features + (p.bias != 0);
   if (p.low_orders == LowOrders::sampled) {
     const auto base = p.base == SketchBase::count_sketch ? PolySketchBase::count_sketch : PolySketchBase::srht;
-    sampled_.emplace(SketchInput<T, B>(backend, p.in_features, p.bias, SketchBase::rotation, 0, 0, 0),
+    sampled_.emplace(SketchInput<T, B>(backend, p.in_features, p.bias, SketchBase::rotation, 0, 0),
                      PolynomialSketch<T, B>(backend, d, c, p.power_features, p.out_features, base, p.seed));
     return;
   }
@@ -95,17 +95,16 @@ DotProductSketch<T, B>::State::State(const DotProductSketchParams& given, const 
                                      .linear = linear,
                                      .remainder = at_one_ - constant - linear,
                                      .base = p.base,
-                                     .base_width = 2 * p.out_features,
-                                     .leaves = std::max<std::size_t>(c.size() - 1, 1),
+                                     .base_width = padded(p.out_features) / 4,
                                      .seed = p.seed},
                   backend);
   SketchGraph<T, B>& graph = kernel_->graph();
-  PowerTree<T, B> powers(graph, kernel_->leaves(), p.power_features);
+  PowerTree<T, B> powers(graph, kernel_->leaves(c.size() - 1), p.power_features);
   std::vector<SketchTerm> terms;
   std::vector<double> sizes;
   for (std::size_t k = linear > 0 ? 2 : 1; k < c.size(); ++k) {
     if (c[k] == 0) continue;
-    terms.push_back(powers.term(k, c[k]));
+    terms.push_back(k == 1 ? kernel_->linear_term(c[1]) : powers.term(k, c[k]));
     sizes.push_back(c[k]);
   }
   const std::size_t columns = kernel_->random_columns();

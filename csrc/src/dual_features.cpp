@@ -14,6 +14,9 @@ namespace {
 // b_k = coefficient + u b_{k+1} / sqrt(k + 1) - sqrt((k + 1)/(k + 2)) b_{k+2}, b_0 the sum.
 constexpr std::size_t hermite_step = 3;
 
+// Columns that are summed side by side, in registers.
+constexpr std::size_t hermite_lanes = 8;
+
 template <Real T>
 std::vector<T> hermite_table(const std::vector<double>& coefficients) {
   std::vector<T> table;
@@ -78,19 +81,28 @@ void DualFeatures<T, B>::activate(Tile<B>& tile, View<T, B> z, T* square) const 
   if (hermite_.size() == 0) return dual_features<T, B>(tile, g_, z, square);
   const T* const table = hermite_.data();
   const std::size_t end = hermite_.size();
-  const std::size_t cols = z.cols;
-  for_each(tile, z.rows * cols, [=] FASTNTK_FORMULA(std::size_t i) {
-    T& entry = z(i / cols, i % cols);
-    const T u = entry;
-    T next = 0;
-    T sum = 0;
+  const std::size_t blocks = (z.cols + hermite_lanes - 1) / hermite_lanes;
+  for_each(tile, z.rows * blocks, [=] FASTNTK_FORMULA(std::size_t i) {
+    const std::size_t first = i % blocks * hermite_lanes;
+    T* const entry = z.row(i / blocks) + first;
+    T u[hermite_lanes], sum[hermite_lanes], next[hermite_lanes];
+    FASTNTK_UNROLL
+    for (std::size_t j = 0; j < hermite_lanes; ++j) {
+      u[j] = first + j < z.cols ? entry[j] : T(0);
+      sum[j] = next[j] = 0;
+    }
     for (std::size_t k = end; k > 0; k -= hermite_step) {
       const T* const order = table + (k - hermite_step);
-      const T previous = sum;
-      sum = order[0] + u * order[1] * sum - order[2] * next;
-      next = previous;
+      FASTNTK_UNROLL
+      for (std::size_t j = 0; j < hermite_lanes; ++j) {
+        const T previous = sum[j];
+        sum[j] = order[0] + u[j] * order[1] * sum[j] - order[2] * next[j];
+        next[j] = previous;
+      }
     }
-    entry = sum;
+    FASTNTK_UNROLL
+    for (std::size_t j = 0; j < hermite_lanes; ++j)
+      if (first + j < z.cols) entry[j] = sum[j];
   });
   const typename Tile<B>::Scope scope(tile);
   T* const part = tile.template scratch<T>(1, z.rows).data;

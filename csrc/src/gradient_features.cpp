@@ -1,9 +1,11 @@
 #include "gradient_features.hpp"
 
 #include <cmath>
+
 #include "tiling.hpp"
 
 namespace fastntk {
+
 template <Real T, Backend B>
 GradientFeatures<T, B>::State::State(const GradientFeaturesParams& p, const B& backend) : params(resolved(p)) {
   if (params.architecture == Architecture::mlp) {

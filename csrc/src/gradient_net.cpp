@@ -1,7 +1,5 @@
 // A random network's weights, and the gradient of a fully connected one.
-#include <algorithm>
 #include <cmath>
-#include <utility>
 
 #include "gradient_features.hpp"
 #include "tiling.hpp"

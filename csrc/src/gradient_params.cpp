@@ -91,7 +91,7 @@ GradientFeaturesParams resolved(const GradientFeaturesParams& params) {
   require(parameters >= p.out_features, [&] {
     return "GradientFeatures: width is " + std::to_string(p.width) + ", which gives the network " +
            std::to_string(parameters) + " parameters; at least out_features, " + std::to_string(p.out_features) +
-           ", are needed: use a larger width, or 0 for the default";
+           ", are needed: use a larger one, or the default";
   });
   if (p.diagonal == Diagonal::automatic) p.diagonal = cnn && p.pooling == Pooling::gap ? Diagonal::sampled : Diagonal::exact;
   return p;

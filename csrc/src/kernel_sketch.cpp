@@ -33,13 +33,25 @@ KernelSketch<T, B>::KernelSketch(const KernelSketchParams& p, const B& backend)
       shared_(p.out_features == 1 && p.constant > 0 && p.remainder > 0),
       linear_columns_(p.linear > 0 ? p.in_features + (p.bias != 0) : 0),
       exact_columns_(shared_ ? 0 : (p.constant > 0) + linear_columns_),
-      input_(backend, p.in_features, p.bias, p.base, p.base_width, p.leaves, rng::child_seed(p.seed, 1)),
+      input_(backend, p.in_features, p.bias, p.base, p.base_width, rng::child_seed(p.seed, 1)),
       graph_(backend, rng::child_seed(p.seed, 2)) {
-  for (std::size_t k = 0; k < p.leaves; ++k) {
-    // Equal bases are one value.
-    const bool shared = input_.is_rotation() && k > 0;
-    leaves_.push_back(shared ? leaves_[0] : graph_.input(input_.base_width()));
-  }
+  for (std::size_t k = 0; k < (input_.is_rotation() ? 1 : input_.parts); ++k)
+    bases_.push_back(graph_.input(input_.base_width()));
+  if (!input_.is_rotation()) bases_.push_back(graph_.input(input_.parts * input_.base_width()));
+}
+
+template <Real T, Backend B>
+std::vector<ValueId> KernelSketch<T, B>::leaves(std::size_t count) const {
+  std::vector<ValueId> leaves(count, bases_[0]);
+  if (!input_.is_rotation())
+    for (std::size_t k = 0; k < count; ++k) leaves[k] = bases_[k * input_.parts / count];
+  return leaves;
+}
+
+template <Real T, Backend B>
+SketchTerm KernelSketch<T, B>::linear_term(double weight) const {
+  if (input_.is_rotation()) return {.left = bases_[0], .weight = weight};
+  return {.left = bases_.back(), .weight = weight / static_cast<double>(input_.parts)};
 }
 
 template <Real T, Backend B>
@@ -57,9 +69,7 @@ void KernelSketch<T, B>::apply(Tile<B>& tile, Rows x, View<T, B> out) const {
 
   const View<T, B> random = out.col_block(exact_columns_, random_columns());
   if (random.cols > 0) {
-    std::vector<View<const T, B>> bases = in.bases;
-    if (input_.is_rotation()) bases.resize(1);
-    graph_.apply(tile, bases, random);
+    graph_.apply(tile, in.bases, random);
     if (shared_) {  // the signs of the sketch are random: the sum has no bias
       const T root = static_cast<T>(std::sqrt(params_.constant));
       for_each(tile, rows, [=] FASTNTK_FORMULA(std::size_t r) { random(r, 0) += root; });

@@ -23,7 +23,6 @@ struct KernelSketchParams {
   double remainder;  ///< at the cosine 1
   SketchBase base;
   std::size_t base_width;  ///< of CountSketches
-  std::size_t leaves;      ///< independent bases
   std::uint64_t seed;
 };
 
@@ -34,7 +33,10 @@ class KernelSketch {
   KernelSketch(const KernelSketchParams& params, const B& backend);
 
   SketchGraph<T, B>& graph() { return graph_; }
-  const std::vector<ValueId>& leaves() const { return leaves_; }
+  /// Bases for the factors of a power: the first ones of one half independent of those of the other, or without error.
+  std::vector<ValueId> leaves(std::size_t count) const;
+  /// weight * the cosine itself.
+  SketchTerm linear_term(double weight) const;
   bool has_linear() const { return linear_columns_ > 0; }
   std::size_t random_columns() const { return params_.out_features - exact_columns_; }
 
@@ -50,7 +52,7 @@ class KernelSketch {
   std::size_t linear_columns_, exact_columns_;
   SketchInput<T, B> input_;
   SketchGraph<T, B> graph_;
-  std::vector<ValueId> leaves_;
+  std::vector<ValueId> bases_;
 };
 
 /// factor[r] = what unit rows' features are multiplied by: the norm, or, without norms, 1, and 0 for zero rows; and with

@@ -155,12 +155,11 @@ class Layers {
     const double t1 = s1_ / (1 - s0_);
     const double t2 = 1 / (1 - s0_);
     const std::size_t degree = std::max({c.size(), e.size(), std::size_t{3}}) - 1;
-    const std::vector<ValueId>& bases = kernel_.leaves();
-    std::vector<ValueId> leaves(bases.begin(), bases.begin() + static_cast<std::ptrdiff_t>(std::min(degree, bases.size())));
-    ValueId psi = bases.back();  // k_1 a + Psi
+    std::vector<ValueId> leaves = kernel_.leaves(degree);
+    ValueId psi = leaves.back();  // k_1 a + Psi
     if (g_ != no_value) {
-      leaves.assign(degree, graph_.join({{.left = bases[0], .weight = t1}, {.left = g_, .weight = t2}}));
-      psi = graph_.join({{.left = bases[0], .weight = k1_}, {.left = psi_, .weight = 1}});
+      psi = graph_.join({{.left = leaves.back(), .weight = k1_}, {.left = psi_, .weight = 1}});
+      leaves.assign(degree, graph_.join({{.left = leaves[0], .weight = t1}, {.left = g_, .weight = t2}}));
     }
     PowerTree<T, B> powers(graph_, leaves, p_.power_features);
 
@@ -197,7 +196,7 @@ class Layers {
     g_size_ = s.size();
     psi_size_ = k.size();
     if (is_last) {
-      if (!kernel_.has_linear()) k.add({.left = bases[0], .weight = k1_}, k1_);
+      if (!kernel_.has_linear()) k.add(kernel_.linear_term(k1_), k1_);
       const std::size_t columns = kernel_.random_columns();
       graph_.divide(graph_.output(columns), 0, columns, k.terms, k.sizes);
     } else {
@@ -220,8 +219,6 @@ template <Real T, Backend B>
 KernelSketch<T, B> layerwise(const NtkSketchParams& p, const B& backend) {
   const auto [constant, linear] = Layers<T, B>::low_orders(p);
   const bool exact = p.low_orders == LowOrders::exact;
-  std::size_t most = 2;
-  for (std::size_t l = 0; l < p.depth; ++l) most = std::max({most, p.kappa_1[l].size() - 1, p.kappa_0[l].size() - 1});
   const double at_one = static_cast<double>(p.depth) + 1;
   KernelSketch<T, B> kernel({.in_features = p.in_features,
                              .out_features = p.out_features,
@@ -232,8 +229,7 @@ KernelSketch<T, B> layerwise(const NtkSketchParams& p, const B& backend) {
                              .linear = exact ? linear : 0,
                              .remainder = at_one - constant - (exact ? linear : 0),
                              .base = p.base,
-                             .base_width = 2 * p.out_features,
-                             .leaves = most + 1,
+                             .base_width = padded(p.out_features) / 4,
                              .seed = p.seed},
                             backend);
   Layers<T, B>(p, kernel).sketch();
@@ -256,7 +252,7 @@ LayeredSketch<T, B>::LayeredSketch(const NtkSketchParams& p, const B& backend)
       s_(p.product_features),
       exact_diagonal_(p.diagonal == Diagonal::exact),
       at_one_(static_cast<T>(p.depth + 1)),
-      input_(backend, p.in_features, p.bias, SketchBase::rotation, 0, 0, 0),
+      input_(backend, p.in_features, p.bias, SketchBase::rotation, 0, 0),
       first_({.in_features = p.in_features + (p.bias != 0),
               .degree = 1,
               .out_features = r_,

@@ -24,25 +24,33 @@ SketchMatrix<T, B> identity(const B& backend, std::size_t d) {
   return {backend, d, 1, Buffer<std::uint32_t, B>(backend, rows), Buffer<T, B>(backend, std::vector<T>(d, T(1)))};
 }
 
-// Norms of sparse rows with the bias column, and what they are to be multiplied by.
 template <Real T, Backend B>
-void sparse_norms(Tile<B>& tile, CsrView<T, B> x, T bias, T* norm, T* inverse) {
+void fill(Tile<B>& tile, std::size_t count, T value, T* out) {
+  for_each(tile, count, [=] FASTNTK_FORMULA(std::size_t i) { out[i] = value; });
+}
+
+// Norms of sparse rows with the bias column, and `scale` over them.
+template <Real T, Backend B>
+void sparse_norms(Tile<B>& tile, CsrView<T, B> x, T bias, double scale, T* norm, T* inverse) {
   for_each(tile, x.rows, [=] FASTNTK_FORMULA(std::size_t r) {
     double square = static_cast<double>(bias) * static_cast<double>(bias);
     for (std::int64_t k = x.row_starts[r]; k < x.row_starts[r + 1]; ++k)
       square += static_cast<double>(x.values[k]) * static_cast<double>(x.values[k]);
     const double length = std::sqrt(square);
     norm[r] = static_cast<T>(length);
-    inverse[r] = length > 0 ? static_cast<T>(1 / length) : T(0);
+    inverse[r] = length > 0 ? static_cast<T>(scale / length) : T(0);
   });
 }
 
 // What column `column` of every row, with this value, adds to the rows' CountSketch.
 template <Real T, Backend B>
-void add_last_column(Tile<B>& tile, const SketchMatrix<T, B>& matrix, std::size_t column, T value, View<T, B> out) {
-  const std::uint32_t* const bucket = matrix.bucket.data() + column;
-  const T* const weight = matrix.weight.data() + column;
-  for_each(tile, out.rows, [=] FASTNTK_FORMULA(std::size_t r) { out(r, *bucket) += value * *weight; });
+void add_column(Tile<B>& tile, const SketchMatrix<T, B>& matrix, std::size_t column, T value, View<T, B> out) {
+  const std::size_t s = matrix.s;
+  const std::uint32_t* const bucket = matrix.bucket.data() + column * s;
+  const T* const weight = matrix.weight.data() + column * s;
+  for_each(tile, out.rows, [=] FASTNTK_FORMULA(std::size_t r) {
+    for (std::size_t b = 0; b < s; ++b) out(r, bucket[b]) += value * weight[b];
+  });
 }
 
 }  // namespace
@@ -55,13 +63,12 @@ SketchBase SketchInput<T, B>::choose(SketchBase wanted, std::size_t d, std::size
 
 template <Real T, Backend B>
 SketchInput<T, B>::SketchInput(const B& backend, std::size_t in_features, double bias, SketchBase base, std::size_t width,
-                               std::size_t count, std::uint64_t seed)
-    : in_features_(in_features), d_(in_features + (bias != 0)), bias_(static_cast<T>(bias)), count_(count) {
+                               std::uint64_t seed)
+    : in_features_(in_features), d_(in_features + (bias != 0)), bias_(static_cast<T>(bias)) {
   if (base == SketchBase::count_sketch) {
     width_ = std::max(padded(width), least_width);
-    for (std::size_t k = 0; k < count; ++k)
-      sketches_.push_back(
-          CountSketch<T, B>::State::draw({.in_features = d_, .out_features = width_, .seed = rng::child_seed(seed, k)}, backend));
+    sketches_ = CountSketch<T, B>::State::draw(
+        {.in_features = d_, .out_features = parts * width_, .seed = seed, .nnz_per_column = parts}, backend);
     return;
   }
   width_ = std::max(padded(d_), least_width);
@@ -83,7 +90,7 @@ SketchInput<T, B>::SketchInput(const B& backend, std::size_t in_features, double
 
 template <Real T, Backend B>
 std::size_t SketchInput<T, B>::scratch_width() const {
-  return is_rotation() ? 2 * d_ + width_ : d_ + count_ * width_;
+  return is_rotation() ? 2 * d_ + width_ : d_ + parts * width_;
 }
 
 template <Real T, Backend B>
@@ -108,13 +115,14 @@ SketchRows<T, B> SketchInput<T, B>::of_unit_rows(Tile<B>& tile, View<const T, B>
   if (is_rotation()) {
     const View<T, B> rotated = tile.template scratch<T>(unit.rows, width_);
     rotated_hadamard<T, B>(tile, unit, rotation_.data(), length_.data(), width_, {}, rotated);
-    rows.bases.assign(count_, rotated);
+    rows.bases = {rotated};
   } else {
-    for (const SketchMatrix<T, B>& matrix : sketches_) {
-      const View<T, B> base = tile.template scratch<T>(unit.rows, width_);
-      count_sketch<T, B>(tile, unit, matrix, base);
-      rows.bases.push_back(base);
-    }
+    const View<T, B> sketched = tile.template scratch<T>(unit.rows, parts * width_);
+    T* const factor = tile.template scratch<T>(1, unit.rows).data;
+    count_sketch<T, B>(tile, unit, sketches_, sketched);
+    fill<T, B>(tile, unit.rows, static_cast<T>(std::sqrt(static_cast<double>(parts))), factor);
+    scale_rows<T, B>(tile, factor, sketched, sketched);
+    rows.bases = bases(sketched);
   }
   return rows;
 }
@@ -123,16 +131,21 @@ template <Real T, Backend B>
 SketchRows<T, B> SketchInput<T, B>::of_sparse_rows(Tile<B>& tile, CsrView<T, B> x) const {
   T* const norm = tile.template scratch<T>(1, x.rows).data;
   T* const inverse = tile.template scratch<T>(1, x.rows).data;
-  sparse_norms<T, B>(tile, x, bias_, norm, inverse);
-  SketchRows<T, B> rows{.unit = {}, .norm = norm, .bases = {}};
-  for (const SketchMatrix<T, B>& matrix : sketches_) {
-    const View<T, B> base = tile.template scratch<T>(x.rows, width_);
-    count_sketch<T, B>(tile, x, matrix, base);
-    if (bias_ != 0) add_last_column<T, B>(tile, matrix, in_features_, bias_, base);
-    scale_rows<T, B>(tile, inverse, base, base);
-    rows.bases.push_back(base);
-  }
-  return rows;
+  // Each of the sketches has entries +-1, in the matrix +-1/sqrt(parts).
+  sparse_norms<T, B>(tile, x, bias_, std::sqrt(static_cast<double>(parts)), norm, inverse);
+  const View<T, B> sketched = tile.template scratch<T>(x.rows, parts * width_);
+  count_sketch<T, B>(tile, x, sketches_, sketched);
+  if (bias_ != 0) add_column<T, B>(tile, sketches_, in_features_, bias_, sketched);
+  scale_rows<T, B>(tile, inverse, sketched, sketched);
+  return {.unit = {}, .norm = norm, .bases = bases(sketched)};
+}
+
+template <Real T, Backend B>
+std::vector<View<const T, B>> SketchInput<T, B>::bases(View<const T, B> sketched) const {
+  std::vector<View<const T, B>> views;
+  for (std::size_t k = 0; k < parts; ++k) views.push_back(sketched.col_block(k * width_, width_));
+  views.push_back(sketched);
+  return views;
 }
 
 template class SketchInput<float, FASTNTK_BACKEND>;

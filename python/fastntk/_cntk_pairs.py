@@ -9,9 +9,7 @@ from ._exact_pairs import Float64Array
 __all__ = ["cntk_pairs"]
 
 
-def cntk_pairs(
-    left: Float64Array, right: Float64Array, *, depth: int, filter_size: int, pooling: str
-) -> Float64Array:
+def cntk_pairs(left: Float64Array, right: Float64Array, *, depth: int, filter_size: int, pooling: str) -> Float64Array:
     """Theta(left_i, right_i) of the network with ReLU, stride 1, zero padding, and all layers trained.
 
     Time and memory of a pair grow with the square of the number of pixels.

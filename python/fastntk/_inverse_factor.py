@@ -34,7 +34,7 @@ def inverse_factor(K: Matrix, tolerance: float, threads: int) -> Matrix:
     backend = _core.Cpu(threads)
 
     def product(x: Matrix, y: Matrix, out: Matrix) -> None:
-        """out = x y^T."""
+        """Write x y^T."""
         _core.linear_kernel(x, y, out, backend)
 
     def factor(A: Matrix) -> None:

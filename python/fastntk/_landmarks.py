@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,7 +17,8 @@ from ._rows import row_squares
 
 __all__ = ["ScoredRows", "leverage_rows", "leverage_scores", "random_order", "ridge_of_size"]
 
-Numbers = NDArray[np.int64]
+Numbers: TypeAlias = NDArray[np.int64]
+Reals: TypeAlias = NDArray[np.float64]
 
 _STREAM_LENGTH = 1 << 48  # indices of one set of draws
 _RACE = 100  # the set of draws that decides at last; those before are numbered by halvings of the rows
@@ -26,11 +27,11 @@ _LEAST_TAIL = 1e-6  # of the trace: what single precision tells from 0
 _LEAST_CHANCE = 1e-12
 
 
-def _uniform(seed: int, part: int, count: int) -> NDArray[np.float64]:
+def _uniform(seed: int, part: int, count: int) -> Reals:
     """Uniform draws in (0, 1): those of row i are at i, whatever the count."""
     words = np.empty(count, np.uint64)
     _core.landmark_words(seed, part * _STREAM_LENGTH, words)
-    numbers: NDArray[np.float64] = ((words >> np.uint64(11)).astype(np.float64) + 0.5) * 2.0**-53
+    numbers: Reals = ((words >> np.uint64(11)).astype(np.float64) + 0.5) * 2.0**-53
     return numbers
 
 
@@ -52,7 +53,7 @@ class ScoredRows:
     def host(self, rows: Numbers) -> NDArray[Any]:
         return self.place.fetch(take(self.array, rows, self.place))
 
-    def squares(self, Z: Any) -> NDArray[np.float64]:
+    def squares(self, Z: Any) -> Reals:
         if self.place.device is None:
             return row_squares(Z)
         there = self.place.inside()
@@ -60,7 +61,7 @@ class ScoredRows:
         there.core.row_squares(Z, out, there.backend())
         return np.asarray(there.fetch(out)[0], dtype=np.float64)
 
-    def scores(self, rows: Numbers | None, sample: Numbers, weights: NDArray[np.float64], alpha: float) -> Any:
+    def scores(self, rows: Numbers | None, sample: Numbers, weights: Reals, alpha: float) -> Reals:
         """What the weighted sample leaves of Theta(x, x), over alpha, for some rows or all of them, block by block."""
         landmarks = self.host(sample)
         factor = ntk_factor(self.kernel, landmarks, self.n_threads or 0, weights=weights, alpha=alpha)
@@ -78,7 +79,8 @@ class ScoredRows:
             Z = there.empty((len(block), len(factor)), block.dtype)
             features(block, Z, there)
             found[part] = self.kernel.diagonal(self.squares(block)) - self.squares(Z)
-        return np.maximum(found, 0) / alpha
+        left: Reals = np.maximum(found, 0) / alpha
+        return left
 
 
 def ridge_of_size(source: ScoredRows, order: Numbers, size: int) -> float:
@@ -96,7 +98,7 @@ def ridge_of_size(source: ScoredRows, order: Numbers, size: int) -> float:
     return max(tail, _LEAST_TAIL * trace) * len(order) / len(rows) / k
 
 
-def leverage_scores(source: ScoredRows, order: Numbers, size: int, alpha: float, seed: int) -> NDArray[np.float64]:
+def leverage_scores(source: ScoredRows, order: Numbers, size: int, alpha: float, seed: int) -> Reals:
     """Estimates of the ridge leverage scores of all rows, between them and a small multiple.
 
     A random half of the rows is scored first, in the same way; rows drawn by their scores, reweighted, stand for that half
@@ -118,7 +120,7 @@ def leverage_scores(source: ScoredRows, order: Numbers, size: int, alpha: float,
 
 
 def _half(n: int, times: int) -> int:
-    return math.ceil(n / 2**times)
+    return -(-n >> times)
 
 
 def leverage_rows(

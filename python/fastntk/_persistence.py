@@ -170,9 +170,10 @@ def _features_header(model: Any, header: dict[str, Any]) -> dict[str, Any]:
     """What the header says of the map, for version 1 too."""
     if header["format_version"] > 1:
         return dict(header["features"])
-    features = named_map(
-        "random", model.n_components, depth=model.depth, bias=model.bias, n_threads=model.n_threads, assume_finite=True
-    )
+    size = model.n_components
+    features = named_map("random", size, depth=model.depth, bias=model.bias, n_threads=model.n_threads, assume_finite=True)
+    if size > 1:
+        features.set_params(sizes=(size // 2, size - size // 2))  # as they were then
     return {"class": type(features).__name__, "params": features.get_params(), "chosen": header["chosen"]}
 
 

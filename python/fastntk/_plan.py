@@ -31,7 +31,7 @@ class Plan:
     block_rows : int
         Rows whose features exist at the same time.
     parts : dict
-        The summands of `bytes`, unless fitting the feature map takes more than all that follows.
+        The summands of `bytes`.
     device_bytes : int
         Memory of the GPU beyond the inputs that are there and the workspace of the operators.
     device_parts : dict
@@ -111,8 +111,8 @@ def plan_fit(
         selection["selection"] = n * features + 8 * n * (3 * n + GRAM_COLUMNS + 2 * n_targets)
     the_map = {"map": kept} if kept else {}
     if not gpu:
-        parts |= selection | the_map
-        return Plan(max(fitting, sum(parts.values())), 1, block_rows, parts)
+        parts |= _with_fitting(selection | the_map, fitting, sum(parts.values()))
+        return Plan(sum(parts.values()), 1, block_rows, parts)
     # Rows without the held-out ones are a copy; those from the host come in while others are computed on.
     parts["rows"] = (2 if staged else 1) * block_rows * d * item
     at_hand = rows_at_hand(n_targets, block_rows)
@@ -121,4 +121,11 @@ def plan_fit(
     host = {"solution": 16 * n_features * n_targets, **selection, **the_map}
     if staged:
         host["held-out rows"] = parts.pop("held-out rows")
-    return Plan(max(fitting, sum(host.values())), 1, block_rows, host, sum(parts.values()), parts)
+    host = _with_fitting(host, fitting)
+    return Plan(sum(host.values()), 1, block_rows, host, sum(parts.values()), parts)
+
+
+def _with_fitting(parts: dict[str, int], fitting: int, others: int = 0) -> dict[str, int]:
+    """`parts`, and what fitting the map takes beyond them and the `others`: that is over before they begin."""
+    beyond = fitting - others - sum(parts.values())
+    return {**parts, "fitting the map": beyond} if beyond > 0 else parts

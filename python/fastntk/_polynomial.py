@@ -17,7 +17,7 @@ __all__ = ["KERNELS", "fit_polynomial", "kernel_function", "misfit", "power_seri
 KERNELS = ("ntk", "nngp", "arc_cosine_0", "arc_cosine_1")
 
 _NODES = 1024  # Chebyshev nodes of the fit, which are also the bins of a histogram of cosines
-_PRIOR = 1e-3  # weight of the default beside the data's cosines, so that a fit holds where no sampled pair lies
+_PRIOR = 1e-2  # weight of the default beside the data's cosines, so that a fit holds where no sampled pair lies
 _MOST_TERMS = 4096
 
 

@@ -14,6 +14,7 @@ __all__ = ["FEATURES", "named_map", "resolved_name"]
 FEATURES = ("auto", "random", "sketch", "nystroem")
 
 
+_RELU_SHARE = 0.85  # of the columns of "random"
 _MOST_LANDMARKS = 1 << 14  # beyond, their factor takes more than 4 GB and longer than many a fit
 _MOST_COLUMNS = 2  # d / D; beyond, kernels with the landmarks take several times as long as the normal equations
 
@@ -59,7 +60,7 @@ def named_map(name: str, n_components: int, **params: Any) -> FeatureMap:
 
     if n_components == 1:
         return NTKRandomFeatures(n_components, **params)
-    # As inputs of a linear model these predict better than the map closest to the kernel, and halves better than the sizes
-    # with the smallest variance.
-    halves = (n_components // 2, n_components - n_components // 2)
-    return NTKRandomFeatures(n_components, low_orders="sampled", sizes=halves, **params)
+    # As inputs of a linear model these predict better than the map closest to the kernel, and with many ReLU features better
+    # than with the sizes of the smallest variance.
+    sizes = (n_components // 2, min(n_components - 1, round(_RELU_SHARE * n_components)))
+    return NTKRandomFeatures(n_components, low_orders="sampled", sizes=sizes, **params)

@@ -202,8 +202,9 @@ def bench(
     what: Annotated[
         Optional[list[str]],  # noqa: UP045
         typer.Argument(
-            help="Benchmarks: errors, exact, features, fit, import, threads, cuda; all of them by default. "
-            "Studies, which take long and run only when named: mnist, uci, fig1, spectral, pointwise, slopes, scale, names.",
+            help="Benchmarks: errors, exact, features, fit, import, nystroem, threads, cuda; all of them by default. "
+            "Studies, which take long and run only when named: mnist, uci, fig1, spectral, pointwise, slopes, scale, "
+            "theorems, names.",
         ),
     ] = None,
     output: Annotated[Path, typer.Option("--output", "-o", help="Folder of a study's results.")] = Path("fastntk-bench"),

@@ -14,6 +14,7 @@ from ._load import _core
 from ._place import Place, map_rows
 from ._polynomial import KERNELS, fit_polynomial, kernel_function, misfit, power_series
 from ._random import RandomState
+from ._sparse import CsrRows, map_csr_rows
 from .sketches import Operator
 
 __all__ = ["DotProductFeatures"]
@@ -66,6 +67,21 @@ class _RandomFeatures(_CosineMap):
 
 class _Sketch(_CosineMap):
     _core_name = "DotProductSketch"
+
+    def _core_params(self) -> dict[str, Any]:
+        return {**super()._core_params(), "power_features": 0, "base": _core.SketchBase.auto}
+
+    def __call__(self, array: Any, out: Any, place: Place) -> None:
+        """Write the features of `array`, dense or sparse, to `out`, both as `place` has them."""
+        if not isinstance(array, CsrRows):
+            super().__call__(array, out, place)
+            return
+        operator = self._operator(array.dtype, place)
+
+        def call(rows: CsrRows, outs: Any, backend: Any) -> None:
+            operator.csr(rows.values, rows.columns, rows.starts, rows.n_columns, outs[0], backend)
+
+        map_csr_rows(place, array, [out], call, self._threads)
 
 
 class DotProductFeatures(FeatureMap):
@@ -195,9 +211,7 @@ class DotProductFeatures(FeatureMap):
 
     def _draw(self, array: Any, place: Place, n_components: int, seed: int) -> tuple[_CosineMap, dict[str, Any]]:
         named = isinstance(self.kernel, str)
-        method = arguments.choice(self.method, "method", _METHODS)
-        if method == "auto":
-            method = "random_features" if named else "sketch"
+        method = arguments.choice(self._resolved_method(), "method", _METHODS)
         directions = arguments.choice(self.directions, "directions", _DIRECTIONS)
         coefficients, misfit_ = self._polynomial(method)
         homogeneous = self._is_homogeneous()
@@ -210,7 +224,8 @@ class DotProductFeatures(FeatureMap):
             "bias": arguments.real(self.bias, "bias"),
             "seed": seed,
         }
-        where: dict[str, Any] = {"n_threads": self.n_threads, "device": self.device, "max_memory": self.max_memory, "place": place}
+        where: dict[str, Any] = {"n_threads": self.n_threads, "device": self.device, "max_memory": self.max_memory}
+        where["place"] = place
         feature_map: _CosineMap
         if method == "sketch":
             feature_map = _Sketch({**params, "norms": homogeneous}, **where)
@@ -235,6 +250,15 @@ class DotProductFeatures(FeatureMap):
             "coefficients_": coefficients,
             "misfit_": misfit_,
         }
+
+    def _resolved_method(self) -> str:
+        if isinstance(self.method, str) and self.method == "auto":
+            return "random_features" if isinstance(self.kernel, str) else "sketch"
+        return self.method
+
+    @property
+    def _takes_sparse(self) -> bool:  # type: ignore[override]
+        return self._resolved_method() == "sketch"
 
     def _is_homogeneous(self) -> bool:
         if isinstance(self.homogeneous, str):

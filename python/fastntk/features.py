@@ -188,7 +188,9 @@ class NTKRandomFeatures(FeatureMap):
         if not isinstance(self.sizes, (tuple, list)) or len(self.sizes) != 2:
             raise ValueError(f'sizes is {self.sizes!r}; "auto" or a pair (m_0, m_1) is allowed')
         if self.low_orders != "sampled":
-            raise ValueError(f"sizes is {self.sizes!r}; low_orders='sampled' is needed with it, and it is {self.low_orders!r}")
+            raise ValueError(
+                f"sizes is {self.sizes!r}; low_orders='sampled' is needed with it, and it is {self.low_orders!r}"
+            )
         m_0, m_1 = self.sizes
         return (
             arguments.integer(m_0, "m_0 of sizes", high=_MOST_SIZE),

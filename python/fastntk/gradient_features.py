@@ -10,11 +10,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from . import _arguments as arguments
-from ._arrays import Source
 from ._cntk_pairs import cntk_pairs
 from ._error_estimate import PairSample
 from ._exact_pairs import Float64Array
-from ._feature_map import DIAGONAL, FeatureMap, itemsizes
+from ._feature_map import DIAGONAL, FeatureMap
 from ._load import _core
 from ._place import Place, map_rows
 from ._random import RandomState
@@ -186,9 +185,8 @@ class GradientFeatures(FeatureMap):
         MemoryError
             If the network does not fit into the memory that is available.
         """
-        shape = self._shape_of_images(X)
-        self._images = shape
-        return super().fit(_as_rows(X, shape), y)
+        self._images = self._shape_of_images(X)
+        return super().fit(_as_rows(X, self._images), y)
 
     def transform(self, X: Any) -> Any:
         """Map rows to features.
@@ -214,31 +212,34 @@ class GradientFeatures(FeatureMap):
         return super().transform(_as_rows(X, getattr(self, "image_shape_", None)))
 
     def _draw(self, array: Any, place: Place, n_components: int, seed: int) -> tuple[_GradientMap, dict[str, Any]]:
-        architecture = arguments.choice(self.architecture, "architecture", ARCHITECTURES)
-        shape = self._images or (0, 0, 0)
-        params = {
-            "in_features": array.shape[1],
+        params = self._network(array.shape[1], self._images, n_components, seed)
+        net = network(params)
+        kept = _kept_bytes(net, array.dtype.itemsize)
+        self._require_memory(2 * kept, place, n_components, "lower n_components or width")
+        row_map = _GradientMap(params, n_threads=self.n_threads, device=self.device, max_memory=self.max_memory, place=place)
+        attributes = {"width_": net.width, "n_weights_": net.parameters, "diagonal_": net.diagonal.name}
+        if self._images:
+            attributes["image_shape_"] = self._images
+        return row_map, attributes
+
+    def _network(self, d: int, images: Shape | None, n_components: int, seed: int) -> dict[str, Any]:
+        """The parameters of the compiled map, checked one by one."""
+        height, width, channels = images or (0, 0, 0)
+        return {
+            "in_features": d,
             "out_features": n_components,
             "depth": arguments.integer(self.depth, "depth"),
-            "architecture": architecture,
+            "architecture": arguments.choice(self.architecture, "architecture", ARCHITECTURES),
             "width": 0 if self.width is None else arguments.integer(self.width, "width"),
             "bias": arguments.real(self.bias, "bias"),
             "diagonal": arguments.choice(self.diagonal, "diagonal", DIAGONAL),
-            "image_height": shape[0],
-            "image_width": shape[1],
-            "channels": shape[2],
+            "image_height": height,
+            "image_width": width,
+            "channels": channels,
             "filter_size": arguments.integer(self.filter_size, "filter_size"),
             "pooling": arguments.choice(self.pooling, "pooling", POOLING),
             "seed": seed,
         }
-        net = network(params)
-        # Weights are kept for the way forward and for the way back.
-        self._require_memory(2 * net.parameters * itemsizes(array.dtype), place, n_components, "lower n_components or width")
-        row_map = _GradientMap(params, n_threads=self.n_threads, device=self.device, max_memory=self.max_memory, place=place)
-        attributes = {"width_": net.width, "n_weights_": net.parameters, "diagonal_": net.diagonal.name}
-        if architecture == "cnn":
-            attributes["image_shape_"] = shape
-        return row_map, attributes
 
     def _state(self) -> dict[str, NDArray[Any]]:
         return {"image_shape": np.array(self.image_shape_)} if self.architecture == "cnn" else {}
@@ -251,25 +252,28 @@ class GradientFeatures(FeatureMap):
         self._images = _shape(state["image_shape"].tolist(), "image_shape of the file") if state else None
         return self._draw(array, place, n_components, seed)
 
-    def _fit_bytes(self, n: int | None, d: int, item: int) -> tuple[int, int]:  # noqa: ARG002 - d rows of unknown shape
-        return 0, 0
+    def _fit_bytes(self, n: int | None, d: int, item: int) -> tuple[int, int]:  # noqa: ARG002 - the same for all n
+        try:
+            images = None if self.image_shape is None else _shape(self.image_shape, "image_shape")
+            kept = _kept_bytes(network(self._network(d, images, self._checked_components(), 0)), item)
+        except (TypeError, ValueError):  # fit will say what is wrong
+            return 0, 0
+        return kept, 2 * kept
 
     def _exact_pairs(self, left: Float64Array, right: Float64Array) -> Float64Array:
         if self.architecture == "mlp":
             return super()._exact_pairs(left, right)
-        shape = getattr(self, "image_shape_", self._images)
         return cntk_pairs(
-            left.reshape(-1, *shape),
-            right.reshape(-1, *shape),
+            left.reshape(-1, *self.image_shape_),
+            right.reshape(-1, *self.image_shape_),
             depth=self.depth,
             filter_size=self.filter_size,
             pooling=self.pooling,
         )
 
     def _pair_sample(self, X: Any, n_pairs: int, random_state: RandomState, *, reset: bool) -> PairSample:
-        if reset:
-            self._images = self._shape_of_images(X)
-        return super()._pair_sample(_as_rows(X, self._images), n_pairs, random_state, reset=reset)
+        images = self._shape_of_images(X) if reset else getattr(self, "image_shape_", None)
+        return super()._pair_sample(_as_rows(X, images), n_pairs, random_state, reset=reset)
 
     def _shape_of_images(self, X: Any) -> Shape | None:
         """The images of `X` for a "cnn"; None for others."""
@@ -287,6 +291,11 @@ class GradientFeatures(FeatureMap):
                 "(n, height, width, channels), or image_shape=(height, width, channels)"
             )
         return shape
+
+
+def _kept_bytes(net: Any, item: int) -> int:
+    """Of the weights for the way forward and back, in float32, in which an `Operator` is made first, and in X's type."""
+    return int(2 * net.parameters * (4 + item))
 
 
 def _ndim(X: Any) -> int:

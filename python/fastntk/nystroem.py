@@ -76,7 +76,7 @@ class NystroemNTK(FeatureMap):
     Notes
     -----
     The features are those of one pivot-free Cholesky factorisation in the order in which landmarks were drawn: with uniform
-    ones the first columns are a Nystroem map of fewer landmarks. `fit` takes 16 D**2 bytes and 4/3 D**3 multiplications in
+    ones the first columns are a Nystroem map of fewer landmarks. `fit` takes 16 D**2 bytes and 0.4 D**3 multiplications in
     float64 on the CPU, wherever the rows are, and `transform` blocks of a few megabytes. The landmarks' kernel matrix and
     its factor have the bits of one thread on any number of them, and so have the features, in any split into batches.
 
@@ -99,6 +99,7 @@ class NystroemNTK(FeatureMap):
     """
 
     _chosen = ("diagonal_",)
+    _map: LandmarkMap
 
     def __init__(
         self,
@@ -157,7 +158,7 @@ class NystroemNTK(FeatureMap):
 
     def _fit_bytes(self, n: int | None, d: int, item: int) -> tuple[int, int]:
         size = self._checked_components() if n is None else min(n, self._checked_components())
-        # Landmarks as they came and as they are multiplied with, and their factor; before that, it and the kernel in float64.
+        # Landmarks as they came and as they are multiplied with, and their factor; before, it and the kernel in float64.
         return item * (2 * size * d + size**2), 16 * size**2 + 8 * size * d
 
     def _state(self) -> dict[str, NDArray[Any]]:
@@ -170,7 +171,7 @@ class NystroemNTK(FeatureMap):
         }
 
     def _restore_state(
-        self, state: dict[str, NDArray[Any]], array: Any, place: Place, n_components: int, seed: int
+        self, state: dict[str, NDArray[Any]], array: Any, _place: Place, n_components: int, _seed: int
     ) -> tuple[LandmarkMap, dict[str, Any]]:
         rows, index, alpha, packed = (state[key] for key in ("landmarks", "landmark_indices", "alpha", "factor"))
         r = len(index)
@@ -215,7 +216,7 @@ class NystroemNTK(FeatureMap):
 
 
 def _stored(kernel: Kernel, rows: NDArray[Any]) -> NDArray[Any]:
-    """The rows that the map multiplies with: without bias their lengths do not count, and kernels of unit rows are in range."""
+    """The rows that the map multiplies with: without bias lengths do not count, and kernels of unit rows are in range."""
     if kernel.bias != 0:
         return rows
     wide = rows.astype(np.float64)

@@ -32,6 +32,7 @@ STUDIES = {
     "slopes": "slopes",
     "scale": "scale",
     "names": "names",
+    "theorems": "theorems",
 }
 
 

@@ -109,7 +109,7 @@ class Quantity:
     scale: str = "log"
 
     def write(self, study: Study, grid: Grid, records: list[Record]) -> None:
-        """Table of everything; summary at the largest D; a plot for every data set and depth."""
+        """Table of everything; summary for one value of the parameter; a plot for every data set and depth."""
         flat = [
             {**record, self.parameter: at, "value": value}
             for record in records
@@ -118,13 +118,11 @@ class Quantity:
         index = ("data", "depth", self.parameter, "map")
         table, columns = across(flat, index, lambda record: str(record["n_components"]), self.average)
         study.table(table, columns, title=f"{self.title} against D", note=self.note)
-        at = [record for record in flat if record[self.parameter] == self.shown]
-        most = grid.components[-1]
-        summary, columns = across(
-            [record for record in at if record["n_components"] == most], ("map",), data_and_depth, self.average
-        )
         where = f"{self.parameter} = {self.shown}"
-        study.table(summary, columns, title=f"{self.title} at D = {most}, {where}", note=self.note, suffix="-summary")
+        shown = [record for record in flat if record[self.parameter] == self.shown]
+        shown.sort(key=lambda record: record["n_components"])
+        summary, columns = across(shown, ("n_components", "map"), data_and_depth, self.average)
+        study.table(summary, columns, title=f"{self.title}, {where}", note=self.note, suffix="-summary")
         for data in grid.data:
             for depth in grid.depths:
                 lines = [row for row in table if [row[name] for name in index[:3]] == [data, depth, self.shown]]

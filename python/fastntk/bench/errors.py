@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import statistics
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -11,6 +11,7 @@ from sklearn.datasets import load_digits
 
 import fastntk
 
+from .._spectral import SpectralError
 from ._common import Floats, data_file, missing, mnist, require
 
 ROWS = 1000
@@ -113,17 +114,8 @@ def _remainder(name: str, X: Floats, depth: int, target: float) -> dict[str, Any
     return _line("remainder error", name, 4096, depth, _median(error, X, 4096, depth), target, algorithm_2=plain)
 
 
-def _spectral_error(kernel: Floats) -> Callable[[Floats], float]:
-    n = len(kernel)
-    alpha = 0.1 * np.trace(kernel) / n
-    values, vectors = np.linalg.eigh(kernel + alpha * np.eye(n))
-    whiten = vectors / np.sqrt(values)
-
-    def error(Z: Floats) -> float:
-        # The smallest e with (1 - e)(K + alpha I) <= Z Z^T + alpha I <= (1 + e)(K + alpha I).
-        return float(np.abs(np.linalg.eigvalsh(whiten.T @ (Z @ Z.T - kernel) @ whiten)).max())
-
-    return error
+def _spectral_error(kernel: Floats) -> SpectralError:
+    return SpectralError(kernel, 0.1 * np.trace(kernel) / len(kernel))
 
 
 def _low_orders(name: str, X: Floats) -> Iterator[dict[str, Any]]:

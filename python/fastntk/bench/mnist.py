@@ -15,7 +15,7 @@ from ._study import Options, Record, Study
 
 COMPONENTS = (100, 200, 500, 1024, 2048, 4096, 8192, 10000)
 SMALL_COMPONENTS = (32, 64)
-INPUTS = ("pixels", "unit rows", "centred unit rows")
+INPUTS = ("pixels", "unit rows", "centred unit rows", "centred unit rows of square roots")
 PILOT = "Algorithm 2 structured"  # the map and its size that compare them
 PILOT_COMPONENTS = 1024
 DETAILS = ["map", "n_components", "accuracy", "standard_error", "seeds", "features_s", "solve_s", "predict_s"]
@@ -97,11 +97,12 @@ def _data(small: bool) -> Data | None:
 
 
 def _formed(data: Data, form: str) -> Data:
-    """The same rows as pixels in [0, 1], scaled to length 1, or these less their mean over the training rows."""
+    """The rows as pixels in [0, 1], these or their roots scaled to length 1, and less the mean over the training rows."""
     if form == "pixels":
         return data
-    X, X_test = (normalize(rows) for rows in (data.X, data.X_test))
-    if form == "centred unit rows":
+    roots = form.endswith("of square roots")
+    X, X_test = (normalize(np.sqrt(rows) if roots else rows) for rows in (data.X, data.X_test))
+    if form.startswith("centred"):
         mean_row = X.mean(axis=0, dtype=np.float64).astype(X.dtype)
         X, X_test = X - mean_row, X_test - mean_row
     return Data(X, data.y, X_test, data.y_test)
