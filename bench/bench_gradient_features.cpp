@@ -1,5 +1,5 @@
 // GradientFeatures against the matrix products of its forward and backward pass alone; and, in the note, its error beside
-// that of NtkRandomFeatures with as many columns.
+// those of the narrowest network and of NtkRandomFeatures with as many columns.
 #include <fastntk/exact.hpp>
 #include <fastntk/gradient_features.hpp>
 #include <fastntk/ntk_features.hpp>
@@ -90,20 +90,28 @@ void fully_connected(std::size_t depth) {
   constexpr std::size_t n = 2000, d = 784, columns = 4096;
   const bench::Array<float> x = normal_rows(n * d);
   bench::Array<float> z(n * columns);
-  const NtkRandomFeatures<float> random({.in_features = d, .out_features = columns, .depth = depth, .seed = 1}, Cpu{1});
-  random({x.data(), n, d}, {z.data(), n, columns});
-  const double random_error = gram_error(x, d, z, columns, depth);
-  const GradientFeatures<float> map({.in_features = d, .out_features = columns, .depth = depth, .seed = 1}, Cpu{1});
-  map({x.data(), n, d}, {z.data(), n, columns});
-  const double error = gram_error(x, d, z, columns, depth);
+  const auto error_of = [&](const auto& map) {
+    map({x.data(), n, d}, {z.data(), n, columns});
+    return gram_error(x, d, z, columns, depth);
+  };
+  GradientFeaturesParams params{.in_features = d, .out_features = columns, .depth = depth, .seed = 1};
+  const GradientFeatures<float> map(params, Cpu{1});
+  const double error = error_of(map);
   // Twice what was measured: the check is of the result, not of its luck.
   bench::require(error < 0.2, "gradient_features: the Gram matrix is off by " + std::to_string(error));
+  const double random_error =
+      error_of(NtkRandomFeatures<float>({.in_features = d, .out_features = columns, .depth = depth, .seed = 1}, Cpu{1}));
+  // The narrowest network with so many weights.
+  for (params.width = 1; gradient_parameters(params) < columns;) ++params.width;
+  const double narrow_error = error_of(GradientFeatures<float>(params, Cpu{1}));
+
   const std::size_t m = map.params().width;
   std::vector<Product> products{{n, m, d}};
   for (std::size_t l = 1; l < depth; ++l) products.insert(products.end(), 2, {n, m, m});
   compare(map, x, n, z, products, "2000x784 -> 4096",
           "mlp, depth " + std::to_string(depth) + ", width " + std::to_string(m) + ", error " + digits(error) +
-              ", of NtkRandomFeatures " + digits(random_error));
+              ", of width " + std::to_string(params.width) + " " + digits(narrow_error) + ", of NtkRandomFeatures " +
+              digits(random_error));
 }
 
 void convolutional(std::size_t depth) {

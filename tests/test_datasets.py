@@ -47,7 +47,7 @@ def test_million_songs(tmp_path, name):
 
 
 def test_million_songs_are_split_as_its_source_says(tmp_path, monkeypatch):
-    monkeypatch.setattr(datasets, "SONGS_TRAIN", 1)
+    monkeypatch.setattr(datasets._tables, "SONGS_TRAIN", 1)
     [split] = datasets.million_songs(text_file(tmp_path, "YearPredictionMSD.txt", ("", SONGS))).splits
     assert (split.train.tolist(), split.test.tolist()) == ([0], [1])
 

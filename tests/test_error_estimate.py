@@ -16,7 +16,10 @@ MAPS = {
     "random": fastntk.NTKRandomFeatures,
     "random deep": lambda D, **p: fastntk.NTKRandomFeatures(D, depth=3, bias=0.5, **p),
     "algorithm 2": lambda D, **p: fastntk.NTKRandomFeatures(D, directions="gaussian", low_orders="sampled", **p),
+    "sketch": lambda D, **p: fastntk.NTKSketch(D, depth=2, **p),
     "nystroem": fastntk.NystroemNTK,
+    "gradients": lambda D, **p: fastntk.GradientFeatures(D, depth=2, **p),
+    "dot products": lambda D, **p: fastntk.DotProductFeatures("nngp", D, depth=2, **p),
 }
 
 
@@ -42,7 +45,8 @@ def whole_error(Z, K):
 def test_all_pairs_give_the_error_of_the_whole_matrix(digits, name):
     X = digits[:120]
     model = MAPS[name](256, random_state=0).fit(X)
-    K = fastntk.ntk_kernel(X, depth=model.depth, bias=model.bias)
+    kernel = fastntk.nngp_kernel if name == "dot products" else fastntk.ntk_kernel
+    K = kernel(X, depth=model.depth, bias=model.bias)
     error, diagonal = whole_error(model.transform(X), K)
     for n in (10**6, 120 * 119 // 2):
         estimate = model.estimate_error(X, n)
@@ -216,11 +220,17 @@ def test_bad_input(digits, name):
     [
         ("digits", "random", 0.02),
         ("digits", "random deep", 0.03),
-        ("digits", "algorithm 2", 0.06),
+        ("digits", "algorithm 2", 0.08),
+        ("digits", "sketch", 0.03),
         ("digits", "nystroem", 0.01),
+        ("digits", "gradients", 0.1),
+        ("digits", "dot products", 0.01),
         ("normals", "random", 0.05),
-        ("normals", "algorithm 2", 0.06),
+        ("normals", "algorithm 2", 0.08),
+        ("normals", "sketch", 0.05),
         ("normals", "nystroem", 0.1),
+        ("normals", "gradients", 0.15),
+        ("normals", "dot products", 0.02),
     ],
 )
 def test_the_suggested_size_reaches_the_target(request, data, name, target):
@@ -244,6 +254,8 @@ def test_refused_targets_say_why(digits):
         ValueError, match=r"target_error is 0.0001, for which NTKRandomFeatures is expected to need about .* 2048"
     ):
         MAPS["random"](64).suggest_n_components(digits, 1e-4, max_components=2048, random_state=0)
+    with pytest.raises(ValueError, match=r"the error of NTKSketch stays above it however many columns there are"):
+        fastntk.NTKSketch(depth=3, degree=2).suggest_n_components(digits, 1e-3, random_state=0)
     with pytest.raises(ValueError, match=r"stays above it however many columns there are: .* above 0\.05\d* is needed"):
         smallest_size(lambda D: np.sqrt(0.05**2 + 1 / D**2), 0.04, 1 << 20, "it")
 

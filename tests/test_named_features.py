@@ -6,7 +6,7 @@ from pathlib import Path
 import fastntk
 import numpy as np
 import pytest
-from fastntk._ridge_features import FEATURES
+from fastntk._ridge_features import FEATURES, resolved_name
 from sklearn.datasets import load_digits, load_iris
 
 INSTANCES = {
@@ -55,6 +55,52 @@ def test_other_names_are_refused(digits):
             ValueError, match=f"features is '{name}'; one of 'auto', 'random', 'sketch', 'nystroem' is allowed"
         ):
             fastntk.NTKClassifier(64, features=name).fit(*digits)
+
+
+@pytest.mark.parametrize(
+    ("n", "d", "D", "name"),
+    [
+        (1, 1, 1, "nystroem"),
+        (100, 784, 4096, "nystroem"),
+        (10**9, 8192, 4096, "nystroem"),
+        (10**9, 8193, 4096, "random"),
+        (10**6, 100, 1 << 14, "nystroem"),
+        (10**6, 100, (1 << 14) + 1, "random"),
+        (None, 784, 4096, "random"),
+    ],
+)
+def test_auto_depends_on_sizes_alone(n, d, D, name):
+    assert resolved_name("auto", n, d, D) == name
+    assert all(resolved_name(given, n, d, D) == given for given in NAMES)
+
+
+def test_auto_in_fit_and_in_batches(digits):
+    X, y = digits
+    model = fastntk.NTKRegressor(50, random_state=0)
+    assert type(model.fit(X, y).features_) is fastntk.NystroemNTK
+    landmarks = model.features_.landmarks_
+    assert type(model.partial_fit(X, y).features_) is fastntk.NystroemNTK  # goes on
+    assert np.array_equal(model.features_.landmarks_, landmarks)
+    assert type(fastntk.NTKRegressor(50, random_state=0).partial_fit(X, y).features_) is fastntk.NTKRandomFeatures
+    assert type(fastntk.NTKRegressor(31, random_state=0).fit(X, y).features_) is fastntk.NTKRandomFeatures
+
+
+@pytest.mark.parametrize(("D", "sizes"), [(1, None), (2, (1, 1)), (3, (1, 2)), (100, (50, 85))])
+def test_sizes_of_random_features(digits, D, sizes):
+    model = fastntk.NTKRegressor(D, features="random", alpha=1.0, random_state=0)
+    assert model.fit(*digits).features_.sizes_ == sizes
+
+
+def test_rows_without_weight_are_as_if_they_were_not_there(digits):
+    X, y = digits
+    weight = (np.arange(600) % 3).astype(float)
+    model = fastntk.NTKRegressor(50, features="nystroem", alpha=1.0, random_state=0).fit(X, y, sample_weight=weight)
+    there = weight > 0
+    other = fastntk.NTKRegressor(50, features="nystroem", alpha=1.0, random_state=0)
+    other.fit(X[there], y[there], sample_weight=weight[there])
+    assert np.array_equal(model.features_.landmarks_, other.features_.landmarks_)
+    # Sums in blocks of other rows: rounding times a condition number below 1e5.
+    np.testing.assert_allclose(model.predict(X), other.predict(X), rtol=0, atol=1e-9 * abs(y).max())
 
 
 @pytest.mark.parametrize("features", NAMES)
@@ -188,6 +234,7 @@ def test_plans_count_the_map():
     # Landmarks and their factor in float32.
     assert plans["nystroem"].parts["map"] >= 4096 * 784 * 4 + 4096**2 * 2
     assert plans["nystroem"].bytes >= plans["random"].bytes + plans["nystroem"].parts["map"]
+    assert plans["nystroem"].bytes == sum(plans["nystroem"].parts.values())
     instance = fastntk.NTKClassifier(features=fastntk.NystroemNTK(4096)).plan(60_000, 784)
     assert instance == plans["nystroem"]
     with pytest.raises(MemoryError, match="n_components"):

@@ -15,7 +15,7 @@ MODES = [
     for directions in ("gaussian", "sphere", "structured")
     for low_orders in ("exact", "constant", "sampled")
     if directions != "structured" or d == 100
-] + [(d, depth, "gibbs", "sampled") for d in (3, 16) for depth in (1, 3)]
+] + [(d, 1, "gibbs", "sampled") for d in (3, 16)]
 
 
 def rows(d):
@@ -143,7 +143,7 @@ def test_the_dual_activation_takes_modified_directions_as_gaussian_ones(rng):
 
 def test_sizes_of_the_layers(rng):
     X = rng.normal(size=(30, 50))
-    for depth, share in ((1, 0.436), (2, 0.331), (3, 0.264), (5, 0.187)):
+    for depth, share in ((1, 0.436), (2, 0.332), (3, 0.266), (5, 0.189)):
         model = fastntk.NTKRandomFeatures(1000, depth=depth, low_orders="sampled", random_state=0).fit(X)
         m_0, m_1 = model.sizes_
         assert m_0 == 500

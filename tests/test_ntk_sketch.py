@@ -33,8 +33,9 @@ def test_the_gram_matrix_is_the_kernels(mode, polynomial):
     # The rows' cosines are about .16, so that the polynomials' own errors are below .01. The sketch's: .03 (its mean over
     # seeds), and ten times that for the paper's constructions.
     X = rows()
-    Z = NTKSketch(4096, polynomial=polynomial, random_state=1, **mode).fit_transform(X)
-    assert Z.shape == (12, 4096)
+    size = 1024 if mode == {"method": "layerwise", "low_orders": "sampled", "depth": 1} else 4096  # else slow
+    Z = NTKSketch(size, polynomial=polynomial, random_state=1, **mode).fit_transform(X)
+    assert Z.shape == (12, size)
     assert error(Z, fastntk.ntk_kernel(X, depth=mode["depth"])) < (0.5 if mode["low_orders"] == "sampled" else 0.06)
 
 
@@ -46,17 +47,14 @@ def test_bias_is_a_constant_input_column(method):
 
 
 def test_the_error_falls_as_one_over_the_root_of_the_columns():
-    # The mean of 12 seeds has a relative standard error of about 3 %: a slope over a factor of 16 is off by .02.
+    # The mean of 8 seeds has a relative standard error of about 4 %: a slope over a factor of 16 is off by .02.
     X = rows(40, 60)
     K = fastntk.ntk_kernel(X)
     sizes = [512, 2048, 8192]
     for low_orders in ("exact", "constant"):
         errors = [
             np.mean(
-                [
-                    error(NTKSketch(size, low_orders=low_orders, random_state=seed).fit_transform(X), K)
-                    for seed in range(12)
-                ]
+                [error(NTKSketch(size, low_orders=low_orders, random_state=seed).fit_transform(X), K) for seed in range(8)]
             )
             for size in sizes
         ]

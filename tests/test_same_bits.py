@@ -21,6 +21,12 @@ def dot_product(kernel, **params):
     return lambda X, t: fastntk.DotProductFeatures(kernel, 200, random_state=7, n_threads=t, **params).fit_transform(X)
 
 
+def mapped(make):
+    """A map fitted to fixed rows, of other rows."""
+    rows = np.random.default_rng(1).normal(size=(80, D))
+    return lambda X, t: make(t).fit(rows.astype(X.dtype)).transform(X)
+
+
 MAPS = {
     "fwht": lambda X, t: fastntk.fwht(np.ascontiguousarray(X[:, :32]), n_threads=t),
     "SRHT": lambda X, t: fastntk.SRHT(D, 40, seed=1, n_threads=t)(X),
@@ -36,6 +42,9 @@ MAPS = {
     "dot product polynomial": dot_product([0.5, 0.25, 0.25], method="random_features", homogeneous=False),
     "dot product sketch": dot_product([0.5, 0.25, 0.25]),
     "features sphere": features(directions="sphere", low_orders="sampled", bias=1.0),
+    "sketch": mapped(lambda t: fastntk.NTKSketch(200, random_state=7, n_threads=t)),
+    "sketch layerwise": mapped(lambda t: fastntk.NTKSketch(200, depth=2, method="layerwise", random_state=7, n_threads=t)),
+    "nystroem": mapped(lambda t: fastntk.NystroemNTK(60, depth=2, bias=1.0, random_state=7, n_threads=t)),
     "gradient features": lambda X, t: fastntk.GradientFeatures(1000, depth=2, random_state=7, n_threads=t).fit_transform(X),
     "gradient features of images": lambda X, t: fastntk.GradientFeatures(
         200, depth=2, architecture="cnn", image_shape=(5, 5, 2), random_state=7, n_threads=t

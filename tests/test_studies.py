@@ -2,12 +2,15 @@
 
 import csv
 import json
+import subprocess
+import sys
 from itertools import pairwise
+from pathlib import Path
 
 import fastntk
 import numpy as np
 import pytest
-from fastntk.bench import Options, fig1, pointwise, run, scale, slopes, spectral
+from fastntk.bench import Options, fig1, names, pointwise, run, scale, slopes, spectral
 from fastntk.bench._grid import Grid
 from fastntk.bench._maps import MAPS
 from fastntk.bench._rows import kernel, rows
@@ -192,6 +195,22 @@ def test_scale(tmp_path, monkeypatch):
     assert study("scale", tmp_path)[0] == records
 
 
+def test_names(tmp_path, monkeypatch):
+    records, files = study("names", tmp_path)
+    assert {"names.md", "names.csv"} == {*files}
+    assert [record["features"] for record in records[:3]] == ["random", "sketch", "nystroem"]
+    for record in records:
+        assert record["score"] > 0.7
+        assert record["fit_s"] > 0
+        assert 0 < record["error"] < 0.5
+    (row,) = table(files["names.csv"])
+    assert (row["data"], row["n"], row["D"], float(row["random: time"])) == ("digits", "300", "64", 1.0)
+    mean = np.mean([record["score"] for record in records if record["features"] == "nystroem"])
+    assert float(row["nystroem: score"]) == pytest.approx(mean)
+    monkeypatch.setattr(names.fastntk, "NTKClassifier", no_measurement)
+    assert study("names", tmp_path)[0] == records
+
+
 def test_rows_stream_in_blocks(monkeypatch):
     sizes = []
     block = RowStream.block
@@ -227,7 +246,8 @@ def test_every_map_of_the_studies(name, depth):
     assert MAPS[name].bias_at(depth) in ("none", "1/D", "floor", "data")
 
 
-def test_landmarks_are_rows():
+def test_landmarks_are_rows(tmp_path):
+    assert list(run(["spectral"], Options(folder=tmp_path, small=True, maps=("Nystroem",), components=(512,))))[:-1] == []
     grid = Grid(rows=100, components=(64, 128), depths=(1,), seeds=(0,), data=("digits",), maps=("Nystroem", "NTKRF"))
     assert [(case["map"], case["n_components"]) for case in grid.cases()] == [
         ("Nystroem", 64),
@@ -256,3 +276,15 @@ def test_results_are_lines_of_json(tmp_path):
     head, *lines = [json.loads(line) for line in (tmp_path / "pointwise.jsonl").read_text().splitlines()]
     assert head["seeds"] == [0, 1]
     assert {line["case"]["seed"] for line in lines} == {0, 1}
+
+
+def test_tables_go_to_their_places_on_a_page(tmp_path):
+    page = tmp_path / "page.md"
+    page.write_text(
+        "a\n<!-- study: one -->\nold\n<!-- end of study -->\nb\n<!-- study: two -->\nkept\n<!-- end of study -->\n"
+    )
+    (tmp_path / "one.md").write_text("new\n")
+    report = Path(__file__).resolve().parents[1] / "bench" / "report.py"
+    subprocess.run([sys.executable, report, "studies", tmp_path, page], check=True)
+    wanted = "a\n<!-- study: one -->\nnew\n<!-- end of study -->\nb\n<!-- study: two -->\nkept\n<!-- end of study -->\n"
+    assert page.read_text() == wanted

@@ -171,6 +171,8 @@ def command(*args, code=0):
 def test_mnist_small_from_the_command_line(tmp_path):
     """Digits: all maps; what is added in a second run is all that is measured then."""
     pytest.importorskip("matplotlib", reason="matplotlib is not installed")
+    from fastntk.bench.mnist import INPUTS
+
     args = (
         "mnist",
         "--small",
@@ -184,9 +186,10 @@ def test_mnist_small_from_the_command_line(tmp_path):
     done = command(*args, "--components", "64")
     assert done.stderr == ""
     records = [json.loads(line) for line in done.stdout.splitlines()]
-    assert [record.get("choice") for record in records[:5]] == ["input"] * 4 + ["RBF width"]
+    choices = len(INPUTS) + 1
+    assert [record.get("choice") for record in records[:choices]] == ["input"] * len(INPUTS) + ["RBF width"]
     # 797 test rows of ten classes: from 64 columns on each is beyond .8, with a standard error of .014.
-    assert [record["accuracy"] > 0.8 for record in records[5:9]] == [True] * 4
+    assert [record["accuracy"] > 0.8 for record in records[choices : choices + 4]] == [True] * 4
     assert {path.name for path in tmp_path.iterdir()} == {
         "mnist.jsonl",
         *(f"mnist{suffix}" for suffix in (".md", ".csv", ".png", ".svg", "-details.md", "-details.csv")),
@@ -194,8 +197,8 @@ def test_mnist_small_from_the_command_line(tmp_path):
     assert all(path.stat().st_size > 100 for path in tmp_path.iterdir())
     before = lines(tmp_path, "mnist")
     again = [json.loads(line) for line in command(*args, "--components", "64,65").stdout.splitlines()]
-    assert [record["n_components"] for record in again[5:13]] == [64] * 4 + [65] * 4
-    assert again[:9] == records[:9]
+    assert [record["n_components"] for record in again[choices : choices + 8]] == [64] * 4 + [65] * 4
+    assert again[: choices + 4] == records[: choices + 4]
     after = lines(tmp_path, "mnist")
     assert after[: len(before)] == before
     assert len(after) == len(before) + 4
@@ -232,6 +235,47 @@ def test_uci_small(tmp_path):
     }
     assert set(accuracies) == {"exact NTK", "RBF-SVM", "NTKRF"}
     assert all(value > 0.9 for value in accuracies.values()), accuracies
+
+
+def test_uci_says_what_is_not_there(tmp_path, monkeypatch):
+    from fastntk.bench import uci
+
+    monkeypatch.setenv("FASTNTK_DATA", str(tmp_path / "nowhere"))
+    lines = list(uci.run(Options(folder=tmp_path, data=("ct_slices", "classification"))))
+    assert [line.get("data") for line in lines] == ["ct_slices", None]
+    assert all("FASTNTK_DATA" in line["skipped"] for line in lines)
+    with pytest.raises(ValueError, match="--data is 'ct'; one of 'million_songs', 'workloads', 'ct_slices'"):
+        list(uci.run(Options(folder=tmp_path, data=("ct",))))
+
+
+def test_uci_reads_original_files(tmp_path, monkeypatch):
+    from fastntk.bench import uci
+
+    rng = np.random.default_rng(0)
+    rows = rng.standard_normal((60, 10))
+    header = ",".join(["RMSD", *(f"F{k}" for k in range(1, 10))])
+    np.savetxt(tmp_path / "CASP.csv", rows, delimiter=",", header=header, comments="")
+    monkeypatch.setenv("FASTNTK_DATA", str(tmp_path))
+    options = Options(folder=tmp_path / "out", data=("protein",), maps=("exact NTK", "NTKRF", "Nystroem"), components=(48,))
+    records = list(uci.run(options))
+    # Targets are noise: the error is about their variance. 45 rows are too few for 48 landmarks.
+    errors = [record["mse"] for record in records if "mse" in record]
+    assert len(errors) == 2 * uci.FOLDS
+    assert all(0.2 < error < 5 for error in errors)
+    table = (tmp_path / "out" / "uci.md").read_text()
+    assert "| protein | 60 | 9 | exact NTK |" in table
+    assert "| 20.24 |" in table
+    assert "not measured: 48 landmarks cannot be had from 45 rows" in table
+
+
+def test_an_alpha_that_is_too_small_for_all_rows_is_raised():
+    from fastntk.bench import _models
+
+    X = np.repeat(np.random.default_rng(0).standard_normal((30, 3)).astype(np.float32), 10, axis=0)
+    data = _models.Data(X, X[:, 0], X, X[:, 0])
+    measured = _models.exact(data, {"depth": 1, "bias": 0.0, "alpha": 1e-15}, Options(threads=1))
+    assert 1e-15 < measured["alpha"] < 1e-10
+    assert measured["mse"] < 1e-3
 
 
 def test_choices_look_at_training_rows_alone():
@@ -295,3 +339,23 @@ def test_studies_run_only_when_they_are_named():
 
     assert not set(bench.STUDIES) & set(bench.BENCHMARKS)
     assert {"mnist", "uci"} <= set(bench.STUDIES)
+
+
+def test_mnist_reads_original_files(tmp_path, monkeypatch):
+    from fastntk.bench import mnist
+
+    monkeypatch.setenv("FASTNTK_DATA", str(tmp_path))
+    [line] = mnist.run(Options(folder=tmp_path))
+    assert "mnist.npz" in line["skipped"]
+    rng = np.random.default_rng(0)
+    for part, n in (("train", 40), ("t10k", 20)):
+        for name, array in (("images-idx3", rng.integers(0, 256, (n, 28, 28))), ("labels-idx1", np.arange(n) % 10)):
+            header = bytes((0, 0, 8, array.ndim)) + np.array(array.shape, ">u4").tobytes()
+            (tmp_path / f"{part}-{name}-ubyte").write_bytes(header + array.astype(np.uint8).tobytes())
+    data = mnist._data(small=False)
+    assert (data.X.shape, data.X_test.shape, data.X.dtype) == ((40, 784), (20, 784), np.float32)
+    assert data.X.max() == 1
+    assert data.labels
+    for form in mnist.INPUTS[1:]:
+        formed = mnist._formed(data, form)
+        assert np.allclose(formed.X.mean(axis=0), 0, atol=1e-6) == form.startswith("centred")

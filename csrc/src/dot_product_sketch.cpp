@@ -58,14 +58,15 @@ DotProductSketchParams resolve(DotProductSketchParams p) {
            "low_orders 'auto'";
   });
   require(p.low_orders != LowOrders::exact || p.base != SketchBase::count_sketch || c(1) == 0, [] {
-    return std::string("DotProductSketch: base is 'count_sketch', which has no exact linear term; use low_orders 'constant'");
+    return std::string(
+        "DotProductSketch: base is 'count_sketch', which has no exact linear term; use low_orders 'constant'");
   });
   p.base = SketchInput<float, Cpu>::choose(p.base, d, p.out_features, p.low_orders != LowOrders::constant);
   if (p.diagonal == Diagonal::automatic)
     p.diagonal = p.low_orders == LowOrders::sampled ? Diagonal::sampled : Diagonal::exact;
   if (p.power_features == 0)
-    p.power_features = p.low_orders == LowOrders::sampled ? sampled_power_features(p.out_features)
-                                                          : chosen_power_features(p.out_features);
+    p.power_features =
+        p.low_orders == LowOrders::sampled ? sampled_power_features(p.out_features) : chosen_power_features(p.out_features);
   require_size(p.power_features, "DotProductSketch: power_features");
   return p;
 }
@@ -174,9 +175,9 @@ void DotProductSketch<T, B>::operator()(CsrView<T, B> x, View<T, B> out) const {
 
 #define FASTNTK_INSTANTIATE(T)                                                                                             \
   template class DotProductSketch<T, FASTNTK_BACKEND>;                                                                     \
-  template void DotProductSketch<T, FASTNTK_BACKEND>::State::apply(                                                        \
-      Tile<FASTNTK_BACKEND>&, View<const T, FASTNTK_BACKEND>, View<T, FASTNTK_BACKEND>) const;                             \
-  template void DotProductSketch<T, FASTNTK_BACKEND>::State::apply(Tile<FASTNTK_BACKEND>&, CsrView<T, FASTNTK_BACKEND>, \
+  template void DotProductSketch<T, FASTNTK_BACKEND>::State::apply(Tile<FASTNTK_BACKEND>&, View<const T, FASTNTK_BACKEND>, \
+                                                                   View<T, FASTNTK_BACKEND>) const;                        \
+  template void DotProductSketch<T, FASTNTK_BACKEND>::State::apply(Tile<FASTNTK_BACKEND>&, CsrView<T, FASTNTK_BACKEND>,    \
                                                                    View<T, FASTNTK_BACKEND>) const;
 FASTNTK_INSTANTIATE(float)
 FASTNTK_INSTANTIATE(double)

@@ -15,7 +15,7 @@ namespace {
 constexpr std::size_t hermite_step = 3;
 
 // Columns that are summed side by side, in registers.
-constexpr std::size_t hermite_lanes = 8;
+constexpr std::size_t hermite_lanes = 16;
 
 template <Real T>
 std::vector<T> hermite_table(const std::vector<double>& coefficients) {
@@ -92,11 +92,11 @@ void DualFeatures<T, B>::activate(Tile<B>& tile, View<T, B> z, T* square) const 
       sum[j] = next[j] = 0;
     }
     for (std::size_t k = end; k > 0; k -= hermite_step) {
-      const T* const order = table + (k - hermite_step);
+      const T coefficient = table[k - 3], up = table[k - 2], down = table[k - 1];
       FASTNTK_UNROLL
       for (std::size_t j = 0; j < hermite_lanes; ++j) {
         const T previous = sum[j];
-        sum[j] = order[0] + u[j] * order[1] * sum[j] - order[2] * next[j];
+        sum[j] = coefficient + u[j] * up * previous - down * next[j];
         next[j] = previous;
       }
     }

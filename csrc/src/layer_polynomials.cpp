@@ -34,7 +34,8 @@ std::vector<double> taylor_around(ReluDual kappa, double s, std::size_t degree) 
     const std::complex<double> value =
         kappa == ReluDual::kappa_0 ? kappa_0 : std::sqrt(1.0 - a * a) / std::numbers::pi + a * kappa_0;
     for (std::size_t k = 0; k <= degree; ++k)
-      c[k] += (value * std::polar(std::pow(radius, -static_cast<double>(k)), -turn * static_cast<double>(k))).real() / points;
+      c[k] +=
+          (value * std::polar(std::pow(radius, -static_cast<double>(k)), -turn * static_cast<double>(k))).real() / points;
   }
   for (double& coefficient : c)
     if (coefficient < 1e-12) coefficient = 0;  // every other one around 0

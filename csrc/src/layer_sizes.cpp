@@ -15,7 +15,7 @@ namespace {
 // and an entry of the product's sketch kappa_0(s) k with the variance
 //   p = (1 + 2 kappa_0^2)(L^2 + 2 k^2) - (kappa_0 k)^2
 // (Cho and Saul 2009, order 2; the variance of TensorSRHT). r/m_1 + p/m_s is smallest at m_1 : m_s = sqrt r : sqrt p, which
-// other cosines hardly change: .44, .33, .26, .19 at L = 1, 2, 3, 5.
+// other cosines hardly change: .44, .33, .27, .19 at L = 1, 2, 3, 5.
 double relu_share(std::size_t depth) {
   ReluLayer before(0);
   for (std::size_t l = 1; l < depth; ++l) before.advance();

@@ -18,8 +18,8 @@ constexpr std::size_t exact_from = 2;
 
 void require_polynomials(const std::vector<std::vector<double>>& layers, std::size_t depth, const std::string& name) {
   require(layers.size() == depth, [&] {
-    return "NtkSketch: " + name + " has " + std::to_string(layers.size()) + " polynomials; one for each of depth = " +
-           std::to_string(depth) + " layers is needed";
+    return "NtkSketch: " + name + " has " + std::to_string(layers.size()) +
+           " polynomials; one for each of depth = " + std::to_string(depth) + " layers is needed";
   });
   for (const std::vector<double>& c : layers) {
     require(!c.empty(), [&] { return "NtkSketch: " + name + " has an empty polynomial"; });
@@ -55,7 +55,7 @@ NtkSketchParams resolve_layerwise(NtkSketchParams p) {
   const std::size_t d = p.in_features + (p.bias != 0);
   if (p.low_orders == LowOrders::automatic)
     p.low_orders = p.base != SketchBase::count_sketch && p.out_features >= exact_from * (1 + d) ? LowOrders::exact
-                                                                                                 : LowOrders::constant;
+                                                                                                : LowOrders::constant;
   const std::size_t least = p.low_orders == LowOrders::exact ? d + 2 : p.low_orders == LowOrders::constant ? 2 : 1;
   require(p.out_features >= least, [&] {
     return "NtkSketch: out_features is " + std::to_string(p.out_features) + "; at least " + std::to_string(least) +
@@ -100,7 +100,8 @@ NtkSketchParams resolve(NtkSketchParams p) {
   require_size(p.out_features, "NtkSketch: out_features");
   require_depth(p.depth, "NtkSketch: depth");
   require_at_most(p.degree + 1, 4096, "NtkSketch: degree + 1");
-  require(std::isfinite(p.bias), [&] { return "NtkSketch: bias is " + std::to_string(p.bias) + "; a finite number is needed"; });
+  require(std::isfinite(p.bias),
+          [&] { return "NtkSketch: bias is " + std::to_string(p.bias) + "; a finite number is needed"; });
   if (p.method == SketchMethod::layerwise) return resolve_layerwise(std::move(p));
   if (p.coefficients.empty()) p.coefficients = ntk_polynomial(p.depth, p.degree);
   return p;
@@ -263,21 +264,20 @@ LayeredSketch<T, B>::LayeredSketch(const NtkSketchParams& p, const B& backend)
       last_(backend, Directions::gaussian, s_, p.out_features, rng::child_seed(p.seed, 3)) {
   for (std::size_t l = 0; l < p.depth; ++l) {
     const std::uint64_t seed = rng::child_seed(p.seed, 4 + l);
-    const auto polynomial = [&](const std::vector<double>& c, std::size_t power_features, std::size_t out, std::uint64_t part) {
+    const auto polynomial = [&](const std::vector<double>& c, std::size_t power_features, std::size_t out,
+                                std::uint64_t part) {
       return PolynomialSketch<T, B>(backend, r_, c, power_features, out, PolySketchBase::srht, rng::child_seed(seed, part));
     };
-    layers_.push_back({polynomial(p.kappa_1[l], p.power_features, r_, 1), polynomial(p.kappa_0[l], p.gate_features, s_, 2),
-                       typename PolySketch<T, B>::State({.in_features = s_,
-                                                         .degree = 2,
-                                                         .out_features = s_,
-                                                         .seed = rng::child_seed(seed, 3),
-                                                         .base = PolySketchBase::srht},
-                                                        backend),
-                       typename Srht<T, B>::State({.in_features = s_ + r_,
-                                                   .out_features = s_,
-                                                   .seed = rng::child_seed(seed, 4),
-                                                   .replacement = true},
-                                                  backend)});
+    layers_.push_back(
+        {polynomial(p.kappa_1[l], p.power_features, r_, 1), polynomial(p.kappa_0[l], p.gate_features, s_, 2),
+         typename PolySketch<T, B>::State({.in_features = s_,
+                                           .degree = 2,
+                                           .out_features = s_,
+                                           .seed = rng::child_seed(seed, 3),
+                                           .base = PolySketchBase::srht},
+                                          backend),
+         typename Srht<T, B>::State(
+             {.in_features = s_ + r_, .out_features = s_, .seed = rng::child_seed(seed, 4), .replacement = true}, backend)});
   }
 }
 

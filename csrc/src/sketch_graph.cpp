@@ -44,7 +44,8 @@ void SketchGraph<T, B>::set(ValueId target, std::size_t first, std::size_t cols,
                             bool add) {
   if (cols == 0) return;
   for (const SketchTerm& term : terms) {
-    Step step{.target = target, .first = first, .cols = cols, .scale = 0, .add = add, .plain = false, .left = {}, .right = {}};
+    Step step{
+        .target = target, .first = first, .cols = cols, .scale = 0, .add = add, .plain = false, .left = {}, .right = {}};
     step.plain = term.right == no_value && widths_[term.left] == cols && terms.size() == 1;
     const double columns = step.plain ? 1 : static_cast<double>(cols);
     step.scale = static_cast<T>(std::sqrt(term.weight / columns));
@@ -92,7 +93,9 @@ void SketchGraph<T, B>::divide(ValueId target, std::size_t first, std::size_t co
   double left = 0;
   for (const std::size_t i : order) left += size[i];
   std::size_t end = first + cols;
-  const auto share = [&](double part) { return static_cast<std::size_t>(std::llround(static_cast<double>(end - first) * part / left)); };
+  const auto share = [&](double part) {
+    return static_cast<std::size_t>(std::llround(static_cast<double>(end - first) * part / left));
+  };
   const auto take = [&](std::size_t columns, const std::vector<SketchTerm>& of, double part) {
     set(target, end - columns, columns, of);
     end -= columns;
@@ -102,14 +105,16 @@ void SketchGraph<T, B>::divide(ValueId target, std::size_t first, std::size_t co
   // Values that are no longer than their share stand there as they are.
   std::vector<std::size_t> rest;
   for (const std::size_t i : order) {
-    const bool fits = terms[i].right == no_value && widths_[terms[i].left] <= share(size[i]);
+    const std::size_t width = widths_[terms[i].left];
+    const bool fits = terms[i].right == no_value && width <= share(size[i]) && width < end - first;
     if (!fits || order.size() == 1) {
       rest.push_back(i);
       continue;
     }
-    take(widths_[terms[i].left], {terms[i]}, size[i]);
+    take(width, {terms[i]}, size[i]);
   }
   order = rest;
+  if (order.empty()) set(target, first, end - first, {{.left = 0, .weight = 0}});
 
   std::vector<SketchTerm> group;
   double group_size = 0;

@@ -31,7 +31,8 @@ class SketchInput {
   static constexpr std::size_t parts = 2;
 
   /// The inner products of rotated rows have no error. CountSketches have `width` entries each.
-  SketchInput(const B& backend, std::size_t in_features, double bias, SketchBase base, std::size_t width, std::uint64_t seed);
+  SketchInput(const B& backend, std::size_t in_features, double bias, SketchBase base, std::size_t width,
+              std::uint64_t seed);
 
   /// Which base: CountSketches where rows are longer than what the sketch needs, unless they have to be there in full.
   static SketchBase choose(SketchBase wanted, std::size_t d, std::size_t out_features, bool in_full);

@@ -65,6 +65,17 @@ class ModifiedSampler(Enum):
     gibbs = 0
     direct = 1
 
+class SketchMethod(Enum):
+    __pybind11_native_enum__: Any
+    one_pass = 0
+    layerwise = 1
+
+class SketchBase(Enum):
+    __pybind11_native_enum__: Any
+    auto = 0
+    rotation = 1
+    countsketch = 2
+
 class PolySketchBase(Enum):
     __pybind11_native_enum__: Any
     srht = 0
@@ -102,7 +113,6 @@ def linear_kernel(x: _F64, y: _F64, out: _F64, backend: Cpu) -> None: ...
 def scale_to_ntk_diagonal(x: _F32, depth: int, bias: float, z: _F32, backend: Cpu) -> None: ...
 @overload
 def scale_to_ntk_diagonal(x: _F64, depth: int, bias: float, z: _F64, backend: Cpu) -> None: ...
-
 @overload
 def sample_modified_directions(
     *, method: ModifiedSampler, chains: int, burn_in: int, sweeps: int, seed: int, out: _F32, backend: Cpu
@@ -317,3 +327,157 @@ class RidgeState(metaclass=_Pybind11Type):
     def to_bytes(self) -> bytes: ...
     @staticmethod
     def from_bytes(data: bytes, backend: Cpu) -> RidgeState: ...
+
+class DotProductSketchF32(metaclass=_Pybind11Type):
+    def __init__(
+        self,
+        *,
+        in_features: int,
+        out_features: int,
+        coefficients: list[float],
+        low_orders: LowOrders,
+        diagonal: Diagonal,
+        bias: float,
+        norms: bool,
+        power_features: int,
+        base: SketchBase,
+        seed: int,
+        backend: Cpu,
+    ) -> None: ...
+    def __call__(self, x: _F32, out: _F32, backend: Cpu) -> None: ...
+    def csr(
+        self, values: _F32, columns: NDArray[np.int32], row_starts: NDArray[np.int64], cols: int, out: _F32, backend: Cpu
+    ) -> None: ...
+    @property
+    def low_orders(self) -> LowOrders: ...
+    @property
+    def diagonal(self) -> Diagonal: ...
+    @property
+    def base(self) -> SketchBase: ...
+    @property
+    def power_features(self) -> int: ...
+
+class DotProductSketchF64(metaclass=_Pybind11Type):
+    def __init__(
+        self,
+        *,
+        in_features: int,
+        out_features: int,
+        coefficients: list[float],
+        low_orders: LowOrders,
+        diagonal: Diagonal,
+        bias: float,
+        norms: bool,
+        power_features: int,
+        base: SketchBase,
+        seed: int,
+        backend: Cpu,
+    ) -> None: ...
+    def __call__(self, x: _F64, out: _F64, backend: Cpu) -> None: ...
+    def csr(
+        self, values: _F64, columns: NDArray[np.int32], row_starts: NDArray[np.int64], cols: int, out: _F64, backend: Cpu
+    ) -> None: ...
+    @property
+    def low_orders(self) -> LowOrders: ...
+    @property
+    def diagonal(self) -> Diagonal: ...
+    @property
+    def base(self) -> SketchBase: ...
+    @property
+    def power_features(self) -> int: ...
+
+class NtkSketchF32(metaclass=_Pybind11Type):
+    def __init__(
+        self,
+        *,
+        in_features: int,
+        out_features: int,
+        depth: int,
+        method: SketchMethod,
+        degree: int,
+        low_orders: LowOrders,
+        diagonal: Diagonal,
+        bias: float,
+        coefficients: list[float],
+        kappa_1: list[list[float]],
+        kappa_0: list[list[float]],
+        power_features: int,
+        gate_features: int,
+        layer_features: int,
+        product_features: int,
+        base: SketchBase,
+        seed: int,
+        backend: Cpu,
+    ) -> None: ...
+    def __call__(self, x: _F32, out: _F32, backend: Cpu) -> None: ...
+    def csr(
+        self, values: _F32, columns: NDArray[np.int32], row_starts: NDArray[np.int64], cols: int, out: _F32, backend: Cpu
+    ) -> None: ...
+    @property
+    def low_orders(self) -> LowOrders: ...
+    @property
+    def diagonal(self) -> Diagonal: ...
+    @property
+    def base(self) -> SketchBase: ...
+    @property
+    def power_features(self) -> int: ...
+    @property
+    def gate_features(self) -> int: ...
+    @property
+    def layer_features(self) -> int: ...
+    @property
+    def product_features(self) -> int: ...
+    @property
+    def coefficients(self) -> list[float]: ...
+    @property
+    def kappa_1(self) -> list[list[float]]: ...
+    @property
+    def kappa_0(self) -> list[list[float]]: ...
+
+class NtkSketchF64(metaclass=_Pybind11Type):
+    def __init__(
+        self,
+        *,
+        in_features: int,
+        out_features: int,
+        depth: int,
+        method: SketchMethod,
+        degree: int,
+        low_orders: LowOrders,
+        diagonal: Diagonal,
+        bias: float,
+        coefficients: list[float],
+        kappa_1: list[list[float]],
+        kappa_0: list[list[float]],
+        power_features: int,
+        gate_features: int,
+        layer_features: int,
+        product_features: int,
+        base: SketchBase,
+        seed: int,
+        backend: Cpu,
+    ) -> None: ...
+    def __call__(self, x: _F64, out: _F64, backend: Cpu) -> None: ...
+    def csr(
+        self, values: _F64, columns: NDArray[np.int32], row_starts: NDArray[np.int64], cols: int, out: _F64, backend: Cpu
+    ) -> None: ...
+    @property
+    def low_orders(self) -> LowOrders: ...
+    @property
+    def diagonal(self) -> Diagonal: ...
+    @property
+    def base(self) -> SketchBase: ...
+    @property
+    def power_features(self) -> int: ...
+    @property
+    def gate_features(self) -> int: ...
+    @property
+    def layer_features(self) -> int: ...
+    @property
+    def product_features(self) -> int: ...
+    @property
+    def coefficients(self) -> list[float]: ...
+    @property
+    def kappa_1(self) -> list[list[float]]: ...
+    @property
+    def kappa_0(self) -> list[list[float]]: ...

@@ -106,6 +106,7 @@ class FeatureMap(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimato
         Parameters
         ----------
         X : array of shape (n, d)
+            Dense; sparse ones too where the map says so.
         y : ignored
 
         Returns
@@ -118,7 +119,8 @@ class FeatureMap(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimato
         ValueError
             If a parameter is out of its range, or `X` has NaN, inf, no row or no column.
         TypeError
-            If `X` is sparse or of an unsupported dtype, or a parameter is of the wrong type.
+            If `X` is of an unsupported dtype, or sparse where the map takes dense rows only, or a parameter is of the wrong
+            type.
         MemoryError
             If what the map keeps does not fit into the memory that is available.
         """
@@ -167,7 +169,7 @@ class FeatureMap(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimato
         ValueError
             If `X` has another number of columns, no row, NaN or inf.
         TypeError
-            If `X` is sparse or of an unsupported dtype.
+            If `X` is of an unsupported dtype, or sparse where the map takes dense rows only.
         MemoryError
             If the result does not fit into the memory that is available.
         """

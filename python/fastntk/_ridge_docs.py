@@ -12,10 +12,10 @@ _PARAMETERS = """\
     depth : int
         Number of hidden layers of the network, at least 1.
     features : {"auto", "random", "sketch", "nystroem"} or transformer
-        The feature map. "random" is ``NTKRandomFeatures(low_orders="sampled")`` with .85 of the columns for ReLU features
-        and directions "auto": Algorithm 2 of Zandieh et al., with structured directions above 32 inputs, because its columns
-        predict better in a linear model than those closest to the kernel. "sketch" is ``NTKSketch``, "nystroem"
-        ``NystroemNTK``, which predicts best for its number of columns, and takes longer. "auto" is "nystroem" in `fit` if
+        The feature map. "random" is ``NTKRandomFeatures(low_orders="sampled")`` with directions "auto": Algorithm 2 of
+        Zandieh et al., with structured directions above 32 inputs, because its columns predict better in a linear model than
+        those closest to the kernel; .85 of them are ReLU features. "sketch" is ``NTKSketch``. "nystroem" is ``NystroemNTK``,
+        which predicts best for its number of columns, and takes longer. "auto" is "nystroem" in `fit` if
         n_components <= 16384 and d <= 2 n_components, else "random"; and "random" in `partial_fit`, whose first rows need
         not represent those that follow ("nystroem" takes its landmarks from the first call). Or any scikit-learn
         transformer, which is cloned (`n_components`, `depth` and `bias` are then unused).

@@ -60,7 +60,7 @@ def named_map(name: str, n_components: int, **params: Any) -> FeatureMap:
 
     if n_components == 1:
         return NTKRandomFeatures(n_components, **params)
-    # As inputs of a linear model these predict better than the map closest to the kernel, and with many ReLU features better
-    # than with the sizes of the smallest variance.
+    # As inputs of a linear model these predict better than the map closest to the kernel; and, with several rows a column,
+    # more ReLU features than the kernel needs. Sizes do not depend on the rows, so that batches agree with one fit.
     sizes = (n_components // 2, min(n_components - 1, round(_RELU_SHARE * n_components)))
     return NTKRandomFeatures(n_components, low_orders="sampled", sizes=sizes, **params)

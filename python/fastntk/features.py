@@ -82,7 +82,7 @@ class NTKRandomFeatures(FeatureMap):
     sizes : "auto" or pair of int
         Of the layers of the layered construction, (m_0, m_1) of the paper's Algorithm 2: step features, and ReLU features,
         which are the first columns of Z; the other m_s = n_components - m_1 are the product's. "auto" takes m_0 =
-        n_components / 2 and the m_1 with the smallest variance: .44, .33, .26, .19 of the columns at depth 1, 2, 3, 5, and
+        n_components / 2 and the m_1 with the smallest variance: .44, .33, .27, .19 of the columns at depth 1, 2, 3, 5, and
         half in the layers before the last.
     sweeps : int
         Of the Gibbs sampler, for each direction.

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -25,6 +27,7 @@ BASES = ("auto", "rotation", "countsketch")
 _MOST_DEGREE = 256
 _SAMPLED_ROWS = 256  # whose cosines a fit to the data sees
 _SAMPLED_ENTRIES = 1 << 24  # or fewer rows, if they are long
+_SIZES = ("power_features", "gate_features", "layer_features", "product_features")
 _POLYNOMIALS = ("coefficients", "kappa_1", "kappa_0")
 
 
@@ -96,8 +99,9 @@ class NTKSketch(FeatureMap):
         over a wide range of cosines, "data" over those of pairs of rows given to `fit`; "taylor" is the power series with
         its tail in the last coefficient, best where all cosines are small.
     base : {"auto", "rotation", "countsketch"}
-        What is sketched: the rotated rows or, in time proportional to their non-zeros, CountSketches of them. "auto" takes
-        these where d is more than twice D (both rounded up to powers of two) and low orders need no columns per input.
+        What is sketched: the rotated rows or, in time proportional to their non-zeros, two CountSketches of them with D/4
+        entries each, which bias degrees above 2 by O(1/D). "auto" takes these where d is more than twice D (both rounded up
+        to powers of two) and low orders need no columns per input.
     power_features, gate_features, layer_features, product_features : int, optional
         Entries of the sketches inside: of powers, and, "layerwise", of kappa_0's and of the layers' phi and psi (m, n_1, r
         and s of the paper). By default derived from D: a quarter of it with exact or constant low orders.
@@ -226,25 +230,21 @@ class NTKSketch(FeatureMap):
             return found
         depth, degree = params["depth"], params["degree"]
         if params["method"] == "one_pass":
-            fixed = power_series("ntk", depth, min(2, degree)) if degree > 0 else None
-            found["coefficients"] = fit_polynomial(
-                kernel_function("ntk", depth), degree, fixed=fixed, cosines=cosines
-            ).tolist()
+            low_orders = power_series("ntk", depth, min(2, degree)) if degree > 0 else None
+            found["coefficients"] = _fit(kernel_function("ntk", depth), degree, low_orders, cosines)
             return found
-        s = 0.0
+        s = 0.0  # S_l(0)
         value, slope = (kernel_function(f"arc_cosine_{order}") for order in (1, 0))
         for layer in range(depth):
             # The layer's input kernel on the data: S_l of the cosines.
             inner = cosines if cosines is None or layer == 0 else kernel_function("nngp", layer)(cosines)
             u = None if inner is None else (inner - s) / (1 - s)
             at_s, slope_at_s = float(value(s)), float(slope(s))
-            # The slope of kappa_0 is 1/(pi sqrt(1 - s^2)).
-            fixed_1 = [at_s, slope_at_s * (1 - s)]
-            fixed_0 = [slope_at_s, (1 - s) / (np.pi * np.sqrt(1 - s * s))]
-            for name, f, fixed in (("kappa_1", value, fixed_1), ("kappa_0", slope, fixed_0)):
-                found[name].append(
-                    fit_polynomial(lambda a, f=f, s=s: f(s + (1 - s) * a), degree, fixed=fixed, cosines=u).tolist()
-                )
+            # The slope of kappa_1 is kappa_0, and that of kappa_0 is 1/(pi sqrt(1 - s^2)).
+            low_1 = [at_s, (1 - s) * slope_at_s]
+            low_0 = [slope_at_s, (1 - s) / (np.pi * np.sqrt(1 - s * s))]
+            for name, kappa, low in (("kappa_1", value, low_1), ("kappa_0", slope, low_0)):
+                found[name].append(_fit(partial(_around, kappa, s), degree, low, u))
             s = 0.0 if params["low_orders"] == "sampled" else at_s
         return found
 
@@ -273,7 +273,14 @@ class NTKSketch(FeatureMap):
         return self._compile({**params, **polynomials}, place)
 
 
-_SIZES = ("power_features", "gate_features", "layer_features", "product_features")
+def _fit(f: Callable[[Any], Any], degree: int, low: Any, cosines: Any) -> list[float]:
+    coefficients: list[float] = fit_polynomial(f, degree, fixed=low, cosines=cosines).tolist()
+    return coefficients
+
+
+def _around(kappa: Callable[[Any], Any], s: float, u: Any) -> Any:
+    """Kappa of S, by u = (S - s)/(1 - s)."""
+    return kappa(s + (1 - s) * u)
 
 
 def _sampled_cosines(array: Any, place: Place, bias: float, seed: int) -> NDArray[np.float64]:

@@ -53,8 +53,8 @@ void bind(py::module_& m) {
                       Diagonal diagonal, double bias, bool norms, std::size_t power_features, SketchBase base,
                       std::uint64_t seed, const B& backend) {
             const py::gil_scoped_release unlocked;
-            return Dot({in_features, out_features, std::move(coefficients), low_orders, diagonal, bias, norms, power_features,
-                        base, seed},
+            return Dot({in_features, out_features, std::move(coefficients), low_orders, diagonal, bias, norms,
+                        power_features, base, seed},
                        backend);
           }),
           py::kw_only(), py::arg("in_features"), py::arg("out_features"), py::arg("coefficients"), py::arg("low_orders"),
@@ -70,9 +70,9 @@ void bind(py::module_& m) {
                       std::size_t gate_features, std::size_t layer_features, std::size_t product_features, SketchBase base,
                       std::uint64_t seed, const B& backend) {
             const py::gil_scoped_release unlocked;
-            return Ntk({in_features, out_features, depth, method, degree, low_orders, diagonal, bias, std::move(coefficients),
-                        std::move(kappa_1), std::move(kappa_0), power_features, gate_features, layer_features,
-                        product_features, base, seed},
+            return Ntk({in_features, out_features, depth, method, degree, low_orders, diagonal, bias,
+                        std::move(coefficients), std::move(kappa_1), std::move(kappa_0), power_features, gate_features,
+                        layer_features, product_features, base, seed},
                        backend);
           }),
           py::kw_only(), py::arg("in_features"), py::arg("out_features"), py::arg("depth"), py::arg("method"),

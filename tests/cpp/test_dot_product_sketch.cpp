@@ -113,8 +113,8 @@ TEST(squared_norms_are_unbiased) {
   }
 }
 
-// With 16 times as many columns the standard deviation is a quarter; the ratio of two estimates from 400 seeds has a standard
-// error below 6 %, so that it leaves [.19, .32] with probability below 1e-4.
+// With 16 times as many columns the standard deviation is a quarter; the ratio of two estimates from 400 seeds has a
+// standard error below 6 %, so that it leaves [.19, .32] with probability below 1e-4.
 TEST(variance_falls_as_one_over_the_columns) {
   const Matrix<double> x = random_rows<double>(2, 20, 6);
   const auto deviation = [&](std::size_t columns, LowOrders low_orders) {
@@ -170,8 +170,11 @@ TEST(exact_columns_hold_constant_and_linear_term) {
 TEST(affine_kernels_are_exact) {
   const Matrix<double> x = random_rows<double>(5, 7, 2);
   for (const std::vector<double>& c : {std::vector<double>{2}, {2, 3}, {0, 3}, {2, 0}, {0}, {2, 3, 0, 0}}) {
-    DotProductSketchParams p{
-        .in_features = 7, .out_features = 12, .coefficients = c, .low_orders = LowOrders::exact, .diagonal = Diagonal::sampled};
+    DotProductSketchParams p{.in_features = 7,
+                             .out_features = 12,
+                             .coefficients = c,
+                             .low_orders = LowOrders::exact,
+                             .diagonal = Diagonal::sampled};
     const Matrix<double> z = sketch(p, x);
     for (std::size_t i = 0; i < 5; ++i)
       for (std::size_t j = 0; j < 5; ++j) CHECK_CLOSE(dot(z, i, z, j), kernel(p, x, i, j), 1e-12);
@@ -203,8 +206,8 @@ TEST(degree_2_columns_are_quadratic_forms_of_rank_1) {
                                  .diagonal = Diagonal::sampled,
                                  .norms = false,
                                  .seed = 3};
-  // q(x) = (u.x)(v.x) on unit vectors: from q(e_i), q((e_i + e_j)/sqrt 2) the symmetric matrix M, whose rank is at most 2 and
-  // whose trace norm is |u||v|.
+  // q(x) = (u.x)(v.x) on unit vectors: from q(e_i), q((e_i + e_j)/sqrt 2) the symmetric matrix M, whose rank is at most 2
+  // and whose trace norm is |u||v|.
   Matrix<double> x(d * d, d);
   for (std::size_t i = 0; i < d; ++i)
     for (std::size_t j = 0; j < d; ++j) {
@@ -227,7 +230,8 @@ TEST(degree_2_columns_are_quadratic_forms_of_rank_1) {
     // Rank 2: every minor of order 3 vanishes.
     for (std::size_t i = 0; i + 2 < d; ++i) {
       const std::size_t j = i + 1, k = i + 2;
-      const double minor = m(i, i) * (m(j, j) * m(k, k) - m(j, k) * m(k, j)) - m(i, j) * (m(j, i) * m(k, k) - m(j, k) * m(k, i)) +
+      const double minor = m(i, i) * (m(j, j) * m(k, k) - m(j, k) * m(k, j)) -
+                           m(i, j) * (m(j, i) * m(k, k) - m(j, k) * m(k, i)) +
                            m(i, k) * (m(j, i) * m(k, j) - m(j, j) * m(k, i));
       CHECK_CLOSE(minor, 0, 1e-12);
     }

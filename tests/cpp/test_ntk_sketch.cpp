@@ -147,6 +147,26 @@ TEST(the_layers_polynomials_are_what_is_sketched) {
     for (std::size_t j = 0; j < 4; ++j) CHECK_CLOSE(dot(z, i, z, j), 4 * dot(x, i, x, j), 1e-12);
 }
 
+TEST(columns_that_no_term_needs_are_zero) {
+  // kappa_0 = 1, and kappa_1 = u but in the first layer: what is sketched there is only copied from then on.
+  const Matrix<double> x = random_rows<double>(4, 9, 3);
+  NtkSketchParams p{.in_features = 9,
+                    .out_features = 2000,
+                    .depth = 2,
+                    .method = SketchMethod::layerwise,
+                    .low_orders = LowOrders::exact,
+                    .kappa_1 = {{0, 0.5, 0.5}, {0, 1}},
+                    .kappa_0 = {{1}, {1}},
+                    .layer_features = 64,
+                    .product_features = 64};
+  const Matrix<double> z = sketch(p, x);
+  for (const double value : z.values) CHECK(std::abs(value) < 10);  // false for NaN, and unlikely for what was there before
+  for (std::size_t i = 0; i < 4; ++i) CHECK_CLOSE(dot(z, i, z, i), 3 * dot(x, i, x, i), 1e-12 * dot(x, i, x, i));
+  std::size_t zeros = 0;
+  for (std::size_t j = 0; j < 2000; ++j) zeros += z(0, j) == 0;
+  CHECK(zeros > 1800);
+}
+
 TEST(same_bits_for_any_threads_and_batches) {
   const Matrix<float> x = random_rows<float>(67, 30, 5);
   for (const NtkSketchParams& p : every_mode(30, 150, Diagonal::automatic)) {

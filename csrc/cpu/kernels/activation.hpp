@@ -31,8 +31,8 @@ void multiply_rows(std::size_t rows, std::size_t cols, const T* a, std::size_t a
 }
 
 template <class T>
-void multiply(std::size_t rows, std::size_t cols, const T* a, std::size_t a_stride, const T* b, std::size_t b_stride, T scale,
-              bool add, T* out, std::size_t out_stride) {
+void multiply(std::size_t rows, std::size_t cols, const T* a, std::size_t a_stride, const T* b, std::size_t b_stride,
+              T scale, bool add, T* out, std::size_t out_stride) {
   const auto run = b ? (add ? multiply_rows<T, true, true> : multiply_rows<T, true, false>)
                      : (add ? multiply_rows<T, false, true> : multiply_rows<T, false, false>);
   run(rows, cols, a, a_stride, b, b_stride, scale, out, out_stride);

@@ -14,7 +14,8 @@ namespace fastntk {
 
 /// What a sketch is made of.
 ///   rotation      the unit rows themselves, rotated at random
-///   count_sketch  CountSketches of them, in time proportional to the non-zeros
+///   count_sketch  two CountSketches of them, in time proportional to the non-zeros; degrees above 2 take these more than
+///                 once, which biases them by O(1/out_features)
 ///   automatic     the latter where rows are much longer than the sketch
 enum class SketchBase { automatic, rotation, count_sketch };
 
@@ -28,8 +29,8 @@ struct DotProductSketchParams {
   LowOrders low_orders = LowOrders::automatic;
   /// exact scales the sketched columns of every row so that its squared norm is |x|^2 P(1).
   Diagonal diagonal = Diagonal::automatic;
-  double bias = 0;    ///< value of a constant column appended to the input; 0 means none
-  bool norms = true;  ///< the kernel is |x||z| P(cos); without, P(cos), and 0 for zero rows
+  double bias = 0;                 ///< value of a constant column appended to the input; 0 means none
+  bool norms = true;               ///< the kernel is |x||z| P(cos); without, P(cos), and 0 for zero rows
   std::size_t power_features = 0;  ///< entries of the powers' sketches inside; 0: chosen from the sizes
   SketchBase base = SketchBase::automatic;
   std::uint64_t seed = 0;

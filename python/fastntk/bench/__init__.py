@@ -18,7 +18,9 @@ BENCHMARKS = {
     "features": "features",
     "fit": "fit",
     "import": "imports",
+    "kernels": "kernels",
     "nystroem": "nystroem",
+    "sketch": "sketch_errors",
     "threads": "threads",
     "cuda": "cuda",
 }

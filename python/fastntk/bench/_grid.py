@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any
 
 from numpy.typing import NDArray
@@ -14,7 +15,7 @@ from ._maps import MAPS, maps
 from ._rows import available
 from ._study import Options, Record, Study
 
-__all__ = ["Grid", "Quantity", "across", "data_and_depth", "draw_lines", "estimator", "features", "label"]
+__all__ = ["Grid", "Quantity", "across", "data_and_depth", "draw_each", "estimator", "features", "label"]
 
 Floats = NDArray[Any]
 
@@ -123,14 +124,8 @@ class Quantity:
         shown.sort(key=lambda record: record["n_components"])
         summary, columns = across(shown, ("n_components", "map"), data_and_depth, self.average)
         study.table(summary, columns, title=f"{self.title}, {where}", note=self.note, suffix="-summary")
-        for data in grid.data:
-            for depth in grid.depths:
-                lines = [row for row in table if [row[name] for name in index[:3]] == [data, depth, self.shown]]
-                title = f"{data}, depth {depth}, {where}"
-                study.figure(
-                    lambda axes, lines=lines, title=title: draw_lines(axes, lines, title, self.label, self.scale),  # type: ignore[misc]
-                    suffix=f"-{data}-depth{depth}",
-                )
+        lines = [row for row in table if row[self.parameter] == self.shown]
+        draw_each(study, grid, lines, f", {where}", self.label, self.scale)
 
 
 def label(case: Record) -> str:
@@ -166,7 +161,17 @@ def across(
     return rows, [*index, *columns]
 
 
-def draw_lines(axes: Any, rows: list[Record], title: str, ylabel: str, yscale: str = "log") -> None:
+def draw_each(study: Study, grid: Grid, table: list[Record], where: str, ylabel: str, yscale: str = "log") -> None:
+    """A plot for every data set and depth that the rows of a table are about."""
+    for data in grid.data:
+        for depth in grid.depths:
+            lines = [row for row in table if (row["data"], row["depth"]) == (data, depth)]
+            if lines:
+                draw = partial(draw_lines, rows=lines, title=f"{data}, depth {depth}{where}", ylabel=ylabel, yscale=yscale)
+                study.figure(draw, suffix=f"-{data}-depth{depth}")
+
+
+def draw_lines(axes: Any, rows: list[Record], title: str, ylabel: str, yscale: str) -> None:
     """A line for each row of a table that has a "map" and numbers of components for columns."""
     for row in rows:
         sizes = sorted(int(name) for name in row if name.isdigit())

@@ -38,6 +38,7 @@ __all__ = [
 
 ROWS = 5000  # on which the settings of a kernel are chosen; its feature maps take them over
 _HELD_OUT = 0.4  # of them
+_MOST_RAISED = 1e4  # by how much alpha may be raised where the kernel matrix of all rows needs more
 _LOWEST, _START, _HIGHEST = 1e-7, 1e-2, 1e4  # alphas over the mean diagonal of a kernel matrix
 
 BASELINES = ("RBF random features", "RBF Nystroem")
@@ -154,22 +155,30 @@ def ridge(name: str, n_components: int, data: Data, settings: Record, seed: int,
 def exact(data: Data, settings: Record, options: Options) -> Record:
     """Fit exact kernel ridge regression with the settings that `choose` gave, and score it; MemoryError if it is too big."""
     Y, means = data.targets()
+    X, X_test = data.X.astype(np.float64), data.X_test.astype(np.float64)
     ntk = "depth" in settings
+    model = fastntk.KernelRidge(
+        "ntk" if ntk else rbf_kernel,
+        alpha=settings["alpha"],
+        kernel_params={key: settings[key] for key in ("depth", "bias")} if ntk else {"gamma": _gamma(settings)},
+        n_threads=options.threads,
+        device=options.device if ntk else "cpu",
+    )
     with threads(options):
-        model = fastntk.KernelRidge(
-            "ntk" if ntk else rbf_kernel,
-            alpha=settings["alpha"],
-            kernel_params={key: settings[key] for key in ("depth", "bias")} if ntk else {"gamma": _gamma(settings)},
-            n_threads=options.threads,
-            device=options.device if ntk else "cpu",
-        )
         start = time.perf_counter()
-        model.fit(data.X, Y)
+        while True:
+            try:
+                model.fit(X, Y)
+                break
+            except ValueError:  # alpha was enough for fewer rows
+                if model.alpha > _MOST_RAISED * settings["alpha"]:
+                    raise
+                model.alpha *= 10
         middle = time.perf_counter()
-        predicted = model.predict(data.X_test) + means
+        predicted = model.predict(X_test) + means
         end = time.perf_counter()
     predicted = predicted.argmax(axis=1) if data.labels else predicted[:, 0]
-    return {**data.score(predicted), "alpha": settings["alpha"], "solve_s": middle - start, "predict_s": end - middle}
+    return {**data.score(predicted), "alpha": model.alpha, "solve_s": middle - start, "predict_s": end - middle}
 
 
 def kernel_matrix(settings: Record, X: Floats, Y: Floats, options: Options) -> NDArray[np.float64]:

@@ -7,15 +7,23 @@ from functools import partial
 from typing import Any
 
 import numpy as np
+from scipy.ndimage import gaussian_filter
 from sklearn.preprocessing import normalize
 
-from ._common import missing, mnist
+from .. import datasets
+from ._common import Floats, missing
 from ._models import BASELINES, Data, choose, map_names, mean, ridge, widths
 from ._study import Options, Record, Study
 
 COMPONENTS = (100, 200, 500, 1024, 2048, 4096, 8192, 10000)
 SMALL_COMPONENTS = (32, 64)
-INPUTS = ("pixels", "unit rows", "centred unit rows", "centred unit rows of square roots")
+INPUTS = (
+    "pixels",
+    "unit rows",
+    "centred unit rows",
+    "centred unit rows of square roots",
+    "centred unit rows of smoothed square roots",
+)
 PILOT = "Algorithm 2 structured"  # the map and its size that compare them
 PILOT_COMPONENTS = 1024
 DETAILS = ["map", "n_components", "accuracy", "standard_error", "seeds", "features_s", "solve_s", "predict_s"]
@@ -25,7 +33,7 @@ def run(options: Options) -> Iterator[Record]:
     """All maps, in the order of the number of features; alpha and the width of RBF kernels from training rows."""
     data = _data(options.small)
     if data is None:
-        yield missing("mnist.npz")
+        yield missing("MNIST, mnist.npz or its four idx files,")
         return
     names = map_names(options.maps)
     sizes = options.components or (SMALL_COMPONENTS if options.small else COMPONENTS)
@@ -92,20 +100,33 @@ def _data(small: bool) -> Data | None:
         X, y = load_digits(return_X_y=True)
         X = (X / 16).astype(np.float32)
         return Data(X[:1000], y[:1000], X[1000:], y[1000:])
-    images = mnist()
-    return None if images is None else Data(*images)
+    if "mnist" not in datasets.available():
+        return None
+    images = datasets.load("mnist")
+    X = images.X.reshape(len(images.X), -1).astype(np.float32) / np.float32(255)
+    train, test = images.splits[0].train, images.splits[0].test
+    return Data(X[train], images.y[train], X[test], images.y[test])
 
 
 def _formed(data: Data, form: str) -> Data:
-    """The rows as pixels in [0, 1], these or their roots scaled to length 1, and less the mean over the training rows."""
+    """The rows as pixels in [0, 1]; or these, or their roots, scaled to length 1; less the mean over the training rows."""
     if form == "pixels":
         return data
-    roots = form.endswith("of square roots")
-    X, X_test = (normalize(np.sqrt(rows) if roots else rows) for rows in (data.X, data.X_test))
+    X, X_test = (_scaled(rows, form) for rows in (data.X, data.X_test))
     if form.startswith("centred"):
         mean_row = X.mean(axis=0, dtype=np.float64).astype(X.dtype)
         X, X_test = X - mean_row, X_test - mean_row
     return Data(X, data.y, X_test, data.y_test)
+
+
+def _scaled(rows: Floats, form: str) -> Floats:
+    if form.endswith("square roots"):
+        rows = np.sqrt(rows)
+    if "smoothed" in form:
+        side = round(rows.shape[1] ** 0.5)
+        rows = gaussian_filter(rows.reshape(-1, side, side), (0, 1, 1)).reshape(rows.shape)
+    scaled: Floats = normalize(rows)
+    return scaled
 
 
 def _pilot(data: Data, case: Record, options: Options) -> Record:

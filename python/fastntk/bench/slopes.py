@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from ._grid import Floats, Grid, across, data_and_depth, draw_lines, estimator, features, label
+from ._grid import Floats, Grid, across, data_and_depth, draw_each, estimator, features, label
 from ._maps import MAPS
 from ._rows import kernel, rows
 from ._study import Options, Record, Study
@@ -119,15 +119,7 @@ def _tables(study: Study, records: list[Record], grid: Grid) -> None:
     summary, columns = across(biases, ("map",), data_and_depth, _only)
     title = f"Relative bias of the kernel at D = {grid.components[-1]}"
     study.table(summary, columns, title=title, note=note, suffix="-bias")
-    for data in grid.data:
-        for depth in grid.depths:
-            lines = [row for row in table if (row["data"], row["depth"]) == (data, depth)]
-            study.figure(
-                lambda axes, lines=lines, title=f"{data}, depth {depth}": draw_lines(  # type: ignore[misc]
-                    axes, lines, title, "relative Frobenius error"
-                ),
-                suffix=f"-{data}-depth{depth}",
-            )
+    draw_each(study, grid, table, "", "relative Frobenius error")
 
 
 def _only(values: list[Any]) -> Any:

@@ -11,7 +11,7 @@ import numpy as np
 from .. import datasets
 from .._arguments import choice
 from . import _uci_small
-from ._common import Floats, data_file
+from ._common import Floats, data_file, missing
 from ._models import BASELINES, Data, choose, exact, map_names, mean, ridge, widths
 from ._study import Options, Record, Study
 
@@ -62,12 +62,15 @@ DETAILS = [
 def run(options: Options) -> Iterator[Record]:
     """Regression sets with four folds; then the small classification sets."""
     names = map_names(options.maps, (*EXACT, _uci_small.SVM))
-    sets = _sets(options)
-    if sets:
-        yield from _regression(sets, [name for name in names if name != _uci_small.SVM], options)
-    elif options.data != (CLASSIFICATION,):
-        yield {"skipped": "the directory that the environment variable FASTNTK_DATA names has none of the regression sets"}
-    if options.data is None or CLASSIFICATION in options.data:
+    sets = {"generated": _generated()} if options.small else _sets()
+    asked = [*sets, CLASSIFICATION] if options.data is None else list(options.data)
+    for name in asked:
+        if name not in (*sets, CLASSIFICATION):
+            yield {"data": name, **missing(f"the data set {choice(name, '--data', [*sets, *LARGE, CLASSIFICATION])}")}
+    chosen = {name: data for name, data in sets.items() if name in asked}
+    if chosen:
+        yield from _regression(chosen, [name for name in names if name != _uci_small.SVM], options)
+    if CLASSIFICATION in asked:
         yield from _uci_small.run([name for name in names if name in _uci_small.MODELS], options)
 
 
@@ -102,17 +105,11 @@ def _regression(sets: dict[str, datasets.Dataset], names: list[str], options: Op
     yield {"written": [str(path) for path in study.written]}
 
 
-def _sets(options: Options) -> dict[str, datasets.Dataset]:
-    """The regression sets that are asked for and there."""
-    if options.small:
-        generated = {"generated": _generated()}
-        return generated if options.data is None or "generated" in options.data else {}
-    there = [name for name in LARGE if name in datasets.available()]
+def _sets() -> dict[str, datasets.Dataset]:
+    """The regression sets that are there."""
+    large = {name: datasets.load(name) for name in datasets.available() if name in LARGE}
     file = data_file("uci_regression_small.npz")
-    small = {} if file is None else datasets.uci_regression(file)
-    known = [*there, *small, CLASSIFICATION]
-    names = known if options.data is None else [choice(name, "--data", known) for name in options.data]
-    return {name: datasets.load(name) if name in there else small[name] for name in names if name != CLASSIFICATION}
+    return large | ({} if file is None else datasets.uci_regression(file))
 
 
 def _generated() -> datasets.Dataset:
@@ -202,7 +199,9 @@ def _row(same: list[Record], data: datasets.Dataset, name: str, size: int | None
         "n_components": size,
         "published_mse": PUBLISHED.get(data.name, {}).get(name),
     }
-    if reasons := [record["skipped"] for record in same if "skipped" in record]:
+    reasons = [record["skipped"] for record in same if "skipped" in record]
+    same = [record for record in same if "mse" in record]
+    if not same:
         return {**row, "mse": f"not measured: {reasons[0]}"}
     folds = sorted({record["fold"] for record in same})
     by_fold = [np.mean([record["mse"] for record in same if record["fold"] == fold]) for fold in folds]
