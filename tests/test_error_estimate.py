@@ -244,9 +244,9 @@ def test_the_suggested_size_reaches_the_target(request, data, name, target):
             np.mean([draw.estimate_error(X, 4000, random_state=seed).error ** 2 for seed, draw in enumerate(draws)])
         )
 
-    # The mean over three draws varies by 15 % or so where few columns carry the error, and the size is within a tenth.
+    # The root of the mean over twelve draws varies by 15 % or so where few columns carry the error, which is 30 % of the size.
     assert error(size) < 1.25 * target
-    assert error(max(size // 2, 2)) > target
+    assert error(max(size // 3, 2)) > target
 
 
 def test_refused_targets_say_why(digits):
@@ -254,9 +254,11 @@ def test_refused_targets_say_why(digits):
         ValueError, match=r"target_error is 0.0001, for which NTKRandomFeatures is expected to need about .* 2048"
     ):
         MAPS["random"](64).suggest_n_components(digits, 1e-4, max_components=2048, random_state=0)
-    with pytest.raises(ValueError, match=r"the error of NTKSketch stays above it however many columns there are"):
+    with pytest.raises(
+        ValueError, match=r"the error of NTKSketch hardly falls any more before it gets there: .* or another map"
+    ):
         fastntk.NTKSketch(depth=3, degree=2).suggest_n_components(digits, 1e-3, random_state=0)
-    with pytest.raises(ValueError, match=r"stays above it however many columns there are: .* above 0\.05\d* is needed"):
+    with pytest.raises(ValueError, match=r"hardly falls any more .* a target above 0\.05\d* is needed"):
         smallest_size(lambda D: np.sqrt(0.05**2 + 1 / D**2), 0.04, 1 << 20, "it")
 
 

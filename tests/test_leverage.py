@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 from fastntk.bench import Options, run
 from fastntk.leverage import sample_modified_directions, spectral_error
+from gpu_arrays import on_gpu
 from scipy import linalg, stats
 
 # Kolmogorov and Smirnov reject a true law with this probability; the seeds are fixed.
@@ -169,3 +170,22 @@ def test_the_papers_numbers_of_features_are_enough(tmp_path):
     assert {record["directions"] for record in records if record["equation"] == 16} == {"gaussian", "gibbs", "direct"}
     assert all(record["share"] >= 0.9 for record in records)
     assert (tmp_path / "theorems.md").exists()
+
+
+@pytest.mark.cuda
+@pytest.mark.parametrize("method", ["gibbs", "direct"])
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_a_gpu_draws_the_same_directions(method, dtype):
+    params = {"method": method, "n_chains": 30, "burn_in": 1, "sweeps": 2, "random_state": 5, "dtype": dtype}
+    host = sample_modified_directions(70, 9, **params)
+    device = sample_modified_directions(70, 9, device="cuda", max_memory="64KiB", **params)
+    assert isinstance(device, np.ndarray)
+    # Logarithm, root, sine and cosine differ by a few units in the last place of float64.
+    np.testing.assert_allclose(device, host, rtol=max(64 * np.finfo(np.float64).eps, 2 * np.finfo(dtype).eps))
+
+
+@pytest.mark.cuda
+def test_the_spectral_error_takes_matrices_from_anywhere(rng):
+    X = rng.normal(size=(12, 5))
+    K, Z = fastntk.ntk_kernel(X), fastntk.NTKRandomFeatures(40, random_state=0).fit_transform(X)
+    assert spectral_error(on_gpu(K), on_gpu(Z), 0.5) == spectral_error(K, on_gpu(Z), 0.5) == spectral_error(K, Z, 0.5)

@@ -5,13 +5,11 @@
 #include <numeric>
 #include <string>
 
+#include "layer_polynomials.hpp"
 #include "tiling.hpp"
 
 namespace fastntk {
 namespace {
-
-// The linear term takes d columns from the sketched ones; it pays from this multiple of 1 + d columns on.
-constexpr std::size_t exact_from = 2;
 
 // Entries of the powers inside: their errors come on top of the columns' own only where the cosine is large, and then by
 // degree / entries.
@@ -48,9 +46,12 @@ DotProductSketchParams resolve(DotProductSketchParams p) {
   const std::size_t exact_columns = (c(0) > 0) + (c(1) > 0 ? d : 0);
   const bool has_rest = p.coefficients.size() > 2;
   if (p.low_orders == LowOrders::automatic)
-    p.low_orders = p.base != SketchBase::count_sketch && p.out_features >= (has_rest ? exact_from : 1) * exact_columns
-                       ? LowOrders::exact
-                       : LowOrders::constant;
+    p.low_orders =
+        p.base != SketchBase::count_sketch &&
+                linear_columns_pay(p.out_features, exact_columns, c(1),
+                                   std::accumulate(p.coefficients.begin(), p.coefficients.end(), 0.0) - c(0) - c(1))
+            ? LowOrders::exact
+            : LowOrders::constant;
   const std::size_t least = p.low_orders == LowOrders::exact ? exact_columns + has_rest : 1;
   require(p.out_features >= least, [&] {
     return "DotProductSketch: out_features is " + std::to_string(p.out_features) + "; at least " + std::to_string(least) +

@@ -48,7 +48,9 @@ struct Chains {
     for (std::size_t i = 0; i < dim(); i += 2) {
       const auto pair = rng::Draws::normal_pair(bits(chain, i / 2, number, normals));
       const rng::Block choice = bits(chain, i / 2, number, choices);
-      for (std::size_t k = 0; k < 2 && i + k < dim(); ++k) {
+      FASTNTK_UNROLL
+      for (std::size_t k = 0; k < 2; ++k) {
+        if (i + k >= dim()) break;
         double& t = w(i + k, chain);
         const double others = sum - t * t;
         const double z = others > 0 ? others : 0;

@@ -249,8 +249,8 @@ class FeatureMap(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimato
         Raises
         ------
         ValueError
-            If an argument is out of its range, the error stays above the target however many columns there are, or the
-            target is beyond `max_components`.
+            If an argument is out of its range, the error stops falling above the target, as that of a polynomial in place of
+            the kernel, or the target is beyond `max_components`.
         TypeError
             As in `fit`.
         MemoryError

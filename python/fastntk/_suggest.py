@@ -110,7 +110,7 @@ def smallest_size(measure: Callable[[int], float], target: float, most: int, wha
     Raises
     ------
     ValueError
-        If the error stays above the target, or reaches it beyond `most`.
+        If the error stops falling above the target, or reaches it beyond `most`.
     """
     errors: dict[int, float] = {}
     below, above = 0, 0  # the largest size that misses the target, the smallest that meets it
@@ -129,7 +129,7 @@ def smallest_size(measure: Callable[[int], float], target: float, most: int, wha
             raise ValueError(_beyond(errors, target, most, what))
         elif (floor := _floor(errors)) is not None:
             raise ValueError(
-                f"target_error is {target:g}, but the error of {what} stays above it however many columns there are: "
+                f"target_error is {target:g}, but the error of {what} hardly falls any more before it gets there: "
                 f"{_shown(errors)}; a target above {floor:.3g} is needed, or another map"
             )
         size = _next(errors, target, below, above, most)

@@ -87,8 +87,9 @@ class NTKSketch(FeatureMap):
     low_orders : {"auto", "exact", "constant", "sampled"}
         Which part of the kernel's power series stands in columns of its own: "exact" the constant and the linear term
         (1 + d columns), "constant" the constant (1 column); the rest of the columns is divided between the degrees so that
-        the variance is smallest. "sampled" are the paper's constructions, Remark 1 and Algorithm 1. "auto" is "exact" with
-        at least 2 (1 + d) components, else "constant".
+        the variance is smallest. "sampled" are the paper's constructions, Remark 1 and Algorithm 1. "auto" is "exact" where
+        that has the smaller error, from some 1.6 (1 + d) components on at depth 1 and 2.6 (1 + d) at depth 3, else
+        "constant".
     diagonal : {"auto", "exact", "sampled"}
         "exact" scales the sketched columns of every row so that its squared norm is the known Theta(x, x); "sampled" leaves
         them. "auto" is "exact" unless `low_orders` is "sampled".

@@ -299,13 +299,16 @@ TEST(any_size_and_degree) {
   }
 }
 
-TEST(long_rows_take_count_sketches) {
-  const auto chosen = [](DotProductSketchParams p) { return DotProductSketch<float>(p).params(); };
-  CHECK(chosen({.in_features = 5000, .out_features = 1024, .coefficients = polynomial}).base == SketchBase::count_sketch);
-  CHECK(chosen({.in_features = 5000, .out_features = 1024, .coefficients = polynomial}).low_orders == LowOrders::constant);
-  CHECK(chosen({.in_features = 500, .out_features = 1024, .coefficients = polynomial}).base == SketchBase::rotation);
-  CHECK(chosen({.in_features = 500, .out_features = 1024, .coefficients = polynomial}).low_orders == LowOrders::exact);
-  CHECK(chosen({.in_features = 600, .out_features = 1024, .coefficients = polynomial}).low_orders == LowOrders::constant);
+TEST(long_rows_take_count_sketches_and_short_ones_exact_columns) {
+  const auto chosen = [](std::size_t d) {
+    return DotProductSketch<float>({.in_features = d, .out_features = 1024, .coefficients = {0.3, 1, 0.5}}).params();
+  };
+  CHECK(chosen(5000).base == SketchBase::count_sketch);
+  CHECK(chosen(5000).low_orders == LowOrders::constant);
+  // 1.35 * 1.5^2 / (1.5^2 - .5^2) * (1 + d) columns are enough up to d = 673.
+  CHECK(chosen(673).low_orders == LowOrders::exact);
+  CHECK(chosen(674).low_orders == LowOrders::constant);
+  CHECK(chosen(674).base == SketchBase::rotation);
 }
 
 TEST(bad_parameters_are_named) {

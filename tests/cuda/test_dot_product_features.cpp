@@ -73,6 +73,23 @@ TEST(activations_have_the_coefficients_of_their_kernels) {
       }
 }
 
+// One layer's activations are known: sqrt(2) times the step, and the ReLU but for the sign of its even terms beyond the
+// constant, which leaves the kernel, and a third of the fourth moment.
+TEST(activations_of_one_layer_have_closed_forms) {
+  const fastntk::DualActivation step = fastntk::dual_activation(CosineKernel::arc_cosine_0, 1, 0);
+  const fastntk::DualActivation relu = fastntk::dual_activation(CosineKernel::arc_cosine_1, 1, 0);
+  const fastntk::DualActivation nngp = fastntk::dual_activation(CosineKernel::nngp, 1, 0);
+  double worst_step = 0, worst_relu = 0;
+  for (double u = -6; u < 6; u += 0.0101) {
+    worst_step = std::max(worst_step, std::abs(step(u) - (u > 0 ? std::numbers::sqrt2 : 0)));
+    worst_relu =
+        std::max(worst_relu, std::abs(relu(u) - (2 / std::sqrt(std::numbers::pi) + std::min(std::numbers::sqrt2 * u, 0.0))));
+    CHECK(nngp(u) == relu(u));
+  }
+  CHECK(worst_step < 1e-4);
+  CHECK(worst_relu < 1e-4);
+}
+
 template <class T>
 void check_against_cpu(const DotProductFeaturesParams& p, std::size_t gap) {
   Matrix<T> x = sketches::random_rows<T>(5, p.in_features, p.in_features);

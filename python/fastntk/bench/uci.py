@@ -101,7 +101,7 @@ def _regression(sets: dict[str, datasets.Dataset], names: list[str], options: Op
     )
     study.table(rows, COLUMNS, title=title, note=note)
     study.table(details, DETAILS, title=f"{title}: every fold", suffix="-details")
-    study.figure(partial(_draw, rows=rows, sets=sets, title=title), size=(max(6.4, 1.2 * len(sets) + 3), 4.6))
+    study.figure(partial(_draw, rows=rows, sets=sets, title=title), size=(max(6.4, 1.2 * len(sets) + 4), 4.6))
     yield {"written": [str(path) for path in study.written]}
 
 
@@ -224,4 +224,4 @@ def _draw(axes: Any, rows: list[Record], sets: dict[str, datasets.Dataset], titl
     axes.set(yscale="log", ylabel="mean squared error ÷ variance of the target", title=title)
     axes.set_xticks(range(len(sets)), list(sets), rotation=30, ha="right", fontsize="small")
     axes.grid(axis="y", which="both", alpha=0.3)
-    axes.legend(fontsize="x-small")
+    axes.legend(fontsize="x-small", loc="upper left", bbox_to_anchor=(1.01, 1))
