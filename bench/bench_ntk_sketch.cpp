@@ -76,7 +76,7 @@ int main() {
     const auto times =
         bench::alternate({transform, [&] { bench::sgemm(n, gemm_width, d, x.data(), w.data(), product.data()); },
                           [&] { bench::scale(z.data(), z.size(), 1.0f); }},
-                         11);
+                         5);
     const std::string shape = "2000x784 -> " + std::to_string(c.width);
     const std::string note = std::string(c.name) + ", depth " + std::to_string(c.depth);
     bench::print({.op = "ntk_sketch",

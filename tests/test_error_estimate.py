@@ -244,7 +244,7 @@ def test_the_suggested_size_reaches_the_target(request, data, name, target):
             np.mean([draw.estimate_error(X, 4000, random_state=seed).error ** 2 for seed, draw in enumerate(draws)])
         )
 
-    # The root of the mean over twelve draws varies by 15 % or so where few columns carry the error, which is 30 % of the size.
+    # The mean over twelve draws varies where few columns carry the error: its root by 15 % or so, the size by 30 %.
     assert error(size) < 1.25 * target
     assert error(max(size // 3, 2)) > target
 

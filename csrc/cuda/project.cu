@@ -35,6 +35,14 @@ void draw_normals(const Cuda& backend, std::uint64_t seed, std::size_t d, std::s
   });
 }
 
+// out (d, cols) = columns (cols, d), transposed.
+template <Real T>
+void set_columns(const Cuda& backend, View<const T, Cuda> columns, T* out) {
+  Tile<Cuda> tile(backend);
+  for_each(tile, columns.rows * columns.cols,
+           [=] FASTNTK_FORMULA(std::size_t index) { out[index] = columns(index % columns.rows, index / columns.rows); });
+}
+
 // The emit() of the product: an entry's activation, on the way to memory.
 template <Real T>
 struct StoreActivation {
@@ -55,10 +63,7 @@ ProjectionMatrix<T, B>::ProjectionMatrix(const B& backend, std::uint64_t seed, s
 template <Real T, Backend B>
 ProjectionMatrix<T, B>::ProjectionMatrix(const B& backend, View<const T, B> columns)
     : d_(columns.cols), cols_(columns.rows), entries_(backend, columns.cols * columns.rows) {
-  Tile<B> tile(backend);
-  T* const entries = entries_.data();
-  for_each(tile, entries_.size(),
-           [=] FASTNTK_FORMULA(std::size_t index) { entries[index] = columns(index % columns.rows, index / columns.rows); });
+  set_columns<T>(backend, columns, entries_.data());
 }
 
 template <Real T, Backend B>

@@ -46,9 +46,10 @@ GradientFeaturesParams resolved(const GradientFeaturesParams& params);
 std::size_t gradient_parameters(const GradientFeaturesParams& params);
 
 /// x -> out_features entries of the gradient of f(x) with respect to all weights, where h_0 = x,
-/// h_l = sqrt(2/width) ReLU(W_l h_{l-1}) and f(x) = a.h_L, W_l of independent normals and a of random signs, whose squares
-/// are 1 where those of normals vary. Of the CNN, W_l acts on the q x q neighbourhood of each pixel and is scaled by 1/q, and
-/// f is the mean over pixels of a.h_L or, without pooling, pixels^{-1/2} times the sum over pixels of a_ij.h_L,ij.
+/// h_l = sqrt(2/width) ReLU(W_l h_{l-1}) and f(x) = a.h_L, W_l of independent normals and a of random signs, whose
+/// squares are 1 where those of normals vary. Of the CNN, W_l acts on the q x q neighbourhood of each pixel and is scaled
+/// by 1/q, and f is the mean over pixels of a.h_L or, without pooling, pixels^{-1/2} times the sum over pixels of
+/// a_ij.h_L,ij.
 ///
 /// The entries are spread evenly over the layers, over the units of a layer and over their inputs, and scaled so that their
 /// inner products have the mean of those of the whole gradient: Theta(x, y) of the NTK (Z21 Definition 1), or of the CNTK
