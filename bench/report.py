@@ -37,7 +37,19 @@ def errors(op: str, data: str, cases: list[tuple[int, int]]) -> list[Line]:
     return [{"bench": "errors", "op": op, "data": data, "n_components": size, "depth": depth} for size, depth in cases]
 
 
+def sketch(data: str, depth: int, **more: Any) -> Line:
+    """The selector of an error of NTKSketch(4096)."""
+    method = more or {"method": "one_pass", "polynomial": "fitted"}
+    return {"bench": "sketch", "op": "relative Frobenius error", "data": data, "depth": depth, **method}
+
+
+def ntk_sketch(note: str) -> Line:
+    """The selector of a time of NTKSketch(4096)."""
+    return {"op": "ntk_sketch", "shape": "-> 4096", "unit": "s", "note": note}
+
+
 FROBENIUS, REMAINDER, SPECTRAL = "relative Frobenius error", "remainder error", "spectral error over Algorithm 2's"
+SKETCHED = ("gaussian", "mnist", "digits")
 SIZES = [(1024, 1), (4096, 1), (8192, 1)]
 
 # What is measured, the lines that show it, the key of the figure, and the target.
@@ -59,6 +71,41 @@ CPU: list[Row] = [
         [{"bench": "exact", "op": f"ntk_kernel depth={depth}"} for depth in (1, 3)],
         "ratio",
         "≤ .30, .50",
+    ),
+    (
+        "`NTKSketch(4096)`, degree 8, 2000x784 ÷ the same sgemm: one pass, depth 1, 3; layerwise, depth 1",
+        [ntk_sketch(note) for note in ("one pass, depth 1", "one pass, depth 3", "layerwise, depth 1")],
+        "ratio",
+        "≤ .40, .40, 1.0",
+    ),
+    (
+        "… Frobenius error, depth 1: Gaussian rows, MNIST, digits; layerwise, Gaussian rows",
+        [*(sketch(data, 1) for data in SKETCHED), sketch("gaussian", 1, method="layerwise")],
+        "value",
+        "≤ .045, .022, .015, .08",
+    ),
+    (
+        "… depth 3: Gaussian rows, MNIST, digits",
+        [sketch(data, 3) for data in SKETCHED],
+        "value",
+        "≤ .036, .030, .030",
+    ),
+    ("… depth 3, remainder error", [sketch(data, 3) for data in SKETCHED], "remainder_error", "≤ 1.0"),
+    (
+        "… power of D with which the error falls from 1024 to 16384, Gaussian rows: low orders exact, constant",
+        [
+            {"bench": "sketch", "op": "power of D with which the error falls", "low_orders": kept}
+            for kept in ("exact", "constant")
+        ],
+        "value",
+        "≤ -.45",
+    ),
+    ("… CSR, 1 % of 10^5 columns ÷ dense, 1000 columns", [{"bench": "sketch", "op": "ntk_sketch, CSR"}], "ratio", "≤ 2"),
+    (
+        "10 Gibbs sweeps of 10^6 coordinates ÷ as many normals, dimension 2, 8, 784",
+        [{"op": "modified directions, Gibbs", "shape": f"x{d}"} for d in (2, 8, 784)],
+        "ratio",
+        "≤ 6",
     ),
     (
         "`NystroemNTK(2048)`, 4000x784: transform ÷ its sgemms, fit ÷ dgemm + dpotrf + dtrtri, leverage fit ÷ sgemms + fit",
@@ -189,8 +236,8 @@ def figure(lines: list[Line], selector: Line, key: str) -> str:
         return f"{value / 2**20:.0f}"
     if key == "accuracy":
         return f"{value:.4f}".lstrip("0")
-    digits = f"{value:.2f}" if value >= 0.1 else f"{value:.3f}" if value >= 0.01 else f"{value:.4f}"
-    return digits.removeprefix("0")
+    digits = f"{value:.{2 if abs(value) >= 0.1 else 3 if abs(value) >= 0.01 else 4}f}"
+    return digits.replace("0.", ".", 1) if abs(value) < 1 else digits
 
 
 def table(rows: list[Row], lines: list[Line]) -> str:
