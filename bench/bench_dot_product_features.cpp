@@ -1,60 +1,40 @@
 // DotProductFeatures on 2000 x 784 against the sgemm (2000 x 784)(784 x 8192): kernels whose activation is a table, and a
 // polynomial of degree 8.
 #include <fastntk/dot_product_features.hpp>
-#include <fastntk/exact.hpp>
-#include <fastntk/rng.hpp>
 
 #include <cmath>
 #include <string>
 #include <vector>
 
-#include "bench.hpp"
-#include "sgemm.hpp"
+#include "feature_map.hpp"
 
 using namespace fastntk;
 
 namespace {
 
-constexpr std::size_t n = 2000;
-constexpr std::size_t d = 784;
-constexpr std::size_t width = 4096;
-
-// Relative Frobenius error of the Gram matrix of the first rows. 64 terms of the series are enough for unlike rows; where
-// they are the same stands kernel_at_one().
-double gram_error(const bench::Array<float>& x, const bench::Array<float>& z, const KernelSeriesParams& kernel) {
-  constexpr std::size_t rows = 200;
-  const std::vector<double> wide(x.data(), x.data() + rows * d);
-  std::vector<double> product(rows * rows);
-  const View<const double> view(wide.data(), rows, d);
-  linear_kernel<double, Cpu>(Cpu{1}, view, view, View<double>(product.data(), rows, rows));
-  const std::vector<double> c = kernel_series(kernel, 64);
-  double difference = 0;
-  double norm = 0;
-  for (std::size_t i = 0; i < rows; ++i)
-    for (std::size_t j = 0; j < rows; ++j) {
-      double sum = 0;
-      for (std::size_t k = 0; k < width; ++k)
-        sum += static_cast<double>(z.data()[i * width + k]) * static_cast<double>(z.data()[j * width + k]);
-      const double norms = std::sqrt(product[i * rows + i] * product[j * rows + j]);
-      const double a = product[i * rows + j] / norms;
+// 64 terms of the series are enough for unlike rows; where they are the same stands kernel_at_one().
+std::vector<double> exact_gram(const bench::Array<float>& x, std::size_t d, const KernelSeriesParams& params) {
+  std::vector<double> kernel =
+      bench::gram_kernel(x, d, [](auto rows, auto product) { linear_kernel<double, Cpu>(Cpu{1}, rows, rows, product); });
+  const std::vector<double> c = kernel_series(params, 64);
+  std::vector<double> norm;
+  for (std::size_t i = 0; i < bench::gram_rows; ++i) norm.push_back(std::sqrt(kernel[i * bench::gram_rows + i]));
+  for (std::size_t i = 0; i < bench::gram_rows; ++i)
+    for (std::size_t j = 0; j < bench::gram_rows; ++j) {
+      double& entry = kernel[i * bench::gram_rows + j];
+      const double a = entry / (norm[i] * norm[j]);
       double value = 0;
       for (std::size_t k = c.size(); k-- > 0;) value = value * a + c[k];
-      if (i == j) value = kernel_at_one(kernel);
-      difference += (sum - value * norms) * (sum - value * norms);
-      norm += value * norms * value * norms;
+      entry = (i == j ? kernel_at_one(params) : value) * norm[i] * norm[j];
     }
-  return std::sqrt(difference / norm);
+  return kernel;
 }
 
 }  // namespace
 
 int main() {
-  bench::Array<float> x(n * d);
-  const rng::Draws draws{1, rng::Stream::normal};
-  for (std::size_t i = 0; i < x.size(); ++i) x[i] = static_cast<float>(draws.normal(i));
-  constexpr std::size_t gemm_width = 8192;
-  bench::Array<float> w(d * gemm_width), product(n * gemm_width);
-  constexpr double flops = 2.0 * n * d * gemm_width;
+  constexpr std::size_t n = bench::map_rows, d = bench::map_inputs, width = 4096;
+  const bench::Array<float> x = bench::normal_rows(n * d);
 
   // exp(2 (a - 1)), cut off where its coefficients are small.
   KernelSeriesParams polynomial{CosineKernel::polynomial, 1, {}};
@@ -73,19 +53,8 @@ int main() {
     bench::Array<float> z(n * width);
     const auto transform = [&] { map({x.data(), n, d}, {z.data(), n, width}); };
     transform();
-    const double error = gram_error(x, z, c.kernel);
+    const double error = bench::gram_error(z, width, exact_gram(x, d, c.kernel));
     bench::require(error < c.worst_error, "dot_product_features: the Gram matrix is off by " + std::to_string(error));
-    const auto times =
-        bench::alternate({transform, [&] { bench::sgemm(n, gemm_width, d, x.data(), w.data(), product.data()); }}, 11);
-    bench::print({.op = "dot_product_features",
-                  .dtype = "float32",
-                  .shape = "2000x784 -> 4096",
-                  .times = times[0],
-                  .work = flops,
-                  .unit = "s",
-                  .floor = "sgemm 2000x784x8192",
-                  .floor_times = times[1],
-                  .floor_work = flops,
-                  .note = std::string(c.name)});
+    bench::compare_map("dot_product_features", transform, z, width, 11, c.name);
   }
 }

@@ -1,18 +1,14 @@
 // GradientFeatures against the matrix products of its forward and backward pass alone; and, in the note, its error beside
 // those of the narrowest network and of NtkRandomFeatures with as many columns.
-#include <fastntk/exact.hpp>
 #include <fastntk/gradient_features.hpp>
 #include <fastntk/ntk_features.hpp>
-#include <fastntk/rng.hpp>
 
 #include <algorithm>
-#include <cmath>
 #include <cstdio>
 #include <string>
 #include <vector>
 
-#include "bench.hpp"
-#include "sgemm.hpp"
+#include "feature_map.hpp"
 
 using namespace fastntk;
 
@@ -22,37 +18,10 @@ struct Product {
   std::size_t m, n, k;
 };
 
-// Relative Frobenius error of the Gram matrix of the first rows.
-double gram_error(const bench::Array<float>& x, std::size_t d, const bench::Array<float>& z, std::size_t width,
-                  std::size_t depth) {
-  constexpr std::size_t rows = 200;
-  const std::vector<double> wide(x.data(), x.data() + rows * d);
-  std::vector<double> kernel(rows * rows);
-  const View<const double> view(wide.data(), rows, d);
-  ntk_kernel<double, Cpu>(Cpu{1}, view, view, {.depth = depth}, View<double>(kernel.data(), rows, rows));
-  double difference = 0, norm = 0;
-  for (std::size_t i = 0; i < rows; ++i)
-    for (std::size_t j = 0; j < rows; ++j) {
-      double sum = 0;
-      for (std::size_t k = 0; k < width; ++k)
-        sum += static_cast<double>(z[i * width + k]) * static_cast<double>(z[j * width + k]);
-      difference += (sum - kernel[i * rows + j]) * (sum - kernel[i * rows + j]);
-      norm += kernel[i * rows + j] * kernel[i * rows + j];
-    }
-  return std::sqrt(difference / norm);
-}
-
 std::string digits(double x) {
   char text[16];
   std::snprintf(text, sizeof text, "%.3f", x);
   return text;
-}
-
-bench::Array<float> normal_rows(std::size_t count) {
-  bench::Array<float> x(count);
-  const rng::Draws draws{1, rng::Stream::normal};
-  for (std::size_t i = 0; i < count; ++i) x[i] = static_cast<float>(draws.normal(i));
-  return x;
 }
 
 void compare(const GradientFeatures<float>& map, const bench::Array<float>& x, std::size_t rows, bench::Array<float>& z,
@@ -88,11 +57,12 @@ void compare(const GradientFeatures<float>& map, const bench::Array<float>& x, s
 
 void fully_connected(std::size_t depth) {
   constexpr std::size_t n = 2000, d = 784, columns = 4096;
-  const bench::Array<float> x = normal_rows(n * d);
+  const bench::Array<float> x = bench::normal_rows(n * d);
   bench::Array<float> z(n * columns);
+  const std::vector<double> kernel = bench::ntk_gram(x, d, depth);
   const auto error_of = [&](const auto& map) {
     map({x.data(), n, d}, {z.data(), n, columns});
-    return gram_error(x, d, z, columns, depth);
+    return bench::gram_error(z, columns, kernel);
   };
   GradientFeaturesParams params{.in_features = d, .out_features = columns, .depth = depth, .seed = 1};
   const GradientFeatures<float> map(params, Cpu{1});
@@ -118,7 +88,7 @@ void convolutional(std::size_t depth) {
   constexpr std::size_t n = 8, columns = 4096;
   constexpr ImageShape image{32, 32, 3};
   constexpr std::size_t pixels = image.height * image.width, d = pixels * image.channels;
-  const bench::Array<float> x = normal_rows(n * d);
+  const bench::Array<float> x = bench::normal_rows(n * d);
   bench::Array<float> z(n * columns);
   const GradientFeatures<float> map({.in_features = d,
                                      .out_features = columns,

@@ -19,11 +19,10 @@ inline constexpr std::size_t structured_from = 33;
 ///   sphere      independent and uniform on the sphere of radius sqrt(d)
 ///   gibbs       the same law, by the Gibbs sampler (modified_directions.hpp): sqrt(d) w/|w| of Z21 Eq. 15
 ///   structured  blocks of n = 2^k >= d directions, orthogonal to one another: three times a random rotation of the
-///   coordinate
-///               pairs (i, i + n/2) and a Hadamard transform, in O(n log n) a block (after Yu et al. 2016, "Orthogonal
-///               random features", who flip signs instead). Sign flips alone would put sparse and integer data on a lattice,
-///               with many projections at exactly 0, where the dual activation is singular. Lengths are chi_n, so that the
-///               law of each direction is Gaussian up to the quality of the mixing.
+///               coordinate pairs (i, i + n/2) and a Hadamard transform, in O(n log n) a block (after Yu et al. 2016,
+///               "Orthogonal random features", who flip signs instead). Sign flips alone would put sparse and integer data
+///               on a lattice, with many projections at exactly 0, where the dual activation is singular. Lengths are chi_n,
+///               so that the law of each direction is Gaussian up to the quality of the mixing.
 template <Real T, Backend B>
 class DirectionSet {
  public:

@@ -5,7 +5,6 @@
 #include <numeric>
 #include <string>
 
-#include "layer_polynomials.hpp"
 #include "tiling.hpp"
 
 namespace fastntk {
@@ -32,6 +31,8 @@ void require_coefficients(const std::vector<double>& c) {
       return "DotProductSketch: coefficients[" + std::to_string(k) + "] is " + std::to_string(c[k]) +
              "; finite numbers that are not negative are needed";
     });
+  require(std::isfinite(std::accumulate(c.begin(), c.end(), 0.0)),
+          [] { return std::string("DotProductSketch: the sum of the coefficients is inf; it has to be finite"); });
 }
 
 DotProductSketchParams resolve(DotProductSketchParams p) {
@@ -62,7 +63,8 @@ DotProductSketchParams resolve(DotProductSketchParams p) {
     return std::string(
         "DotProductSketch: base is 'count_sketch', which has no exact linear term; use low_orders 'constant'");
   });
-  p.base = SketchInput<float, Cpu>::choose(p.base, d, p.out_features, p.low_orders != LowOrders::constant);
+  const bool in_full = p.low_orders == LowOrders::sampled || (p.low_orders == LowOrders::exact && c(1) > 0);
+  p.base = SketchInput<float, Cpu>::choose(p.base, d, p.out_features, in_full);
   if (p.diagonal == Diagonal::automatic)
     p.diagonal = p.low_orders == LowOrders::sampled ? Diagonal::sampled : Diagonal::exact;
   if (p.power_features == 0)
@@ -88,6 +90,9 @@ DotProductSketch<T, B>::State::State(const DotProductSketchParams& given, const 
   }
   const double constant = c[0];
   const double linear = p.low_orders == LowOrders::exact && c.size() > 1 ? c[1] : 0;
+  std::vector<double> rest = c;
+  rest[0] = 0;
+  if (linear > 0) rest[1] = 0;
   kernel_.emplace(KernelSketchParams{.in_features = p.in_features,
                                      .out_features = p.out_features,
                                      .bias = p.bias,
@@ -95,7 +100,7 @@ DotProductSketch<T, B>::State::State(const DotProductSketchParams& given, const 
                                      .exact_diagonal = p.diagonal == Diagonal::exact,
                                      .constant = constant,
                                      .linear = linear,
-                                     .remainder = at_one_ - constant - linear,
+                                     .remainder = std::accumulate(rest.begin(), rest.end(), 0.0),
                                      .base = p.base,
                                      .base_width = padded(p.out_features) / 4,
                                      .seed = p.seed},
@@ -104,8 +109,8 @@ DotProductSketch<T, B>::State::State(const DotProductSketchParams& given, const 
   PowerTree<T, B> powers(graph, kernel_->leaves(c.size() - 1), p.power_features);
   std::vector<SketchTerm> terms;
   std::vector<double> sizes;
-  for (std::size_t k = linear > 0 ? 2 : 1; k < c.size(); ++k) {
-    if (c[k] == 0) continue;
+  for (std::size_t k = 1; k < c.size(); ++k) {
+    if (rest[k] == 0) continue;
     terms.push_back(k == 1 ? kernel_->linear_term(c[1]) : powers.term(k, c[k]));
     sizes.push_back(c[k]);
   }

@@ -213,8 +213,9 @@ DualActivation dual_activation(CosineKernel kernel, std::size_t depth, std::size
   static std::mutex mutex;
   static std::map<std::tuple<CosineKernel, std::size_t, std::size_t>, DualActivation> known;
   const std::scoped_lock lock(mutex);
-  const auto [entry, is_new] = known.try_emplace({kernel, depth, low_orders});
-  if (is_new) entry->second = compute(kernel, depth, low_orders);
+  const std::tuple key{kernel, depth, low_orders};
+  auto entry = known.find(key);
+  if (entry == known.end()) entry = known.emplace(key, compute(kernel, depth, low_orders)).first;
   return entry->second;
 }
 

@@ -37,8 +37,8 @@ struct DualActivation {
   double operator()(double u) const;
 };
 
-/// Of the kernels whose series do not end, depth >= 1 and low_orders in {0, 1, 2}; computed once a process, in milliseconds.
-/// The mean of g(w.x) g(w.z) is the kernel without those terms to 1e-4 k(1).
+/// Of the kernels whose series do not end, depth >= 1 and low_orders in {0, 1, 2}; computed once a process, in about a
+/// millisecond a layer. The mean of g(w.x) g(w.z) is the kernel without those terms to 1e-4 k(1).
 DualActivation dual_activation(CosineKernel kernel, std::size_t depth, std::size_t low_orders);
 
 /// s_k.

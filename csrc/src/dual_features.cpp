@@ -10,7 +10,7 @@
 namespace fastntk {
 namespace {
 
-// Per order k, as activate() sums a Hermite series: its coefficient and those of Clenshaw's recurrence
+// Per order k, as hermite_features() sums a series: its coefficient and those of Clenshaw's recurrence
 // b_k = coefficient + u b_{k+1} / sqrt(k + 1) - sqrt((k + 1)/(k + 2)) b_{k+2}, b_0 the sum.
 constexpr std::size_t hermite_step = 3;
 
@@ -26,6 +26,40 @@ std::vector<T> hermite_table(const std::vector<double>& coefficients) {
       table.push_back(static_cast<T>(value));
   }
   return table;
+}
+
+// The primitive dual_features() of a Hermite series.
+template <Real T, Backend B>
+void hermite_features(Tile<B>& tile, const Buffer<T, B>& series, View<T, B> z, T* square) {
+  const T* const table = series.data();
+  const std::size_t end = series.size();
+  const std::size_t blocks = (z.cols + hermite_lanes - 1) / hermite_lanes;
+  for_each(tile, z.rows * blocks, [=] FASTNTK_FORMULA(std::size_t i) {
+    const std::size_t first = i % blocks * hermite_lanes;
+    T* const entry = z.row(i / blocks) + first;
+    T u[hermite_lanes], sum[hermite_lanes], next[hermite_lanes];
+    FASTNTK_UNROLL
+    for (std::size_t j = 0; j < hermite_lanes; ++j) {
+      u[j] = first + j < z.cols ? entry[j] : T(0);
+      sum[j] = next[j] = 0;
+    }
+    for (std::size_t k = end; k > 0; k -= hermite_step) {
+      const T coefficient = table[k - 3], up = table[k - 2], down = table[k - 1];
+      FASTNTK_UNROLL
+      for (std::size_t j = 0; j < hermite_lanes; ++j) {
+        const T previous = sum[j];
+        sum[j] = coefficient + u[j] * up * previous - down * next[j];
+        next[j] = previous;
+      }
+    }
+    FASTNTK_UNROLL
+    for (std::size_t j = 0; j < hermite_lanes; ++j)
+      if (first + j < z.cols) entry[j] = sum[j];
+  });
+  const typename Tile<B>::Scope scope(tile);
+  T* const part = tile.template scratch<T>(1, z.rows).data;
+  row_squares<T, B>(tile, z, part);
+  for_each(tile, z.rows, [=] FASTNTK_FORMULA(std::size_t r) { square[r] += part[r]; });
 }
 
 }  // namespace
@@ -75,41 +109,6 @@ void DualFeatures<T, B>::apply(Tile<B>& tile, View<const T, B> unit, const T* no
   dual_rows<T, B>(tile, features, unit, norm, out);
 }
 
-// z <- g(z), and square[r] += the sum of the squares of row r.
-template <Real T, Backend B>
-void DualFeatures<T, B>::activate(Tile<B>& tile, View<T, B> z, T* square) const {
-  if (hermite_.size() == 0) return dual_features<T, B>(tile, g_, z, square);
-  const T* const table = hermite_.data();
-  const std::size_t end = hermite_.size();
-  const std::size_t blocks = (z.cols + hermite_lanes - 1) / hermite_lanes;
-  for_each(tile, z.rows * blocks, [=] FASTNTK_FORMULA(std::size_t i) {
-    const std::size_t first = i % blocks * hermite_lanes;
-    T* const entry = z.row(i / blocks) + first;
-    T u[hermite_lanes], sum[hermite_lanes], next[hermite_lanes];
-    FASTNTK_UNROLL
-    for (std::size_t j = 0; j < hermite_lanes; ++j) {
-      u[j] = first + j < z.cols ? entry[j] : T(0);
-      sum[j] = next[j] = 0;
-    }
-    for (std::size_t k = end; k > 0; k -= hermite_step) {
-      const T coefficient = table[k - 3], up = table[k - 2], down = table[k - 1];
-      FASTNTK_UNROLL
-      for (std::size_t j = 0; j < hermite_lanes; ++j) {
-        const T previous = sum[j];
-        sum[j] = coefficient + u[j] * up * previous - down * next[j];
-        next[j] = previous;
-      }
-    }
-    FASTNTK_UNROLL
-    for (std::size_t j = 0; j < hermite_lanes; ++j)
-      if (first + j < z.cols) entry[j] = sum[j];
-  });
-  const typename Tile<B>::Scope scope(tile);
-  T* const part = tile.template scratch<T>(1, z.rows).data;
-  row_squares<T, B>(tile, z, part);
-  for_each(tile, z.rows, [=] FASTNTK_FORMULA(std::size_t r) { square[r] += part[r]; });
-}
-
 template <Real T, Backend B>
 void DualFeatures<T, B>::apply_in_steps(Tile<B>& tile, View<const T, B> unit, const T* norm, View<T, B> out) const {
   const typename Tile<B>::Scope scope(tile);
@@ -122,7 +121,10 @@ void DualFeatures<T, B>::apply_in_steps(Tile<B>& tile, View<const T, B> unit, co
   for (std::size_t first = 0; first < m; first += directions_.panel()) {
     const View<T, B> panel = random.col_block(first, std::min(directions_.panel(), m - first));
     directions_.apply(tile, unit, first, {}, panel);
-    activate(tile, panel, square);
+    if (hermite_.size() > 0)
+      hermite_features<T, B>(tile, hermite_, panel, square);
+    else
+      dual_features<T, B>(tile, g_, panel, square);
   }
 
   // Scaling the random columns alone leaves the exact ones exact.

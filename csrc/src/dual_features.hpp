@@ -47,7 +47,6 @@ class DualFeatures {
     return hermite_.size() == 0 && directions_.length() &&
            has_dual_rows<T>(backend, directions_.panel(), directions_.size());
   }
-  void activate(Tile<B>& tile, View<T, B> z, T* square) const;
 
   std::size_t exact_columns_;
   bool exact_diagonal_;

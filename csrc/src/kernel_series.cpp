@@ -8,6 +8,7 @@
 #include <numeric>
 #include <string>
 
+#include "power_series.hpp"
 #include "tiling.hpp"
 
 namespace fastntk {
@@ -30,29 +31,6 @@ Complex value(CosineKernel kernel, std::size_t depth, Complex a) {
   return kernel == CosineKernel::ntk ? k : s;
 }
 
-// In-place discrete Fourier transform of 2^p values.
-void fourier(std::vector<Complex>& x) {
-  const std::size_t n = x.size();
-  for (std::size_t i = 1, j = 0; i < n; ++i) {
-    std::size_t bit = n / 2;
-    for (; j & bit; bit /= 2) j ^= bit;
-    j ^= bit;
-    if (i < j) std::swap(x[i], x[j]);
-  }
-  for (std::size_t h = 1; h < n; h *= 2) {
-    std::vector<Complex> root(h);
-    for (std::size_t j = 0; j < h; ++j)
-      root[j] = std::polar(1.0, -std::numbers::pi * static_cast<double>(j) / static_cast<double>(h));
-    for (std::size_t i = 0; i < n; i += 2 * h)
-      for (std::size_t j = 0; j < h; ++j) {
-        const Complex a = x[i + j];
-        const Complex b = x[i + j + h] * root[j];
-        x[i + j] = a + b;
-        x[i + j + h] = a - b;
-      }
-  }
-}
-
 // Whether c_k is 0 by symmetry, beyond what rounding leaves: one layer has kappa_0 - 1/2 odd and kappa_1 - a/2 even.
 bool vanishes(CosineKernel kernel, std::size_t depth, std::size_t k) {
   if (kernel == CosineKernel::arc_cosine_0) return k > 0 && k % 2 == 0;
@@ -60,22 +38,11 @@ bool vanishes(CosineKernel kernel, std::size_t depth, std::size_t k) {
   return one_layer && k > 1 && k % 2 == 1;
 }
 
-// By Cauchy's formula on a circle of radius r < 1: aliasing is damped by r^M = e^-32, and rounding is amplified by
-// r^-N = e^8.
+// As many terms as are known, so that fewer are the first of more.
 std::vector<double> known_series(CosineKernel kernel, std::size_t depth, std::size_t terms) {
-  constexpr std::size_t points = 4 * kernel_series_terms;
-  const double log_radius = -32.0 / points;
-  std::vector<Complex> f(points);
-  for (std::size_t j = 0; j <= points / 2; ++j) {
-    const double angle = 2 * std::numbers::pi * static_cast<double>(j) / points;
-    f[j] = value(kernel, depth, std::polar(std::exp(log_radius), angle));
-    f[(points - j) % points] = std::conj(f[j]);
-  }
-  fourier(f);
-  std::vector<double> c(terms);
-  for (std::size_t k = 0; k < terms; ++k)
-    if (!vanishes(kernel, depth, k))
-      c[k] = std::max(0.0, f[k].real() / points * std::exp(-log_radius * static_cast<double>(k)));
+  std::vector<double> c = power_series([=](Complex a) { return value(kernel, depth, a); }, kernel_series_terms);
+  for (std::size_t k = 0; k < terms; ++k) c[k] = vanishes(kernel, depth, k) ? 0 : std::max(0.0, c[k]);
+  c.resize(terms);
   return c;
 }
 
@@ -91,8 +58,10 @@ void check(const KernelSeriesParams& p) {
       return "kernel_series: coefficient " + std::to_string(k) + " is " + std::to_string(p.coefficients[k]) +
              "; a kernel has finite ones of at least 0";
     });
-  require(*std::max_element(p.coefficients.begin(), p.coefficients.end()) > 0,
-          [] { return std::string("kernel_series: all coefficients are 0; at least one has to be positive"); });
+  const double sum = std::accumulate(p.coefficients.begin(), p.coefficients.end(), 0.0);
+  require(sum > 0, [] { return std::string("kernel_series: all coefficients are 0; at least one has to be positive"); });
+  require(std::isfinite(sum),
+          [] { return std::string("kernel_series: the sum of the coefficients is inf; it has to be finite"); });
 }
 
 }  // namespace

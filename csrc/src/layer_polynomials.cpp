@@ -9,6 +9,7 @@
 #include <numbers>
 #include <numeric>
 
+#include "power_series.hpp"
 #include "relu_kernels.hpp"
 #include "tiling.hpp"
 
@@ -23,20 +24,14 @@ void close_at_one(std::vector<double>& c, double at_one) {
 }  // namespace
 
 std::vector<double> taylor_around(ReluDual kappa, double s, std::size_t degree) {
-  // Cauchy's formula on a circle inside the one around s that touches the singularity at 1.
-  constexpr std::size_t points = 1024;
-  const double radius = degree <= 16 ? 0.8 : 0.95;
-  std::vector<double> c(degree + 1);
-  for (std::size_t j = 0; j < points; ++j) {
-    const double turn = 2 * std::numbers::pi / points * static_cast<double>(j);
-    const std::complex<double> a = s + (1 - s) * std::polar(radius, turn);
-    const std::complex<double> kappa_0 = 0.5 + std::asin(a) / std::numbers::pi;
-    const std::complex<double> value =
-        kappa == ReluDual::kappa_0 ? kappa_0 : std::sqrt(1.0 - a * a) / std::numbers::pi + a * kappa_0;
-    for (std::size_t k = 0; k <= degree; ++k)
-      c[k] +=
-          (value * std::polar(std::pow(radius, -static_cast<double>(k)), -turn * static_cast<double>(k))).real() / points;
-  }
+  // Of a series in u that reaches as far as the singularity at S = 1.
+  std::vector<double> c = power_series(
+      [=](std::complex<double> u) {
+        const std::complex<double> a = s + (1 - s) * u;
+        const std::complex<double> kappa_0 = 0.5 + std::asin(a) / std::numbers::pi;
+        return kappa == ReluDual::kappa_0 ? kappa_0 : std::sqrt(1.0 - a * a) / std::numbers::pi + a * kappa_0;
+      },
+      degree + 1);
   for (double& coefficient : c)
     if (coefficient < 1e-12) coefficient = 0;  // every other one around 0
   // What exact columns hold has no error.
@@ -44,17 +39,6 @@ std::vector<double> taylor_around(ReluDual kappa, double s, std::size_t degree) 
   if (degree > 0) c[1] = (1 - s) * (kappa == ReluDual::kappa_0 ? kappa0_slope(s) : kappa0(s));
   close_at_one(c, 1);
   return c;
-}
-
-bool linear_columns_pay(std::size_t out_features, std::size_t columns, double linear, double remainder) {
-  if (remainder <= 0) return out_features >= columns;
-  // At the cosine 0 the error of m columns is their part of the kernel over sqrt(m): (linear + remainder)/sqrt(m) against
-  // remainder/sqrt(m - columns). Cosines of data are larger, where the exact columns' zero error gains less than the fewer
-  // others lose: on MNIST the two meet at a third more columns, in the Frobenius as in the spectral norm, at depths 1 and 3.
-  constexpr double later = 1.35;
-  const double all = (linear + remainder) * (linear + remainder);
-  const double equal = static_cast<double>(columns) * all / (all - remainder * remainder);
-  return linear > 0 ? static_cast<double>(out_features) >= later * equal : out_features > columns;
 }
 
 std::vector<double> ntk_polynomial(std::size_t depth, std::size_t degree) {

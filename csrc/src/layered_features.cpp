@@ -6,6 +6,7 @@
 #include "tiling.hpp"
 
 namespace fastntk {
+
 template <Real T, Backend B>
 LayeredFeatures<T, B>::LayeredFeatures(const NtkRandomFeaturesParams& p, std::size_t d, const B& backend)
     : out_features_(p.out_features), exact_diagonal_(p.diagonal == Diagonal::exact), diagonal_(static_cast<T>(p.depth + 1)) {

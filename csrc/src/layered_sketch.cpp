@@ -46,7 +46,9 @@ template <Real T, Backend B>
 std::size_t LayeredSketch<T, B>::tile_rows(const B& backend) const {
   const Layer& layer = layers_.front();
   const std::size_t width = input_.scratch_width() + layer.phi.scratch_width() + layer.gate.scratch_width() + 4 * (r_ + s_);
-  return last_.tile_rows(backend, width);
+  // The last matrix asks for many rows a tile, but these are wide.
+  constexpr std::size_t least = 16;
+  return std::min(last_.tile_rows(backend, width), std::max(rows_per_tile<T>(backend, width), least));
 }
 
 template <Real T, Backend B>

@@ -81,6 +81,11 @@ NtkSketchParams resolve_layerwise(NtkSketchParams p) {
   };
   complete(p.kappa_1, ReluDual::kappa_1, "kappa_1");
   complete(p.kappa_0, ReluDual::kappa_0, "kappa_0");
+  for (const std::vector<double>& c : p.kappa_1)
+    require(sampled || c[0] < 1, [&] {
+      return "NtkSketch: kappa_1 has the constant coefficient " + std::to_string(c[0]) +
+             "; less than 1 = kappa_1(1) is needed unless low_orders is 'sampled'";
+    });
 
   const std::size_t inner = std::clamp<std::size_t>(padded(p.out_features) / 4, 256, 4096);
   const auto choose = [&](std::size_t& size, std::size_t of_sampled, std::size_t of_exact, const char* name) {
@@ -123,21 +128,26 @@ class Layers {
 
   /// Constant and linear term of K_L, without a sketch.
   static std::pair<double, double> low_orders(const NtkSketchParams& p) {
-    double s0 = 0, s1 = 1, k0 = 0, k1 = 1;
-    for (std::size_t l = 0; l < p.depth; ++l) {
-      const auto& c = p.kappa_1[l];
-      const auto& e = p.kappa_0[l];
-      const double t1 = s1 / (1 - s0);
-      k1 = k1 * e[0] + (k0 * at(e, 1) + at(c, 1)) * t1;
-      k0 = k0 * e[0] + c[0];
-      s1 = at(c, 1) * t1;
-      s0 = c[0];
-    }
-    return {k0, k1};
+    Affine parts;
+    for (std::size_t l = 0; l < p.depth; ++l) parts.advance(p.kappa_1[l], p.kappa_0[l]);
+    return {parts.k0, parts.k1};
   }
 
  private:
   static double at(const std::vector<double>& c, std::size_t k) { return k < c.size() ? c[k] : 0; }
+
+  // The constants and slopes of S_l and K_l.
+  struct Affine {
+    double s0 = 0, s1 = 1, k0 = 0, k1 = 1;
+    double t1() const { return s1 / (1 - s0); }
+    double t2() const { return 1 / (1 - s0); }
+    void advance(const std::vector<double>& c, const std::vector<double>& e) {
+      k1 = k1 * e[0] + (k0 * at(e, 1) + at(c, 1)) * t1();
+      k0 = k0 * e[0] + c[0];
+      s1 = at(c, 1) * t1();
+      s0 = c[0];
+    }
+  };
 
   // Terms, and their values at the cosine 1.
   struct Sum {
@@ -152,13 +162,12 @@ class Layers {
   };
 
   void layer(const std::vector<double>& c, const std::vector<double>& e, bool is_last) {
-    const double t1 = s1_ / (1 - s0_);
-    const double t2 = 1 / (1 - s0_);
+    const double t1 = parts_.t1(), t2 = parts_.t2(), k0 = parts_.k0, k1 = parts_.k1;
     const std::size_t degree = std::max({c.size(), e.size(), std::size_t{3}}) - 1;
     std::vector<ValueId> leaves = kernel_.leaves(degree);
     ValueId psi = leaves.back();  // k_1 a + Psi
     if (g_ != no_value) {
-      psi = graph_.join({{.left = leaves.back(), .weight = k1_}, {.left = psi_, .weight = 1}});
+      psi = graph_.join({{.left = leaves.back(), .weight = k1}, {.left = psi_, .weight = 1}});
       leaves.assign(degree, graph_.join({{.left = leaves[0], .weight = t1}, {.left = g_, .weight = t2}}));
     }
     PowerTree<T, B> powers(graph_, leaves, p_.power_features);
@@ -174,29 +183,26 @@ class Layers {
       gate.push_back({.left = rest, .weight = 1});
     }
 
-    const double g_weight = (k0_ * at(e, 1) + at(c, 1)) * t2;
+    const double g_weight = (k0 * at(e, 1) + at(c, 1)) * t2;
     if (g_ != no_value) {
       s.add({.left = g_, .weight = at(c, 1) * t2}, at(c, 1) * t2 * g_size_);
       k.add({.left = psi_, .weight = e[0]}, e[0] * psi_size_);
       k.add({.left = g_, .weight = g_weight}, g_weight * g_size_);
     }
     for (std::size_t j = 2; j <= degree; ++j) {
-      const double weight = k0_ * at(e, j) + at(c, j);
+      const double weight = k0 * at(e, j) + at(c, j);
       if (weight > 0) k.add(powers.term(j, weight), weight);
       if (!is_last && at(c, j) > 0) s.add(powers.term(j, c[j]), c[j]);
     }
     if (!gate.empty()) {
-      const double size = (k1_ + psi_size_) * (at(e, 1) + gate_rest.size());
+      const double size = (k1 + psi_size_) * (at(e, 1) + gate_rest.size());
       k.add({.left = psi, .weight = 1, .right = graph_.join(gate)}, size);
     }
-    k1_ = k1_ * e[0] + (k0_ * at(e, 1) + at(c, 1)) * t1;
-    k0_ = k0_ * e[0] + c[0];
-    s1_ = at(c, 1) * t1;
-    s0_ = c[0];
+    parts_.advance(c, e);
     g_size_ = s.size();
     psi_size_ = k.size();
     if (is_last) {
-      if (!kernel_.has_linear()) k.add(kernel_.linear_term(k1_), k1_);
+      if (!kernel_.has_linear()) k.add(kernel_.linear_term(parts_.k1), parts_.k1);
       const std::size_t columns = kernel_.random_columns();
       graph_.divide(graph_.output(columns), 0, columns, k.terms, k.sizes);
     } else {
@@ -210,7 +216,7 @@ class Layers {
   const NtkSketchParams& p_;
   KernelSketch<T, B>& kernel_;
   SketchGraph<T, B>& graph_;
-  double s0_ = 0, s1_ = 1, k0_ = 0, k1_ = 1;
+  Affine parts_;
   ValueId g_ = no_value, psi_ = no_value;  // sketches of G and Psi, 0 before the first layer
   double g_size_ = 0, psi_size_ = 0;       // at the cosine 1
 };
@@ -227,7 +233,7 @@ KernelSketch<T, B> layerwise(const NtkSketchParams& p, const B& backend) {
                              .exact_diagonal = p.diagonal == Diagonal::exact,
                              .constant = constant,
                              .linear = exact ? linear : 0,
-                             .remainder = at_one - constant - (exact ? linear : 0),
+                             .remainder = std::max(0.0, at_one - constant - (exact ? linear : 0)),
                              .base = p.base,
                              .base_width = padded(p.out_features) / 4,
                              .seed = p.seed},

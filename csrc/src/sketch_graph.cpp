@@ -122,8 +122,10 @@ void SketchGraph<T, B>::divide(ValueId target, std::size_t first, std::size_t co
     group.push_back(terms[i]);
     group_size += size[i];
     const bool last = i == order.back();
-    if (!last && share(group_size) < least_share) continue;  // shares its columns with the next one
-    take(last ? end - first : share(group_size), group, group_size);
+    const std::size_t columns = last ? end - first : share(group_size);
+    // Shares its columns with the next one: too few for itself, or none left for the others.
+    if (!last && (columns < least_share || columns == end - first)) continue;
+    take(columns, group, group_size);
     group.clear();
     group_size = 0;
   }

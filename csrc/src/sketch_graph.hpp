@@ -22,8 +22,9 @@ namespace fastntk {
 using ValueId = std::size_t;
 inline constexpr ValueId no_value = std::numeric_limits<ValueId>::max();
 
-/// weight * <left><right>, the product of the kernels of two values that must be independent; or weight * <left> without
-/// `right`, which as the only term of as many columns as it has entries is copied.
+/// weight * <left><right>, the product of two values' inner products, which has the product of their kernels as its mean if
+/// they are independent; or weight * <left> without `right`, which as the only term of as many columns as it has entries is
+/// copied.
 struct SketchTerm {
   ValueId left;
   double weight;
@@ -97,8 +98,8 @@ class SketchGraph {
 template <Real T, Backend B>
 class PowerTree {
  public:
-  /// `leaves` has one value of the same kernel for each factor of the highest power: independent ones, or always the same
-  /// one, if its inner products have no error. Nodes have `width` entries.
+  /// `leaves` has one value of the same kernel for each factor of the highest power: independent ones, or the same one more
+  /// than once, which has powers of its inner products, and of their errors if they have any. Nodes have `width` entries.
   PowerTree(SketchGraph<T, B>& graph, std::vector<ValueId> leaves, std::size_t width)
       : graph_(&graph), leaves_(std::move(leaves)), width_(width) {}
 

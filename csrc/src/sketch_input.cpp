@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <concepts>
 #include <limits>
 #include <numbers>
 #include <utility>
@@ -29,16 +30,29 @@ void fill(Tile<B>& tile, std::size_t count, T value, T* out) {
   for_each(tile, count, [=] FASTNTK_FORMULA(std::size_t i) { out[i] = value; });
 }
 
-// Norms of sparse rows with the bias column, and `scale` over them.
+// Norms of sparse rows with the bias column, and `scale` over them. The squares of floats are within a double's range; rows
+// of doubles are scaled by a power of two, as in unit_rows(), so that their norms neither overflow nor vanish.
 template <Real T, Backend B>
 void sparse_norms(Tile<B>& tile, CsrView<T, B> x, T bias, double scale, T* norm, T* inverse) {
+  constexpr double most = std::numeric_limits<T>::max();
   for_each(tile, x.rows, [=] FASTNTK_FORMULA(std::size_t r) {
-    double square = static_cast<double>(bias) * static_cast<double>(bias);
-    for (std::int64_t k = x.row_starts[r]; k < x.row_starts[r + 1]; ++k)
-      square += static_cast<double>(x.values[k]) * static_cast<double>(x.values[k]);
+    const std::int64_t begin = x.row_starts[r], end = x.row_starts[r + 1];
+    double down = 1;
+    if (std::same_as<T, double>) {
+      double largest = std::abs(bias);
+      for (std::int64_t k = begin; k < end; ++k) {
+        const double size = std::abs(x.values[k]);
+        largest = size > largest ? size : largest;
+      }
+      const int exponent = largest > 0 ? std::ilogb(largest) : 0;
+      down = std::ldexp(1.0, exponent < -1000 ? 1000 : -exponent);
+    }
+    double square = (bias * down) * (bias * down);
+    for (std::int64_t k = begin; k < end; ++k) square += (x.values[k] * down) * (x.values[k] * down);
     const double length = std::sqrt(square);
-    norm[r] = static_cast<T>(length);
-    inverse[r] = length > 0 ? static_cast<T>(scale / length) : T(0);
+    norm[r] = static_cast<T>(length / down);
+    const double needed = length > 0 ? scale / length * down : 0;  // of subnormal rows more than there is
+    inverse[r] = static_cast<T>(needed < most ? needed : most);
   });
 }
 

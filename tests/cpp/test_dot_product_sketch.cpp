@@ -194,6 +194,29 @@ TEST(exact_diagonal_is_exact) {
   }
 }
 
+TEST(terms_that_rounding_hides_are_harmless) {
+  // .3 + .6 + 1e-17 is less than .3 + .6 in float64.
+  const Matrix<double> x = random_rows<double>(3, 4, 8);
+  const Matrix<double> z = sketch<double>(
+      {.in_features = 4, .out_features = 60, .coefficients = {0.3, 0.6, 1e-17}, .low_orders = LowOrders::exact}, x);
+  for (std::size_t i = 0; i < 3; ++i) CHECK_CLOSE(dot(z, i, z, i), 0.9 * dot(x, i, x, i), 1e-12);
+}
+
+// 65 equal terms share 32 columns, all but the last of even degree: it alone tells x from -x.
+TEST(no_term_is_left_without_columns) {
+  std::vector<double> c(130);
+  for (std::size_t k = 2; k < 130; k += 2) c[k] = 1;
+  c[129] = 1;
+  const DotProductSketchParams p{
+      .in_features = 3, .out_features = 32, .coefficients = c, .low_orders = LowOrders::constant, .power_features = 32};
+  Matrix<double> x = random_rows<double>(2, 3, 9);
+  for (std::size_t j = 0; j < 3; ++j) x(1, j) = -x(0, j);
+  const Matrix<double> z = sketch(p, x);
+  double difference = 0;
+  for (std::size_t j = 0; j < 32; ++j) difference = std::max(difference, std::abs(z(0, j) - z(1, j)));
+  CHECK(difference > 1e-3);
+}
+
 // One factor's transform by the definition: with d = n there is no rotation to undo, so the linear sketch of the unit
 // vectors shows it, and the degree-2 columns have to be products of two linear ones.
 TEST(degree_2_columns_are_quadratic_forms_of_rank_1) {
@@ -257,6 +280,27 @@ TEST(sparse_rows_are_dense_rows) {
   }
 }
 
+TEST(sparse_rows_have_norms_of_any_size) {
+  const Matrix<double> x = sparse_rows<double>(5, 80, 5);
+  const DotProductSketch<double> map({.in_features = 80,
+                                      .out_features = 100,
+                                      .coefficients = polynomial,
+                                      .low_orders = LowOrders::constant,
+                                      .base = SketchBase::count_sketch});
+  Matrix<double> z(5, 100), scaled_z(5, 100);
+  map(Sparse<double>(x).view(), z.view());
+  for (const double scale : {0x1p600, 0x1p-600}) {  // powers of two, whose squares are out of range
+    Matrix<double> scaled = x;
+    for (double& value : scaled.values) value *= scale;
+    map(Sparse<double>(scaled).view(), scaled_z.view());
+    for (std::size_t i = 0; i < z.values.size(); ++i) CHECK(scaled_z.values[i] == scale * z.values[i]);
+  }
+  Matrix<float> tiny(1, 80), tiny_z(1, 100);
+  tiny.values[3] = 0x1p-140f;  // its inverse is out of range
+  DotProductSketch<float>(map.params())(Sparse<float>(tiny).view(), tiny_z.view());
+  for (const float value : tiny_z.values) CHECK(std::abs(value) <= 0x1p-138f);
+}
+
 TEST(homogeneous_and_zero_at_zero) {
   Matrix<float> x = random_rows<float>(5, 50, 4);
   std::fill_n(x.values.begin() + 2 * 50, 50, 0.0f);
@@ -309,6 +353,9 @@ TEST(long_rows_take_count_sketches_and_short_ones_exact_columns) {
   CHECK(chosen(673).low_orders == LowOrders::exact);
   CHECK(chosen(674).low_orders == LowOrders::constant);
   CHECK(chosen(674).base == SketchBase::rotation);
+  // Without a linear term nothing needs the rows in full.
+  const DotProductSketch<float> even({.in_features = 5000, .out_features = 1024, .coefficients = {0.3, 0, 0.5}});
+  CHECK(even.params().base == SketchBase::count_sketch);
 }
 
 TEST(bad_parameters_are_named) {
@@ -318,6 +365,7 @@ TEST(bad_parameters_are_named) {
   CHECK(check::throws<Error>(make({.in_features = 4, .out_features = 8}), "coefficients is empty"));
   CHECK(check::throws<Error>(make({.in_features = 4, .out_features = 8, .coefficients = {1, -1}}), "coefficients[1]"));
   CHECK(check::throws<Error>(make({.in_features = 4, .out_features = 8, .coefficients = {NAN}}), "coefficients[0]"));
+  CHECK(check::throws<Error>(make({.in_features = 4, .out_features = 8, .coefficients = {1e308, 1e308}}), "the sum"));
   CHECK(check::throws<Error>(make({.in_features = 4, .out_features = 8, .coefficients = {1}, .bias = NAN}), "bias"));
   CHECK(check::throws<Error>(
       make({.in_features = 4, .out_features = 5, .coefficients = {1, 1, 1}, .low_orders = LowOrders::exact}), "at least 6"));

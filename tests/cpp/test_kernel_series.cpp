@@ -139,6 +139,7 @@ TEST(bad_series_are_named) {
   CHECK(check::throws<Error>(own({std::numeric_limits<double>::infinity()}), "coefficient 0 is inf"));
   CHECK(check::throws<Error>(own({NAN}), "coefficient 0 is"));
   CHECK(check::throws<Error>(own({0, 0}), "all coefficients are 0"));
+  CHECK(check::throws<Error>(own({1e308, 1e308}), "the sum of the coefficients is inf"));
   CHECK(check::throws<Error>([] { kernel_at_one({CosineKernel::nngp, 0, {}}); }, "depth is 0"));
 }
 

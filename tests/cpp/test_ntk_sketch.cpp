@@ -147,6 +147,36 @@ TEST(the_layers_polynomials_are_what_is_sketched) {
     for (std::size_t j = 0; j < 4; ++j) CHECK_CLOSE(dot(z, i, z, j), 4 * dot(x, i, x, j), 1e-12);
 }
 
+TEST(taylor_polynomials_are_right_at_every_degree) {
+  for (const std::size_t degree : {2, 8, 100, 1000}) {
+    const NtkSketch<float> map(
+        {.in_features = 4, .out_features = 8, .depth = 2, .method = SketchMethod::layerwise, .degree = degree});
+    // kappa_0 = 1/2 + asin(a)/pi in the first layer.
+    const std::vector<double>& c = map.params().kappa_0[0];
+    double binomial = 1;  // (2j)! / (4^j j!^2)
+    for (std::size_t k = 1, j = 0; k < degree; k += 2, ++j) {
+      CHECK_CLOSE(c[k], binomial / (std::numbers::pi * static_cast<double>(k)), 1e-12);
+      if (k + 1 < degree) CHECK(c[k + 1] == 0);
+      binomial *= static_cast<double>(2 * j + 1) / static_cast<double>(2 * j + 2);
+    }
+    // In the second layer, around s = 1/pi: at u = -1/4, where terms beyond the degree add less than 4^-degree.
+    const double s = 1 / std::numbers::pi;
+    const double a = s - (1 - s) / 4;
+    const double kappa_0 = 0.5 + std::asin(a) / std::numbers::pi;
+    const auto check_sums = [&](const std::vector<double>& around, double expected) {
+      double value = 0, at_one = 0;
+      for (std::size_t k = around.size(); k-- > 0;) {
+        value = value * -0.25 + around[k];
+        at_one += around[k];
+      }
+      CHECK_CLOSE(value, expected, 1e-11 + std::pow(0.25, static_cast<double>(degree)));
+      CHECK_CLOSE(at_one, 1, 1e-12);
+    };
+    check_sums(map.params().kappa_0[1], kappa_0);
+    check_sums(map.params().kappa_1[1], std::sqrt(1 - a * a) / std::numbers::pi + a * kappa_0);
+  }
+}
+
 TEST(columns_that_no_term_needs_are_zero) {
   // kappa_0 = 1, and kappa_1 = u but in the first layer: what is sketched there is only copied from then on.
   const Matrix<double> x = random_rows<double>(4, 9, 3);
@@ -217,6 +247,8 @@ TEST(bad_parameters_are_named) {
                              "kappa_1 has 1 polynomials"));
   CHECK(check::throws<Error>(make({.in_features = 4, .out_features = 8, .method = layerwise, .kappa_0 = {{1, -1}}}),
                              "kappa_0 has the coefficient"));
+  CHECK(check::throws<Error>(make({.in_features = 4, .out_features = 8, .method = layerwise, .kappa_1 = {{2, 1}}}),
+                             "kappa_1 has the constant coefficient 2"));
 }
 
 int main(int argc, char** argv) { return check::run_tests(argc, argv); }

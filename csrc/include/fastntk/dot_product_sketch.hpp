@@ -15,7 +15,7 @@ namespace fastntk {
 /// What a sketch is made of.
 ///   rotation      the unit rows themselves, rotated at random
 ///   count_sketch  two CountSketches of them, in time proportional to the non-zeros; degrees above 2 take these more than
-///                 once, which biases them by O(1/out_features)
+///                 once, which biases them by O(1/out_features); low_orders sampled sketches dense rows with it
 ///   automatic     the latter where rows are much longer than the sketch
 enum class SketchBase { automatic, rotation, count_sketch };
 

@@ -25,7 +25,7 @@ struct KernelSeriesParams {
 inline constexpr std::size_t kernel_series_terms = 4096;
 
 /// c_k for k < terms, right to 1e-12 k(1). Throws Error if `terms` is 0 or more than kernel_series_terms, if the depth is 0,
-/// or if coefficients of one's own are missing, too many, negative, not finite or all 0.
+/// or if coefficients of one's own are missing, too many, negative, all 0 or without a finite sum.
 std::vector<double> kernel_series(const KernelSeriesParams& params, std::size_t terms);
 
 /// k(1), the squared norm of a unit row's features. Throws Error likewise.

@@ -1,0 +1,16 @@
+// Power series of analytic functions.
+#pragma once
+
+#include <complex>
+#include <cstddef>
+#include <vector>
+
+#include "function_ref.hpp"
+
+namespace fastntk {
+
+/// The coefficients c_0, ..., c_{terms - 1} around 0 of a function that is analytic in the open unit disc, bounded there,
+/// and real on the real axis, right to 1e-12 of its largest value.
+std::vector<double> power_series(FunctionRef<std::complex<double>(std::complex<double>)> f, std::size_t terms);
+
+}  // namespace fastntk
