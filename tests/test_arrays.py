@@ -6,6 +6,7 @@ import sys
 import fastntk
 import numpy as np
 import pytest
+from sklearn.base import clone
 
 CALLS = {
     "ntk_kernel": fastntk.ntk_kernel,
@@ -168,6 +169,31 @@ def test_data_frames_keep_their_names(X):
     Z = model.fit_transform(frame)
     assert list(model.feature_names_in_) == list(frame.columns)
     assert list(Z.columns) == [f"ntkrandomfeatures{j}" for j in range(8)] == list(model.get_feature_names_out())
+    with pytest.raises(ValueError, match="feature names"):
+        model.transform(frame.rename(columns={"c0": "other"}))
+
+
+@pytest.mark.parametrize(
+    "feature_map",
+    [
+        fastntk.NTKSketch(8, random_state=0),
+        fastntk.NTKSketch(8, polynomial="data", random_state=0),
+        fastntk.NystroemNTK(8, random_state=0),
+        fastntk.GradientFeatures(8, random_state=0),
+        fastntk.DotProductFeatures("nngp", 8, random_state=0),
+        fastntk.DotProductFeatures([1.0, 1.0], 8, random_state=0),
+    ],
+    ids=lambda feature_map: str(feature_map).replace("\n", ""),
+)
+def test_every_map_takes_data_frames(X, feature_map):
+    pandas = pytest.importorskip("pandas", reason="pandas is not installed")
+    frame = pandas.DataFrame(X, columns=[f"c{j}" for j in range(16)])
+    wanted = clone(feature_map).fit(X).transform(X)
+    model = clone(feature_map).set_output(transform="pandas").fit(frame)
+    Z = model.transform(frame)
+    assert list(model.feature_names_in_) == list(frame.columns)
+    assert list(Z.columns) == list(model.get_feature_names_out())
+    np.testing.assert_array_equal(Z.to_numpy(), wanted)
     with pytest.raises(ValueError, match="feature names"):
         model.transform(frame.rename(columns={"c0": "other"}))
 

@@ -157,7 +157,7 @@ BAD = {
     "D too small": (
         lambda: features(n_components=7, low_orders="exact"),
         ValueError,
-        r"out_features is 7; at least 8 .*'auto'",
+        r"^n_components is 7; at least 8 .*'auto'",
     ),
     "depth 2**70": (lambda: f.ntk_kernel(X, depth=2**70), ValueError, r"depth is 1180591620717411303424; .* below 2\*\*63"),
     "degree 2**64": (lambda: f.PolySketch(6, 2**64, 4, seed=0), ValueError, "degree is 18446744073709551616; an integer"),

@@ -302,3 +302,53 @@ def test_data_sets_are_found_in_the_folder_or_in_the_environment(tmp_path, monke
     monkeypatch.setenv("FASTNTK_DATA", str(tmp_path))
     assert datasets.available() == ["protein", "mnist"]
     assert datasets.load("protein").X.shape == (1, 9)
+
+
+def test_tables_with_gaps_are_refused(tmp_path):
+    """A number that is missing or infinite, wherever it is; only workloads have rows without a target."""
+    songs = SONGS.splitlines()
+    for name, reader, text, message in (
+        ("F9", datasets.protein, PROTEIN.replace(",27.03", ","), "no number in row 1, column 10"),
+        ("NA", datasets.protein, PROTEIN.replace(",27.03", ",NA"), "no number in row 1, column 10"),
+        ("RMSD", datasets.protein, PROTEIN.replace("17.284", "inf"), "has inf in row 1, column 1; it must be finite"),
+        ("songs", datasets.million_songs, songs[0] + "\n" + songs[1][:-3] + "\n", "no number in row 2, column 91"),
+        ("avg", datasets.workloads, QUERIES.replace(",2.625", ",inf"), "has inf in row 1, column 8; it must be finite"),
+    ):
+        path = tmp_path / name
+        path.write_text(text)
+        with pytest.raises(ValueError, match=message):
+            reader(path)
+
+
+@pytest.mark.parametrize(
+    ("X", "y", "message"),
+    [
+        (np.ones((4, 9)), np.ones(3), r"X of shape \(4, 9\) and y of shape \(3,\); \(n, d\) and \(n,\) are needed"),
+        (np.ones(4), np.ones(4), r"X of shape \(4,\)"),
+        (np.ones((4, 2)), np.ones((4, 1)), r"X of shape \(4, 2\) and y of shape \(4, 1\)"),
+        (np.ones((0, 2)), np.ones(0), r"X of shape \(0, 2\)"),
+        (np.full((4, 2), np.nan), np.ones(4), "NaN or infinity; finite numbers"),
+        (np.ones((4, 2)), np.full(4, np.inf), "NaN or infinity; finite numbers"),
+        (np.full((4, 2), "a"), np.ones(4), "values of type <U1; numbers"),
+    ],
+)
+def test_arrays_that_are_no_data_set_are_refused(tmp_path, X, y, message):
+    np.savez(tmp_path / "protein.npz", X=X, y=y)
+    np.savez(tmp_path / "sets.npz", **{"a/X": X, "a/y": y})
+    for reader, name in ((datasets.protein, "protein.npz"), (datasets.uci_regression, "sets.npz")):
+        with pytest.raises(ValueError, match=rf"{name}.* has {message}"):
+            reader(tmp_path / name)
+
+
+def test_splits_name_rows_from_zero(tmp_path):
+    folds = {f"a/fold{k}_{part}": np.arange(3) for k in range(4) for part in ("train", "test")}
+    file = {
+        "a/X": np.ones((8, 2)),
+        "a/y": np.arange(8),
+        "a/train_idx": np.array([-1, 2]),
+        "a/val_idx": np.array([3]),
+        **folds,
+    }
+    np.savez(tmp_path / "sets.npz", **file)
+    with pytest.raises(ValueError, match="a has 8 rows, and its splits name others"):
+        datasets.uci_classification(tmp_path / "sets.npz")

@@ -98,3 +98,36 @@ def test_example_scripts_run(script, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(sys, "argv", [str(script)])
     runpy.run_path(str(script), run_name="__main__")
+
+
+def test_steps_have_the_files_that_the_readme_promises():
+    table = re.search(r"^\| step \|.*?\n\n", (ROOT / "README.md").read_text(encoding="utf-8"), re.MULTILINE | re.DOTALL)
+    assert table is not None
+    steps = [cells.split("|") for cells in table[0].splitlines()[2:] if cells]
+    assert len(steps) > 10
+    for _, names, _, headers, *_ in steps:
+        for name in (name.strip() for name in names.split(",")):
+            if f"`{name}.hpp`" not in headers:
+                continue
+            assert (ROOT / f"csrc/include/fastntk/{name}.hpp").exists()
+            assert (ROOT / f"csrc/src/{name}.cpp").exists() == (name != "rng")
+            assert (ROOT / f"tests/cpp/test_{name}.cpp").exists()
+            measured = name not in ("kernel_series", "dot_product_sketch")
+            assert (ROOT / f"bench/bench_{name}.cpp").exists() == measured
+
+
+def test_low_orders_are_exact_from_the_sizes_that_the_guide_says():
+    import fastntk
+    import numpy as np
+
+    X = np.ones((1, 200))
+    first = {
+        lambda D, L: fastntk.NTKRandomFeatures(D, depth=L): (2, 3, 3, 3),
+        lambda D, L: fastntk.NTKSketch(D, depth=L): (1.6, 2.1, 2.6, 3.8),
+        lambda D, L: fastntk.NTKSketch(D, depth=L, method="layerwise"): (1.6, 2.1, 2.6, 3.8),
+        lambda D, L: fastntk.DotProductFeatures("ntk", D, depth=L): (1.7, 2.4, 3.2, 5.0),
+    }
+    for make, times in first.items():
+        for L, ratio in zip((1, 2, 3, 5), times, strict=True):
+            below, above = (make(round((ratio + step) * 201), L).fit(X).low_orders_ for step in (-0.06, 0.06))
+            assert (below, above) == ("constant", "exact"), (L, ratio)

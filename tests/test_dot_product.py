@@ -260,3 +260,16 @@ def test_bad_parameters_are_named(params, error, message):
     with pytest.raises(error, match=message):
         model.set_params(**params).fit(X)
     assert np.array_equal(model.transform(X), wanted)  # a failed fit leaves the fitted map
+
+
+def test_a_function_that_is_zero_at_one_is_named():
+    with pytest.raises(ValueError, match=r"^kernel is not a kernel of the cosine: as a function f, f\(1\) is 0; "):
+        fastntk.DotProductFeatures(np.zeros_like, 64).fit(np.ones((2, 5)))
+
+
+@pytest.mark.parametrize("params", [{"directions": "gaussian"}, {"method": "sketch", "low_orders": "sampled"}], ids=str)
+def test_memory_is_planned(monkeypatch, params):
+    monkeypatch.setattr("fastntk._memory.available_bytes", lambda: 6 * 10**9)
+    model = fastntk.DotProductFeatures("nngp", 10**8, **params)
+    with pytest.raises(MemoryError, match=r"DotProductFeatures\.fit .*; lower n_components$"):
+        model.fit(np.ones((2, 50)))

@@ -299,3 +299,14 @@ def test_a_map_that_was_not_fitted_stays_so(digits):
     assert model.n_components == 9
     assert model.random_state == 5
     assert not hasattr(model, "seed_")
+
+
+def test_a_target_out_of_reach_is_said_so():
+    with pytest.raises(
+        ValueError, match=r"target_error is 0\.05, which Map is not expected to reach with any number of col"
+    ):
+        smallest_size(lambda size: (0.01 + 20 / size) ** 0.5, 0.05, 4096, "Map")
+    with pytest.raises(
+        ValueError, match=r"target_error is 0\.05, and Map needs more columns than 512 at all; a larger max_c"
+    ):
+        smallest_size(lambda _: np.inf, 0.05, 512, "Map")

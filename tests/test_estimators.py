@@ -42,6 +42,20 @@ def test_a_model_is_ridge_regression_on_its_features(wave, fit_intercept):
     assert model.seed_ == 4
 
 
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("features", ["random", "nystroem", "sketch"])
+def test_equal_rows_are_fitted_by_their_mean(rng, features, dtype):
+    row = rng.normal(size=(1, 20)).astype(dtype)
+    others = rng.normal(size=(5, 20)).astype(dtype)
+    for n in (30, 200):
+        for alpha in ("auto", 1e-3, 1e-12):
+            model = fastntk.NTKRegressor(8, features=features, alpha=alpha, random_state=0)
+            model.fit(np.repeat(row, n, axis=0), np.arange(float(n)))
+            np.testing.assert_allclose(model.predict(row), (n - 1) / 2, rtol=1e-6)
+            # Features that have not varied say nothing about other rows.
+            np.testing.assert_allclose(model.predict(others), (n - 1) / 2, rtol=1e-6)
+
+
 @pytest.mark.parametrize("selection", ["holdout", "gcv", "auto"])
 def test_the_chosen_alpha_is_about_as_good_as_the_best(wave, selection):
     X, y = wave

@@ -81,6 +81,19 @@ def test_only_the_platform_header_knows_the_emulation():
     assert found == {"csrc/cuda/platform.cuh"}
 
 
+def test_files_that_nvcc_does_not_compile_hold_no_formulas():
+    # The emulation has for_each() in all of them, and would hide it.
+    text = (ROOT / "csrc/cuda/CMakeLists.txt").read_text()
+    patterns = [p.replace(r"\\", "\\") for p in re.findall(r'FILTER fastntk_with_formulas EXCLUDE REGEX "([^"]+)"', text)]
+    assert patterns
+    for pattern in patterns:
+        excluded = [p for p in sources("csrc/src") if re.search(pattern, p.as_posix())]
+        assert excluded, f"{pattern} excludes nothing"
+        own = {p.with_name(t) for p in excluded for kind, t in includes(p) if kind == '"' and t.startswith(p.stem)}
+        broken = [p.name for p in {*excluded, *own} if re.search(r"FASTNTK_FORMULA|\bfor_each\(", p.read_text())]
+        assert not broken
+
+
 def test_public_headers_include_only_std_and_lower_headers():
     broken = []
     for path in sources("csrc/include"):

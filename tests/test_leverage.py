@@ -3,7 +3,7 @@
 import fastntk
 import numpy as np
 import pytest
-from fastntk.bench import Options, run
+from fastntk.bench import Options, run, theorems
 from fastntk.leverage import sample_modified_directions, spectral_error
 from gpu_arrays import on_gpu
 from scipy import linalg, stats
@@ -164,7 +164,9 @@ def test_the_module_is_reached_lazily():
 def test_the_papers_numbers_of_features_are_enough(tmp_path):
     """The study of Z21 Eq. 14, 16 and 17, short: every bound holds on the promised share of the seeds."""
     records = [
-        record for record in run(["theorems"], Options(folder=tmp_path, small=True, threads=1)) if "equation" in record
+        record
+        for record in run(["theorems"], Options(folder=tmp_path, small=True, threads=1, data=("diabetes", "digits")))
+        if "equation" in record
     ]
     assert {record["equation"] for record in records} == {14, 16, 17}
     assert {record["directions"] for record in records if record["equation"] == 16} == {"gaussian", "gibbs", "direct"}
@@ -189,3 +191,13 @@ def test_the_spectral_error_takes_matrices_from_anywhere(rng):
     X = rng.normal(size=(12, 5))
     K, Z = fastntk.ntk_kernel(X), fastntk.NTKRandomFeatures(40, random_state=0).fit_transform(X)
     assert spectral_error(on_gpu(K), on_gpu(Z), 0.5) == spectral_error(K, on_gpu(Z), 0.5) == spectral_error(K, Z, 0.5)
+
+
+def test_the_papers_constants():
+    """Equations 14 and 16 by hand: n = 40, d = 3, rank 2, |X|^2 = 10, s = 5, lambda = 2, delta = .1, epsilon = .5."""
+    X = np.zeros((40, 3))
+    X[0, 0] = np.sqrt(10)
+    X[1, 1] = 1
+    problem = theorems.Problem(X, 2.0, 5.0, error=None)
+    assert problem.steps(0.5) == 1427  # 8/3 * 40 / (2 * .25) * ln 800 = 213.3333 * 6.684612
+    assert problem.relus(0.5) == 856  # 8/3 * 3 / .25 * min(4, 5) * ln 800 = 128 * 6.684612

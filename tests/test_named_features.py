@@ -6,6 +6,7 @@ from pathlib import Path
 import fastntk
 import numpy as np
 import pytest
+import scipy.sparse
 from fastntk._ridge_features import FEATURES, resolved_name
 from sklearn.datasets import load_digits, load_iris
 
@@ -233,7 +234,8 @@ def test_plans_count_the_map():
     plans = {name: fastntk.NTKClassifier(4096, features=name).plan(60_000, 784) for name in NAMES}
     # Landmarks and their factor in float32.
     assert plans["nystroem"].parts["map"] >= 4096 * 784 * 4 + 4096**2 * 2
-    assert plans["nystroem"].bytes >= plans["random"].bytes + plans["nystroem"].parts["map"]
+    without = plans["random"].bytes - plans["random"].parts["map"]
+    assert plans["nystroem"].bytes >= without + plans["nystroem"].parts["map"]
     assert plans["nystroem"].bytes == sum(plans["nystroem"].parts.values())
     instance = fastntk.NTKClassifier(features=fastntk.NystroemNTK(4096)).plan(60_000, 784)
     assert instance == plans["nystroem"]
@@ -243,3 +245,52 @@ def test_plans_count_the_map():
 
     with pytest.raises(ValueError, match="features is a StandardScaler, whose width is known after its fit only"):
         fastntk.NTKRegressor(features=StandardScaler()).plan(10, 5)
+
+
+@pytest.mark.parametrize("Model", [fastntk.NTKRegressor, fastntk.NTKClassifier])
+def test_sparse_rows_are_sent_to_a_pipeline(digits, Model):
+    X, y = digits
+    sparse = scipy.sparse.csr_array(X)
+    polynomial = fastntk.DotProductFeatures([1.0, 1.0], 64)
+    for features in ("sketch", fastntk.NTKSketch(64), polynomial):
+        model = Model(64, features=features, alpha=1.0, random_state=0)
+        calls = [lambda: model.fit(sparse, y), lambda: model.partial_fit(sparse, y)]  # noqa: B023 - called below
+        model.fit(X, y)
+        calls.append(lambda: model.predict(sparse))  # noqa: B023
+        for call in calls:
+            with pytest.raises(TypeError, match=r"make_pipeline\(fastntk\.NTKSketch.*docs/feature_maps\.md") as refused:
+                call()
+            assert "toarray" not in str(refused.value)
+    for features in ("auto", "random", "nystroem", fastntk.NTKRandomFeatures(64)):
+        with pytest.raises(TypeError, match=r"X is sparse .*X\.toarray\(\)"):
+            Model(64, features=features).fit(sparse, y)
+
+
+def test_a_class_for_a_map_is_named(digits):
+    with pytest.raises(TypeError, match=r"^features is the class NTKSketch; .*features=NTKSketch\(\.\.\.\)$"):
+        fastntk.NTKRegressor(features=fastntk.NTKSketch).fit(*digits)
+
+
+def test_plans_count_directions_and_sketches():
+    for features, needed in (
+        (fastntk.NTKRandomFeatures(1000, low_orders="sampled", sizes=(5000, 500)), 5500 * 20 * 4),
+        (fastntk.NTKRandomFeatures(1000, low_orders="sampled", sizes=(5000, 500), depth=2), 5500 * (20 + 500) * 4),
+        (fastntk.NTKRandomFeatures(1000, directions="gibbs"), 2 * 1000 * 20 * 4),
+        (fastntk.DotProductFeatures("nngp", 1000), 1000 * 20 * 4),
+        (fastntk.NTKSketch(1000, low_orders="sampled"), 1000 * 7 * 16),
+        (fastntk.DotProductFeatures("nngp", 1000, method="sketch", low_orders="sampled"), 1000 * 7 * 16),
+    ):
+        assert fastntk.NTKRegressor(features=features).plan(500, 20).parts["map"] == needed
+    # A wrong parameter is for fit to tell.
+    for features in (
+        fastntk.NTKRandomFeatures(8, depth=-1),
+        fastntk.NTKSketch(8, degree="x"),
+        fastntk.DotProductFeatures("x"),
+    ):
+        assert features._fit_bytes(10, 5, 4) == (0, 0)
+
+
+def test_wrong_inner_sizes_are_named_by_a_fit():
+    for size in ("x", 0, 2.5):
+        with pytest.raises((TypeError, ValueError), match=r"^power_features is "):
+            fastntk.NTKRegressor(features=fastntk.NTKSketch(64, power_features=size)).fit(np.ones((3, 4)), np.arange(3.0))

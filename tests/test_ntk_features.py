@@ -108,7 +108,7 @@ def test_auto_falls_back_where_exact_low_orders_do_not_fit(rng):
     small = fastntk.NTKRandomFeatures(50, random_state=0).fit(X)
     assert small.low_orders_ != "exact"
     assert fastntk.NTKRandomFeatures(4096, random_state=0).fit(X).low_orders_ == "exact"
-    with pytest.raises(ValueError, match=r"out_features is 50; at least 102 .*low_orders 'auto'"):
+    with pytest.raises(ValueError, match=r"^n_components is 50; at least 102 .*low_orders 'auto'"):
         fastntk.NTKRandomFeatures(50, low_orders="exact", random_state=0).fit(X)
 
 
@@ -217,3 +217,22 @@ def test_more_columns_than_can_be_are_refused_by_name(n_components):
 def test_directions_that_do_not_fit_are_refused():
     with pytest.raises(MemoryError, match="lower n_components"):
         fastntk.NTKRandomFeatures(2**31 - 1, directions="gaussian").fit(np.ones((1, 10_000)))
+
+
+@pytest.mark.parametrize("d", [5, 100])
+def test_memory_of_the_sizes_is_planned(monkeypatch, d):
+    monkeypatch.setattr("fastntk._memory.available_bytes", lambda: 6 * 10**9)
+    model = fastntk.NTKRandomFeatures(64, low_orders="sampled", sizes=(10**9, 8))
+    with pytest.raises(MemoryError, match=r"NTKRandomFeatures\.fit .*; lower sizes or n_components$"):
+        model.fit(np.ones((2, d)))
+    # Directions of later layers are as long as there are ReLU features.
+    with pytest.raises(MemoryError, match=r"; lower n_components$"):
+        fastntk.NTKRandomFeatures(10**5, depth=2, low_orders="sampled", directions="gaussian").fit(np.ones((2, d)))
+
+
+def test_messages_name_the_maps_own_parameters():
+    X = np.ones((2, 5))
+    with pytest.raises(ValueError, match=r"^n_components is 1; "):
+        fastntk.NTKRandomFeatures(1, low_orders="sampled").fit(X)
+    with pytest.raises(ValueError, match=r"needed, a row for each sample$"):
+        fastntk.NTKRandomFeatures(8).fit(X[None])

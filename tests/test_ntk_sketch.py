@@ -1,5 +1,7 @@
 """NTKSketch: the kernel it estimates, its polynomials, sparse rows, files and bad input."""
 
+import subprocess
+import sys
 import warnings
 
 import fastntk
@@ -7,6 +9,7 @@ import numpy as np
 import pytest
 import scipy.sparse
 from fastntk import NTKSketch
+from fastntk._polynomial import fit_polynomial, kernel_function
 from sklearn.base import clone
 
 
@@ -123,6 +126,66 @@ def test_a_sparse_fit_to_the_data():
     np.testing.assert_allclose(sparse.coefficients_, dense.coefficients_, rtol=1e-10)
 
 
+@pytest.mark.parametrize("bias", [0.0, 3.0])
+@pytest.mark.parametrize("sparse", [False, True])
+def test_a_fit_to_the_data_sees_the_bias_column(bias, sparse):
+    X = rows(100, 10)
+    unit = np.column_stack([X, np.full(100, bias)])
+    unit /= np.linalg.norm(unit, axis=1, keepdims=True)
+    cosines = (unit @ unit.T)[np.triu_indices(100, 1)]
+    wanted = fit_polynomial(
+        kernel_function("ntk", 2), 4, fixed=NTKSketch(64, depth=2).fit(X).coefficients_[:2], cosines=cosines
+    )
+    given = scipy.sparse.csr_array(X) if sparse else X
+    found = NTKSketch(64, depth=2, degree=4, polynomial="data", bias=bias, random_state=0).fit(given).coefficients_
+    np.testing.assert_allclose(found, wanted, rtol=1e-6, atol=1e-9)
+
+
+@pytest.mark.parametrize(
+    ("params", "argument"),
+    [
+        ({"method": "layerwise", "depth": 2, "layer_features": 10**9}, "layer_features"),
+        ({"power_features": 10**9}, "power_features"),
+        ({"method": "layerwise", "gate_features": 10**9}, "gate_features"),
+        ({"method": "layerwise", "low_orders": "sampled", "product_features": 10**8}, "product_features"),
+        ({"n_components": 10**8, "low_orders": "sampled"}, "n_components"),
+    ],
+)
+def test_memory_of_inner_sizes_is_planned(monkeypatch, params, argument):
+    monkeypatch.setattr("fastntk._memory.available_bytes", lambda: 6 * 10**9)
+    model = NTKSketch(**{"n_components": 64, **params})
+    with pytest.raises(MemoryError, match=rf"NTKSketch\.fit .* bytes are available; lower {argument}$"):
+        model.fit(rows(4))
+    if argument != "n_components":
+        with pytest.raises(MemoryError, match=rf"NTKRegressor\.fit .*; lower {argument}$"):
+            fastntk.NTKRegressor(features=model).fit(rows(4), np.arange(4.0))
+
+
+@pytest.mark.parametrize(
+    "params",
+    [
+        {"power_features": 1 << 20},
+        {"method": "layerwise", "depth": 3, "power_features": 1 << 18},
+        {"method": "layerwise", "depth": 3, "layer_features": 1 << 20},
+        {"low_orders": "sampled", "power_features": 1 << 17},
+        {"method": "layerwise", "low_orders": "sampled", "product_features": 1 << 16},
+    ],
+    ids=str,
+)
+def test_plans_are_near_what_a_map_takes(params):
+    code = (
+        "import re, pathlib, numpy as np; from fastntk import NTKSketch\n"
+        "X = np.ones((2, 20))\n"
+        "NTKSketch(64, random_state=0, n_threads=1).fit_transform(X)\n"
+        "status = pathlib.Path('/proc/self/status')\n"
+        "peak = lambda: 1024 * int(re.search(r'VmHWM:\\s+(\\d+)', status.read_text())[1])\n"
+        f"model = NTKSketch(64, random_state=0, n_threads=1, **{params!r})\n"
+        "before = peak(); model.fit_transform(X); print(peak() - before, model._fit_bytes(None, 20, 8)[1])"
+    )
+    taken, planned = map(int, subprocess.run([sys.executable, "-c", code], capture_output=True, check=True).stdout.split())
+    assert 0.4 * taken < planned < 1.1 * taken
+
+
 def test_same_bits_for_any_threads_and_batches():
     X = rows(70, 33, dtype=np.float32)
     for mode in ({}, {"method": "layerwise", "depth": 2}):
@@ -172,9 +235,9 @@ def test_the_state_restores_the_map():
         ({"base": "some"}, "base"),
         ({"bias": np.nan}, "bias"),
         ({"power_features": 0}, "power_features is 0"),
-        ({"n_components": 20, "low_orders": "exact"}, "out_features is 20"),
-        ({"low_orders": "exact", "base": "countsketch"}, "count_sketch"),
-        ({"n_components": 1, "method": "layerwise"}, "out_features is 1"),
+        ({"n_components": 20, "low_orders": "exact"}, "^n_components is 20"),
+        ({"low_orders": "exact", "base": "countsketch"}, "^base is 'countsketch'"),
+        ({"n_components": 1, "method": "layerwise"}, "^n_components is 1"),
     ],
 )
 def test_bad_parameters_are_named(params, message):

@@ -382,3 +382,19 @@ def test_models_take_it(rng, landmarks):
         batches.partial_fit(X[rows], y[rows])
     assert batches.features_.landmark_indices_.max() < 500
     assert batches.score(X[1000:], y[1000:]) > 0.95
+
+
+@pytest.mark.parametrize("diagonal", ["exact", "sampled"])
+def test_missing_landmarks_cost_no_memory(rng, diagonal):
+    X = rng.normal(size=(30, 4))
+    tracemalloc.start()
+    model = nystroem(200_000, diagonal=diagonal).fit(X)
+    Z = np.ones((2, 200_000))
+    before = tracemalloc.get_traced_memory()[0]
+    tracemalloc.reset_peak()
+    model._map(X[:2], Z, Place())
+    peak = tracemalloc.get_traced_memory()[1] - before
+    tracemalloc.stop()
+    assert peak < 1 << 18  # a row of zeros for each column: 48 MB
+    assert np.all(Z[:, 30:] == 0)
+    assert np.array_equal(Z[:, :30], nystroem(30, diagonal=diagonal).fit(X).transform(X[:2]))

@@ -48,6 +48,21 @@ def test_solutions_match_the_dense_one(rng, dtype, weighted, fit_intercept):
     np.testing.assert_allclose(mixed.coef, got.coef, rtol=0, atol=max(1e-7, tolerance) * abs(coef).max())
 
 
+@pytest.mark.parametrize("mixed_precision", [False, True])
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_equal_rows_give_the_mean(rng, dtype, mixed_precision):
+    # Centred, such rows are rounding and nothing else, in G of either sign.
+    y = np.arange(30.0)
+    for n_features in (1, 8, 64):
+        state = fastntk.RidgeState(n_features, 1).update(np.repeat(rng.normal(size=(1, n_features)), 30, 0).astype(dtype), y)
+        for alpha in (1e-300, 1e-12, 1e-3):
+            got = state.solve(alpha, with_gcv=True, mixed_precision=mixed_precision)
+            assert not got.coef.any()
+            assert got.intercept == pytest.approx(14.5, rel=1e-13)
+            assert np.isfinite(got.jitter)
+            assert not np.isnan(got.gcv)
+
+
 def test_merged_copied_and_stored_states(rng):
     Z, Y = rng.normal(size=(100, 6)), rng.normal(size=100)
     whole = fastntk.RidgeState(6, 1).update(Z, Y)

@@ -10,7 +10,7 @@ from pathlib import Path
 import fastntk
 import numpy as np
 import pytest
-from fastntk.bench import Options, fig1, names, pointwise, run, scale, slopes, spectral
+from fastntk.bench import BENCHMARKS, STUDIES, Options, _rows, fig1, names, pointwise, run, scale, slopes, spectral, theorems
 from fastntk.bench._grid import Grid
 from fastntk.bench._maps import MAPS
 from fastntk.bench._rows import kernel, rows
@@ -82,7 +82,7 @@ def test_fig1(tmp_path, monkeypatch):
 def test_fig1_of_one_depth(tmp_path):
     records, _ = study("fig1", tmp_path, depth=4, maps=("fit",))
     assert {(record["depth"], record["polynomial"]) for record in records} == {(4, "fit")}
-    with pytest.raises(ValueError, match="maps is 'splines'"):
+    with pytest.raises(ValueError, match="--maps is 'splines'"):
         list(run(["fig1"], Options(folder=tmp_path, maps=("splines",))))
 
 
@@ -263,11 +263,11 @@ def test_data_that_are_not_there_are_named(tmp_path, monkeypatch):
     assert lines[0]["data"] == "mnist"
     assert "FASTNTK_DATA" in lines[0]["skipped"]
     assert [line["data"] for line in lines[1:-1]] == ["digits"]
-    with pytest.raises(ValueError, match="seeds has 2 of them; 3"):
+    with pytest.raises(ValueError, match="--seeds has 2 of them; 3"):
         list(run(["slopes"], Options(folder=tmp_path, small=True, seeds=(0, 1))))
-    with pytest.raises(ValueError, match="data is 'iris'"):
+    with pytest.raises(ValueError, match="--data is 'iris'"):
         list(run(["spectral"], Options(folder=tmp_path, data=("iris",))))
-    with pytest.raises(ValueError, match="map is 'PCA'"):
+    with pytest.raises(ValueError, match="--maps is 'PCA'"):
         list(run(["spectral"], Options(folder=tmp_path, small=True, maps=("PCA",))))
 
 
@@ -288,3 +288,149 @@ def test_tables_go_to_their_places_on_a_page(tmp_path):
     subprocess.run([sys.executable, report, "studies", tmp_path, page], check=True)
     wanted = "a\n<!-- study: one -->\nnew\n<!-- end of study -->\nb\n<!-- study: two -->\nkept\n<!-- end of study -->\n"
     assert page.read_text() == wanted
+
+
+SMALL_GRID = {"components": (8, 16), "rows": 40}
+
+
+@pytest.mark.parametrize(
+    ("name", "first", "second", "key", "wanted"),
+    [
+        ("fig1", {"maps": ("fit",)}, {"maps": ("Taylor",)}, "polynomial", ["Taylor", "fit"]),
+        ("spectral", {**SMALL_GRID, "maps": ("Algorithm 2",)}, {**SMALL_GRID, "maps": ("NTKRF",)}, "map", MAP_NAMES[::2]),
+        ("pointwise", {**SMALL_GRID, "maps": ("Algorithm 2",)}, {**SMALL_GRID, "maps": ("NTKRF",)}, "map", MAP_NAMES[::2]),
+        ("slopes", {**SMALL_GRID, "maps": ("Algorithm 2",)}, {**SMALL_GRID, "maps": ("NTKRF",)}, "map", MAP_NAMES[::2]),
+        ("names", {"rows": 100}, {"rows": 60, "maps": ("random",)}, "n", ["60", "100"]),
+        (
+            "scale",
+            {"rows": 6000, "maps": ("nystroem",)},
+            {"rows": 6000, "maps": ("random",)},
+            "features",
+            scale.FEATURES[::2],
+        ),
+        (
+            "theorems",
+            {"rows": 20, "seeds": (1, 2), "data": ("diabetes-unit",)},
+            {"rows": 20, "seeds": (5,), "data": ("diabetes",)},
+            "data",
+            ["diabetes", "diabetes-unit"],
+        ),
+    ],
+)
+def test_a_later_run_adds_to_the_tables(tmp_path, name, first, second, key, wanted):
+    study(name, tmp_path, **first)
+    before = table(tmp_path / f"{name}.csv")
+    study(name, tmp_path, **second)
+    after = table(tmp_path / f"{name}.csv")
+    assert [*dict.fromkeys(row[key] for row in after)] == [*wanted]
+    assert all(any(row.items() <= {**dict.fromkeys(row, ""), **each}.items() for each in after) for row in before)
+
+
+def test_more_seeds_replace_fewer(tmp_path):
+    options = {**SMALL_GRID, "maps": ("NTKRF", "Algorithm 2")}
+    study("slopes", tmp_path, **options)
+    few = table(tmp_path / "slopes.csv")
+    study("slopes", tmp_path, **{**options, "maps": ("NTKRF",)}, seeds=tuple(range(9)))
+    more = table(tmp_path / "slopes.csv")
+    assert [row["map"] for row in more] == ["NTKRF", "Algorithm 2"]
+    assert [row["16"] == old["16"] for row, old in zip(more, few, strict=True)] == [False, True]
+    assert "over 6 to 9 seeds on 40 rows" in (tmp_path / "slopes.md").read_text()
+    study("slopes", tmp_path, **options, seeds=(0, 1, 2))
+    assert table(tmp_path / "slopes.csv") == more
+
+
+@pytest.fixture
+def no_data_in_memory():
+    """Rows that were read from one folder must not be taken for those of another."""
+    caches = (_rows._all_rows, kernel, names._data, spectral._error)
+    for cache in caches:
+        cache.cache_clear()
+    yield
+    for cache in caches:
+        cache.cache_clear()
+
+
+@pytest.mark.usefixtures("no_data_in_memory")
+def test_protein_from_its_original_file_stays_in_the_tables(tmp_path, monkeypatch):
+    numbers = np.random.default_rng(0).standard_normal((1800, 10))
+    header = ",".join(["RMSD", *(f"F{k}" for k in range(1, 10))])
+    np.savetxt(tmp_path / "CASP.csv", numbers, delimiter=",", header=header, comments="")
+    monkeypatch.setenv("FASTNTK_DATA", str(tmp_path))
+    out = tmp_path / "out"
+    out.mkdir()
+    study("spectral", out, **SMALL_GRID, maps=("NTKRF",), data=("protein",))
+    inputs = (numbers[:, 1:] - numbers[:, 1:].mean(axis=0)) / numbers[:, 1:].std(axis=0)
+    assert np.isclose(rows("protein", 1)[0], inputs, atol=1e-5).all(axis=1).sum() == 1
+    study("names", tmp_path / "names", components=(16,), rows=60, data=("protein",), seeds=(0,))
+    monkeypatch.delenv("FASTNTK_DATA")
+    study("spectral", out, **SMALL_GRID, maps=("NTKRF",), data=("digits",))
+    assert {row["data"] for row in table(out / "spectral.csv")} == {"digits", "protein"}
+
+
+def test_numbers_of_rows_are_those_that_there_are(tmp_path):
+    study("pointwise", tmp_path, maps=("NTKRF",), components=(8,), rows=100_000_000)
+    assert json.loads((tmp_path / "pointwise.jsonl").read_text().splitlines()[0])["settings"]["pairs"] == 1797 // 2
+    assert "898 pairs" in (tmp_path / "pointwise.md").read_text()
+
+
+def test_notes_are_about_their_tables(tmp_path):
+    study("slopes", tmp_path, **SMALL_GRID, maps=("NTKRF",))
+    for suffix, shown in (("", True), ("-summary", False), ("-bias", False)):
+        assert ("its standard error" in (tmp_path / f"slopes{suffix}.md").read_text()) == shown
+
+
+@pytest.mark.parametrize("seeds", [(3,), (3, 9, 100), tuple(range(20))])
+def test_theorems_with_any_seeds(tmp_path, seeds, monkeypatch):
+    used: list[set[int]] = []
+    measured = theorems._errors
+
+    def spy(problem, features, epsilon, of):
+        used.append({*of})
+        return measured(problem, features, epsilon, of)
+
+    monkeypatch.setattr(theorems, "_errors", spy)
+    records, _ = study("theorems", tmp_path, rows=20, seeds=seeds, data=("diabetes",))
+    assert all(record["seeds"] == [*seeds] for record in records)
+    assert set.union(*used) == {*seeds}
+    assert used[-1] == {*seeds}
+
+
+def test_a_search_for_features_ends(tmp_path, monkeypatch):
+    monkeypatch.setattr(theorems, "_errors", lambda *_: {"share": 0.0, "median": 1.0, "largest": 1.0})
+    monkeypatch.setattr(theorems, "MOST_M_S", 16)
+    options = Options(folder=tmp_path, small=True, rows=20, seeds=(1,), data=("diabetes",))
+    [record] = [record for record in theorems.run(options) if record.get("equation") == 17]
+    assert record["skipped"] == "no m_s of at most 16 is enough"
+
+
+@pytest.mark.parametrize(
+    ("name", "options", "message"),
+    [
+        ("theorems", {"maps": ("foo",)}, "--maps is no option of the study theorems"),
+        ("theorems", {"components": (5,)}, "--components is no option"),
+        ("theorems", {"depth": 2}, "--depth is no option"),
+        ("theorems", {"device": "cpu"}, "--device is no option"),
+        ("theorems", {"rows": 1}, "--rows is 1; an integer of at least 2"),
+        ("fig1", {"components": (5,)}, "--components is no option"),
+        ("mnist", {"rows": 5}, "--rows is no option"),
+        ("uci", {"rows": 5}, "--rows is no option"),
+        ("scale", {"rows": 10}, "--rows is 10; an integer of at least"),
+        ("scale", {"data": ("x",)}, "--data is 'x'"),
+        ("scale", {"maps": ("x",)}, "--maps is 'x'"),
+        ("pointwise", {"rows": 1}, "--rows is 1; an integer of at least 2"),
+        ("names", {"data": ("x",)}, "--data is 'x'"),
+        ("names", {"maps": ("x",)}, "--maps is 'x'"),
+    ],
+)
+def test_options_that_a_study_cannot_use_are_refused(tmp_path, name, options, message):
+    with pytest.raises(ValueError, match=message):
+        list(run([name], Options(folder=tmp_path, small=True, **options)))
+    assert not [*tmp_path.iterdir()]
+
+
+def test_the_help_names_every_benchmark_and_study():
+    done = subprocess.run(
+        [sys.executable, "-m", "fastntk.cli", "bench", "--help"], capture_output=True, text=True, check=True
+    )
+    words = {*done.stdout.replace(",", " ").replace(";", " ").replace(".", " ").split()}
+    assert {*BENCHMARKS, *STUDIES} <= words

@@ -4,6 +4,7 @@ import json
 import subprocess
 import sys
 from dataclasses import replace
+from functools import partial
 
 import numpy as np
 import pytest
@@ -204,7 +205,7 @@ def test_mnist_small_from_the_command_line(tmp_path):
         ("NTKRF", 64, "pixels"),
     ]
     table = (tmp_path / "mnist.md").read_text().splitlines()
-    assert table[2] == "| input | map | 64 | 65 |"
+    assert table[2] == "| input | map | depth | 64 | 65 |"
     assert len([line for line in table if line.startswith(("| pixels |", f"| {best} |"))]) == 5
 
 
@@ -363,3 +364,142 @@ def test_mnist_reads_original_files(tmp_path, monkeypatch):
     for form in mnist.INPUTS[1:]:
         formed = mnist._formed(data, form)
         assert np.allclose(formed.X.mean(axis=0), 0, atol=1e-6) == form.startswith("centred")
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        '{"case": {"map": "a"}}',
+        "{}",
+        "[]",
+        '{"case": {"map": "a"}, "measured": {"values": 1}}',
+        '{"case": 3, "measured": {}}',
+        '{"case": {"size": 1}, "measured": {"value": 1}}',
+    ],
+)
+@pytest.mark.parametrize("place", [1, 3])
+def test_a_line_that_lacks_something_is_damaged(tmp_path, line, place):
+    def study():
+        return Study(tmp_path, "study", needs={"map": ("map", "value")})
+
+    study().run(CASES[:2], counted([]))
+    path = tmp_path / "study.jsonl"
+    text = path.read_text().splitlines()
+    path.write_text("\n".join([*text[:place], line, *text[place:]]) + "\n")
+    with pytest.raises(ValueError, match=rf"study\.jsonl has a damaged line {place + 1}; mend it, or name another folder"):
+        study().run(CASES, counted([]))
+
+
+def test_studies_know_what_their_lines_need(tmp_path):
+    from fastntk.bench import run
+
+    options = Options(folder=tmp_path, small=True, depth=1)
+    list(run(["fig1"], options))
+    path = tmp_path / "fig1.jsonl"
+    path.write_text(path.read_text().replace('"sup_error"', '"error"', 1))
+    with pytest.raises(ValueError, match=r"fig1\.jsonl has a damaged line 2"):
+        list(run(["fig1"], options))
+
+
+def test_the_folder_must_not_be_a_file(tmp_path):
+    path = tmp_path / "file"
+    path.write_text("")
+    with pytest.raises(ValueError, match=r"--output is .*file, which is a file; a folder is needed"):
+        Study(path, "study").run(CASES, counted([]))
+
+
+def test_the_form_of_the_inputs_and_the_width_are_chosen_on_training_rows(tmp_path, monkeypatch):
+    from fastntk.bench import _models, mnist
+
+    data = mnist._data(small=True)
+    rng = np.random.default_rng(0)
+    garbled = _models.Data(data.X, data.y, 1 - rng.permuted(data.X_test, axis=1), rng.permutation(data.y_test))
+    choices = []
+    for number, each in enumerate((data, garbled)):
+        monkeypatch.setattr(mnist, "_data", lambda small, each=each: each)
+        options = Options(folder=tmp_path / str(number), small=True, components=(32,), threads=1)
+        records = list(mnist.run(replace(options, maps=("NTKRF", "RBF random features"))))
+        assert len({record["accuracy"] for record in records if "map" in record}) == 2
+        made = [record for record in records if "choice" in record]
+        assert {record["choice"] for record in made} == {"input", "RBF width"}
+        choices.append(made + [record["alpha"] for record in records if "map" in record])
+    assert choices[0] == choices[1]
+
+
+def test_settings_of_the_small_sets_are_chosen_on_their_halves():
+    """Neither the folds nor rows outside the halves matter."""
+    from fastntk import datasets
+    from fastntk.bench import _uci_small
+
+    rng = np.random.default_rng(0)
+    [data] = [each for each in _uci_small._sets(Options(small=True)).values() if each.name == "iris"]
+    halves = datasets.Split(data.choice.train[:40], data.choice.test[:40])
+    others = np.setdiff1d(np.arange(len(data.X)), np.concatenate([halves.train, halves.test]))
+    X, y = data.X.copy(), data.y.copy()
+    X[others], y[others] = rng.permuted(X[others], axis=1), 2 - y[others]
+    cut = len(others) // 2
+    folds = (datasets.Split(others[:cut], others[cut:]),) * 4
+    options = Options(threads=1)
+    chosen = []
+    for each in (replace(data, choice=halves), replace(data, X=X, y=y, choice=halves, splits=folds)):
+        settings = _uci_small._choose_ntk(each, options)
+        grams = partial(_uci_small._exact_grams, settings, options)
+        svm = _uci_small._svm(each)
+        assert _uci_small._ridge(each, grams, None)["alpha"] == settings["alpha"]
+        chosen.append((settings, _uci_small._choose_alpha(each, grams), svm["C"], svm["gamma"]))
+    assert chosen[0] == chosen[1]
+
+
+def test_published_errors():
+    """Zandieh et al., Table 2."""
+    from fastntk.bench import uci
+
+    assert {
+        "workloads": {"RBF random features": 40340, "Algorithm 2": 35540, "Algorithm 1": 35380},
+        "ct_slices": dict(zip(PUBLISHED_MAPS, (35.37, 48.20, 30.52, 46.91, 46.52), strict=True)),
+        "protein": dict(zip(PUBLISHED_MAPS, (18.96, 19.72, 20.24, 20.51, 21.19), strict=True)),
+    } == uci.PUBLISHED
+
+
+PUBLISHED_MAPS = ("exact RBF", "RBF random features", "exact NTK", "Algorithm 2", "Algorithm 1")
+
+
+def test_uci_measures_every_size_and_keeps_other_sets(tmp_path, monkeypatch):
+    from fastntk.bench import uci
+
+    rng = np.random.default_rng(0)
+    for name in ("protein", "california"):
+        np.savez(tmp_path / f"{name}.npz", X=rng.standard_normal((60, 9)), y=rng.standard_normal(60))
+    monkeypatch.setenv("FASTNTK_DATA", str(tmp_path))
+    options = Options(folder=tmp_path / "out", maps=("NTKRF",), components=(16, 24), depth=1, threads=1)
+    list(uci.run(replace(options, data=("protein",))))
+    (tmp_path / "protein.npz").unlink()
+    list(uci.run(replace(options, data=("california",), components=(16,))))
+    table = [row.split(" | ")[:5] for row in (tmp_path / "out" / "uci.md").read_text().splitlines()[4:7]]
+    assert table == [
+        ["| protein", "60", "9", "NTKRF", "16"],
+        ["| protein", "60", "9", "NTKRF", "24"],
+        ["| california", "60", "9", "NTKRF", "16"],
+    ]
+
+
+def test_small_sets_with_every_size_and_seed(tmp_path):
+    from fastntk.bench import _uci_small
+
+    options = Options(folder=tmp_path, small=True, components=(16, 32), seeds=(0, 1), depth=1, threads=1)
+    records = [record for record in _uci_small.run(["NTKRF"], options) if "model" in record]
+    assert {(record["n_components"], record["seed"]) for record in records} == {(16, 0), (16, 1), (32, 0), (32, 1)}
+    rows = [row.split(" | ") for row in (tmp_path / "uci-classification.md").read_text().splitlines()[4:6]]
+    assert [row[1:3] for row in rows] == [["16", "2"], ["32", "2"]]
+    mean = np.mean([record["accuracy"] for record in records if record["n_components"] == 16])
+    assert float(rows[0][3]) == pytest.approx(mean, rel=1e-3)
+
+
+def test_tables_of_mnist_have_every_depth(tmp_path):
+    from fastntk.bench import mnist
+
+    options = Options(folder=tmp_path, small=True, components=(32,), maps=("NTKRF",), data=("pixels",), threads=1)
+    for depth in (2, 1):
+        list(mnist.run(replace(options, depth=depth)))
+    rows = (tmp_path / "mnist.md").read_text().splitlines()[4:6]
+    assert [row.split(" | ")[1:3] for row in rows] == [["NTKRF", "1"], ["NTKRF", "2"]]

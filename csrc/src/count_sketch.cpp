@@ -91,10 +91,7 @@ void CountSketch<T, B>::operator()(View<const T, B> x, View<T, B> out) const {
 
 template <Real T, Backend B>
 void CountSketch<T, B>::operator()(CsrView<T, B> x, View<T, B> out) const {
-  require(x.cols == state_->params.in_features, [&] {
-    return "CountSketch: x has " + std::to_string(x.cols) + " columns; " + std::to_string(state_->params.in_features) +
-           " are needed";
-  });
+  require_columns(x.cols, state_->params.in_features, "CountSketch: x");
   require_shape(out, x.rows, state_->params.out_features, "CountSketch: out");
   for_tiles<B>(backend_, x.rows, rows_per_tile<T>(backend_, out.cols), [&](Tile<B>& tile, RowRange r) {
     state_->apply(tile, x.row_block(r.begin, r.count), out.row_block(r.begin, r.count));

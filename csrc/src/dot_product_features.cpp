@@ -25,11 +25,11 @@ bool exact_pays(double at_one, const std::array<double, 2>& c, std::size_t d, st
 
 std::size_t width(const DotProductFeaturesParams& p) { return p.in_features + (p.bias != 0); }
 
+template <Real T>
 DotProductFeaturesParams resolve(DotProductFeaturesParams p) {
   require_size(p.in_features, "DotProductFeatures: in_features");
   require_size(p.out_features, "DotProductFeatures: out_features");
-  require(std::isfinite(p.bias),
-          [&] { return "DotProductFeatures: bias is " + std::to_string(p.bias) + "; a finite number is needed"; });
+  require_finite<T>(p.bias, "DotProductFeatures: bias");
   const std::size_t d = width(p);
   if (p.directions == Directions::automatic)
     p.directions = d >= structured_from ? Directions::structured : Directions::gaussian;
@@ -37,6 +37,7 @@ DotProductFeaturesParams resolve(DotProductFeaturesParams p) {
     return std::string("DotProductFeatures: directions are of another kind than automatic, structured or gaussian");
   });
   const double at_one = kernel_at_one(p.kernel);  // which checks the kernel
+  require_finite<T>(at_one, "DotProductFeatures: the sum of the coefficients");
   if (p.low_orders == LowOrders::automatic) {
     const std::array<double, 2> c = low_terms(p.kernel);
     p.low_orders = exact_pays(at_one, c, d, p.out_features) ? LowOrders::exact
@@ -56,7 +57,7 @@ DotProductFeaturesParams resolve(DotProductFeaturesParams p) {
 
 template <Real T, Backend B>
 DotProductFeatures<T, B>::State::State(const DotProductFeaturesParams& p, const B& backend)
-    : params(resolve(p)),
+    : params(resolve<T>(p)),
       features({.kernel = params.kernel,
                 .in_features = width(params),
                 .out_features = params.out_features,

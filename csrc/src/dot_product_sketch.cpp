@@ -19,6 +19,7 @@ std::size_t chosen_power_features(std::size_t out_features) {
 // Z21 sketches the powers before the final SRHT: with fewer entries than columns they would set the error.
 std::size_t sampled_power_features(std::size_t out_features) { return out_features; }
 
+template <Real T>
 void require_coefficients(const std::vector<double>& c) {
   require(!c.empty(), [] { return std::string("DotProductSketch: coefficients is empty; at least c_0 is needed"); });
   constexpr std::size_t most = 4097;
@@ -31,16 +32,15 @@ void require_coefficients(const std::vector<double>& c) {
       return "DotProductSketch: coefficients[" + std::to_string(k) + "] is " + std::to_string(c[k]) +
              "; finite numbers that are not negative are needed";
     });
-  require(std::isfinite(std::accumulate(c.begin(), c.end(), 0.0)),
-          [] { return std::string("DotProductSketch: the sum of the coefficients is inf; it has to be finite"); });
+  require_finite<T>(std::accumulate(c.begin(), c.end(), 0.0), "DotProductSketch: the sum of the coefficients");
 }
 
+template <Real T>
 DotProductSketchParams resolve(DotProductSketchParams p) {
   require_size(p.in_features, "DotProductSketch: in_features");
   require_size(p.out_features, "DotProductSketch: out_features");
-  require_coefficients(p.coefficients);
-  require(std::isfinite(p.bias),
-          [&] { return "DotProductSketch: bias is " + std::to_string(p.bias) + "; a finite number is needed"; });
+  require_coefficients<T>(p.coefficients);
+  require_finite<T>(p.bias, "DotProductSketch: bias");
   while (p.coefficients.size() > 1 && p.coefficients.back() == 0) p.coefficients.pop_back();
   const std::size_t d = p.in_features + (p.bias != 0);
   const auto c = [&](std::size_t k) { return k < p.coefficients.size() ? p.coefficients[k] : 0.0; };
@@ -77,7 +77,7 @@ DotProductSketchParams resolve(DotProductSketchParams p) {
 }  // namespace
 
 template <Real T, Backend B>
-DotProductSketch<T, B>::State::State(const DotProductSketchParams& given, const B& backend) : params(resolve(given)) {
+DotProductSketch<T, B>::State::State(const DotProductSketchParams& given, const B& backend) : params(resolve<T>(given)) {
   const DotProductSketchParams& p = params;
   const std::vector<double>& c = p.coefficients;
   at_one_ = std::accumulate(c.begin(), c.end(), 0.0);
@@ -96,7 +96,7 @@ DotProductSketch<T, B>::State::State(const DotProductSketchParams& given, const 
   kernel_.emplace(KernelSketchParams{.in_features = p.in_features,
                                      .out_features = p.out_features,
                                      .bias = p.bias,
-                                     .norms = p.norms,
+                                     .homogeneous = p.homogeneous,
                                      .exact_diagonal = p.diagonal == Diagonal::exact,
                                      .constant = constant,
                                      .linear = linear,
@@ -135,7 +135,7 @@ void DotProductSketch<T, B>::State::apply(Tile<B>& tile, Rows x, View<T, B> out)
   T* const factor = tile.template scratch<T>(1, out.rows).data;
   const bool exact = params.diagonal == Diagonal::exact;
   if (exact) row_squares<T, B>(tile, out, square);
-  row_factors<T, B>(tile, out.rows, in.norm, params.norms, exact ? square : nullptr, static_cast<T>(at_one_), factor);
+  row_factors<T, B>(tile, out.rows, in.norm, params.homogeneous, exact ? square : nullptr, static_cast<T>(at_one_), factor);
   scale_rows<T, B>(tile, factor, out, out);
 }
 
@@ -169,10 +169,7 @@ void DotProductSketch<T, B>::operator()(View<const T, B> x, View<T, B> out) cons
 
 template <Real T, Backend B>
 void DotProductSketch<T, B>::operator()(CsrView<T, B> x, View<T, B> out) const {
-  require(x.cols == state_->params.in_features, [&] {
-    return "DotProductSketch: x has " + std::to_string(x.cols) + " columns; " + std::to_string(state_->params.in_features) +
-           " are needed";
-  });
+  require_columns(x.cols, state_->params.in_features, "DotProductSketch: x");
   require_shape(out, x.rows, state_->params.out_features, "DotProductSketch: out");
   for_tiles<B>(backend_, x.rows, state_->tile_rows(backend_), [&](Tile<B>& tile, RowRange r) {
     state_->apply(tile, x.row_block(r.begin, r.count), out.row_block(r.begin, r.count));

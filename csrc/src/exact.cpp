@@ -116,16 +116,16 @@ void require_rows(View<const T, B> x, View<const T, B> y, View<T, B> out, const 
   require_shape(out, x.rows, y.rows, (name + ": out").c_str());
 }
 
+template <Real T>
 void require_params(const ReluKernelParams& params, const std::string& name) {
   require_depth(params.depth, (name + ": depth").c_str());
-  require(std::isfinite(params.bias),
-          [&] { return name + ": bias is " + std::to_string(params.bias) + "; a finite number is needed"; });
+  require_finite<T>(params.bias, name + ": bias");
 }
 
 template <Real T, Backend B>
 void relu_kernel_matrix(const B& backend, ReluKernel kind, const ReluKernelParams& params, View<const T, B> x,
                         View<const T, B> y, View<T, B> out, const std::string& name) {
-  require_params(params, name);
+  require_params<T>(params, name);
   require_rows(x, y, out, name);
   kernel_matrix<T, B>(backend, kind, params.depth, x, y, static_cast<T>(params.bias), out);
 }
@@ -183,7 +183,7 @@ void linear_kernel(const B& backend, View<const T, B> x, View<const T, B> y, Vie
 
 template <Real T, Backend B>
 void scale_to_ntk_diagonal(const B& backend, View<const T, B> x, const ReluKernelParams& params, View<T, B> z) {
-  require_params(params, "scale_to_ntk_diagonal");
+  require_params<T>(params, "scale_to_ntk_diagonal");
   require_positive(x.cols, "scale_to_ntk_diagonal: the number of columns of x");
   require_shape(z, x.rows, z.cols, "scale_to_ntk_diagonal: z");
   const T diagonal = static_cast<T>(std::sqrt(static_cast<double>(params.depth + 1)));

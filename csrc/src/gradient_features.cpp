@@ -7,7 +7,9 @@
 namespace fastntk {
 
 template <Real T, Backend B>
-GradientFeatures<T, B>::State::State(const GradientFeaturesParams& p, const B& backend) : params(resolved(p)) {
+GradientFeatures<T, B>::State::State(const GradientFeaturesParams& p, const B& backend)
+    : params(resolved_gradient_features(p)) {
+  require_finite<T>(params.bias, "GradientFeatures: bias");
   if (params.architecture == Architecture::mlp) {
     mlp.emplace(params, params.in_features + (params.bias != 0), backend);
   } else {

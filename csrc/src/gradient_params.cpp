@@ -2,7 +2,6 @@
 #include <fastntk/gradient_features.hpp>
 
 #include <algorithm>
-#include <cmath>
 #include <string>
 
 #include "tiling.hpp"
@@ -70,13 +69,12 @@ std::size_t gradient_parameters(const GradientFeaturesParams& p) {
   return add(add(first, inner), outputs);
 }
 
-GradientFeaturesParams resolved(const GradientFeaturesParams& params) {
+GradientFeaturesParams resolved_gradient_features(const GradientFeaturesParams& params) {
   GradientFeaturesParams p = params;
   require_size(p.in_features, "GradientFeatures: in_features");
   require_size(p.out_features, "GradientFeatures: out_features");
   require_depth(p.depth, "GradientFeatures: depth");
-  require(std::isfinite(p.bias),
-          [&] { return "GradientFeatures: bias is " + std::to_string(p.bias) + "; a finite number is needed"; });
+  require_finite<double>(p.bias, "GradientFeatures: bias");
   const bool cnn = p.architecture == Architecture::cnn;
   if (cnn) require_image(p);
   if (p.width == 0) p.width = default_width(p);

@@ -87,4 +87,16 @@ double kernel_at_one(const KernelSeriesParams& params) {
   }
 }
 
+std::vector<double> ntk_polynomial(std::size_t depth, std::size_t degree) {
+  require_depth(depth, "ntk_polynomial: depth");
+  require(degree < kernel_series_terms, [&] {
+    return "ntk_polynomial: degree is " + std::to_string(degree) + "; at most " + std::to_string(kernel_series_terms - 1) +
+           " is possible";
+  });
+  const KernelSeriesParams kernel{.kernel = CosineKernel::ntk, .depth = depth, .coefficients = {}};
+  std::vector<double> c = kernel_series(kernel, degree + 1);
+  close_at_one(c, kernel_at_one(kernel));
+  return c;
+}
+
 }  // namespace fastntk

@@ -7,21 +7,21 @@
 namespace fastntk {
 
 template <Real T, Backend B>
-void row_factors(Tile<B>& tile, std::size_t rows, const T* norm, bool norms, const T* square, T target, T* factor) {
+void row_factors(Tile<B>& tile, std::size_t rows, const T* norm, bool homogeneous, const T* square, T target, T* factor) {
   for_each(tile, rows, [=] FASTNTK_FORMULA(std::size_t r) {
-    const T of_norm = norms ? norm[r] : norm[r] > 0 ? T(1) : T(0);
+    const T of_norm = homogeneous ? norm[r] : norm[r] > 0 ? T(1) : T(0);
     factor[r] = square && square[r] > 0 ? of_norm * std::sqrt(target / square[r]) : of_norm;
   });
 }
 
 namespace {
 
-// The root of a weight, times the norm or, without norms, 1 but for zero rows.
+// The root of a weight, times the norm or, unless homogeneous, 1 but for zero rows.
 template <Real T, Backend B>
-void exact_factors(Tile<B>& tile, std::size_t rows, const T* norm, bool norms, double weight, T* factor) {
+void exact_factors(Tile<B>& tile, std::size_t rows, const T* norm, bool homogeneous, double weight, T* factor) {
   const T root = static_cast<T>(std::sqrt(weight));
   for_each(tile, rows, [=] FASTNTK_FORMULA(std::size_t r) {
-    factor[r] = norms ? root * norm[r] : norm[r] > 0 ? root : T(0);
+    factor[r] = homogeneous ? root * norm[r] : norm[r] > 0 ? root : T(0);
   });
 }
 
@@ -76,17 +76,17 @@ void KernelSketch<T, B>::apply(Tile<B>& tile, Rows x, View<T, B> out) const {
     }
     T* const square = tile.template scratch<T>(1, rows).data;
     if (params_.exact_diagonal) row_squares<T, B>(tile, random, square);
-    row_factors<T, B>(tile, rows, in.norm, params_.norms, params_.exact_diagonal ? square : nullptr,
+    row_factors<T, B>(tile, rows, in.norm, params_.homogeneous, params_.exact_diagonal ? square : nullptr,
                       static_cast<T>(params_.remainder + (shared_ ? params_.constant : 0)), factor);
     scale_rows<T, B>(tile, factor, random, random);
   }
 
   if (params_.constant > 0 && !shared_) {
-    exact_factors<T, B>(tile, rows, in.norm, params_.norms, params_.constant, factor);
+    exact_factors<T, B>(tile, rows, in.norm, params_.homogeneous, params_.constant, factor);
     for_each(tile, rows, [=] FASTNTK_FORMULA(std::size_t r) { out(r, 0) = factor[r]; });
   }
   if (linear_columns_ > 0) {
-    exact_factors<T, B>(tile, rows, in.norm, params_.norms, params_.linear, factor);
+    exact_factors<T, B>(tile, rows, in.norm, params_.homogeneous, params_.linear, factor);
     scale_rows<T, B>(tile, factor, in.unit, out.col_block(exact_columns_ - linear_columns_, linear_columns_));
   }
 }

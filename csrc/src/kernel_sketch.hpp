@@ -16,7 +16,7 @@ namespace fastntk {
 struct KernelSketchParams {
   std::size_t in_features, out_features;
   double bias;
-  bool norms;
+  bool homogeneous;
   bool exact_diagonal;
   double constant;   ///< 1 column unless it is 0; without linear term a single column is shared
   double linear;     ///< a column per input (and bias) unless it is 0
@@ -68,9 +68,9 @@ class KernelSketch {
   std::vector<ValueId> bases_;
 };
 
-/// factor[r] = what unit rows' features are multiplied by: the norm, or, without norms, 1, and 0 for zero rows; and with
-/// `square`, the sums of the squares of these features, what makes their sum of squares `target`.
+/// factor[r] = what unit rows' features are multiplied by: the norm, or, unless homogeneous, 1, and 0 for zero rows; and
+/// with `square`, the sums of the squares of these features, what makes their sum of squares `target`.
 template <Real T, Backend B>
-void row_factors(Tile<B>& tile, std::size_t rows, const T* norm, bool norms, const T* square, T target, T* factor);
+void row_factors(Tile<B>& tile, std::size_t rows, const T* norm, bool homogeneous, const T* square, T target, T* factor);
 
 }  // namespace fastntk

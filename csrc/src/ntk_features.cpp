@@ -1,6 +1,5 @@
 #include "ntk_features.hpp"
 
-#include <cmath>
 #include <string>
 #include <utility>
 
@@ -29,12 +28,12 @@ void resolve_sizes(NtkRandomFeaturesParams& p) {
   });
 }
 
+template <Real T>
 NtkRandomFeaturesParams resolve(NtkRandomFeaturesParams p) {
   require_size(p.in_features, "NtkRandomFeatures: in_features");
   require_size(p.out_features, "NtkRandomFeatures: out_features");
   require_depth(p.depth, "NtkRandomFeatures: depth");
-  require(std::isfinite(p.bias),
-          [&] { return "NtkRandomFeatures: bias is " + std::to_string(p.bias) + "; a finite number is needed"; });
+  require_finite<T>(p.bias, "NtkRandomFeatures: bias");
   const std::size_t d = p.in_features + (p.bias != 0);
   if (p.directions == Directions::automatic)
     p.directions = d >= structured_from ? Directions::structured : Directions::gaussian;
@@ -58,7 +57,7 @@ NtkRandomFeaturesParams resolve(NtkRandomFeaturesParams p) {
 }  // namespace
 
 template <Real T, Backend B>
-NtkRandomFeatures<T, B>::State::State(const NtkRandomFeaturesParams& p, const B& backend) : params(resolve(p)) {
+NtkRandomFeatures<T, B>::State::State(const NtkRandomFeaturesParams& p, const B& backend) : params(resolve<T>(p)) {
   const std::size_t d = params.in_features + (params.bias != 0);
   if (params.low_orders == LowOrders::sampled) {
     layered.emplace(params, d, backend);

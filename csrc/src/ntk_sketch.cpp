@@ -1,5 +1,7 @@
 #include "ntk_sketch.hpp"
 
+#include <fastntk/kernel_series.hpp>
+
 #include <algorithm>
 #include <cmath>
 #include <numeric>
@@ -13,6 +15,7 @@
 namespace fastntk {
 namespace {
 
+template <Real T>
 void require_polynomials(const std::vector<std::vector<double>>& layers, std::size_t depth, const std::string& name) {
   require(layers.size() == depth, [&] {
     return "NtkSketch: " + name + " has " + std::to_string(layers.size()) +
@@ -25,6 +28,7 @@ void require_polynomials(const std::vector<std::vector<double>>& layers, std::si
         return "NtkSketch: " + name + " has the coefficient " + std::to_string(coefficient) +
                "; finite numbers that are not negative are needed";
       });
+    require_finite<T>(std::accumulate(c.begin(), c.end(), 0.0), "NtkSketch: the sum of the coefficients of " + name);
   }
 }
 
@@ -42,12 +46,13 @@ DotProductSketchParams one_pass(const NtkSketchParams& p) {
           .low_orders = p.low_orders,
           .diagonal = p.diagonal,
           .bias = p.bias,
-          .norms = true,
+          .homogeneous = true,
           .power_features = p.power_features,
           .base = p.base,
           .seed = p.seed};
 }
 
+template <Real T>
 NtkSketchParams resolve_layerwise(NtkSketchParams p) {
   const std::size_t d = p.in_features + (p.bias != 0);
   if (p.low_orders == LowOrders::automatic) {
@@ -77,7 +82,7 @@ NtkSketchParams resolve_layerwise(NtkSketchParams p) {
   const auto complete = [&](std::vector<std::vector<double>>& layers, ReluDual kappa, const std::string& name) {
     if (layers.empty())
       for (std::size_t l = 0; l < p.depth; ++l) layers.push_back(taylor_around(kappa, s[l], p.degree));
-    require_polynomials(layers, p.depth, name);
+    require_polynomials<T>(layers, p.depth, name);
   };
   complete(p.kappa_1, ReluDual::kappa_1, "kappa_1");
   complete(p.kappa_0, ReluDual::kappa_0, "kappa_0");
@@ -99,14 +104,14 @@ NtkSketchParams resolve_layerwise(NtkSketchParams p) {
   return p;
 }
 
+template <Real T>
 NtkSketchParams resolve(NtkSketchParams p) {
   require_size(p.in_features, "NtkSketch: in_features");
   require_size(p.out_features, "NtkSketch: out_features");
   require_depth(p.depth, "NtkSketch: depth");
   require_at_most(p.degree + 1, 4096, "NtkSketch: degree + 1");
-  require(std::isfinite(p.bias),
-          [&] { return "NtkSketch: bias is " + std::to_string(p.bias) + "; a finite number is needed"; });
-  if (p.method == SketchMethod::layerwise) return resolve_layerwise(std::move(p));
+  require_finite<T>(p.bias, "NtkSketch: bias");
+  if (p.method == SketchMethod::layerwise) return resolve_layerwise<T>(std::move(p));
   if (p.coefficients.empty()) p.coefficients = ntk_polynomial(p.depth, p.degree);
   return p;
 }
@@ -229,7 +234,7 @@ KernelSketch<T, B> layerwise(const NtkSketchParams& p, const B& backend) {
   KernelSketch<T, B> kernel({.in_features = p.in_features,
                              .out_features = p.out_features,
                              .bias = p.bias,
-                             .norms = true,
+                             .homogeneous = true,
                              .exact_diagonal = p.diagonal == Diagonal::exact,
                              .constant = constant,
                              .linear = exact ? linear : 0,
@@ -254,7 +259,7 @@ std::variant<typename DotProductSketch<T, B>::State, KernelSketch<T, B>, Layered
 
 template <Real T, Backend B>
 NtkSketch<T, B>::State::State(const NtkSketchParams& given, const B& backend)
-    : params(resolve(given)), sketch_(make<T>(params, backend)) {
+    : params(resolve<T>(given)), sketch_(make<T>(params, backend)) {
   if (const auto* polynomial = std::get_if<0>(&sketch_)) {
     params.low_orders = polynomial->params.low_orders;
     params.diagonal = polynomial->params.diagonal;
@@ -304,10 +309,7 @@ void NtkSketch<T, B>::operator()(View<const T, B> x, View<T, B> out) const {
 
 template <Real T, Backend B>
 void NtkSketch<T, B>::operator()(CsrView<T, B> x, View<T, B> out) const {
-  require(x.cols == state_->params.in_features, [&] {
-    return "NtkSketch: x has " + std::to_string(x.cols) + " columns; " + std::to_string(state_->params.in_features) +
-           " are needed";
-  });
+  require_columns(x.cols, state_->params.in_features, "NtkSketch: x");
   require_shape(out, x.rows, state_->params.out_features, "NtkSketch: out");
   for_tiles<B>(backend_, x.rows, state_->tile_rows(backend_), [&](Tile<B>& tile, RowRange r) {
     state_->apply(tile, x.row_block(r.begin, r.count), out.row_block(r.begin, r.count));

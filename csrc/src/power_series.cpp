@@ -1,8 +1,10 @@
 #include "power_series.hpp"
 
+#include <algorithm>
 #include <bit>
 #include <cmath>
 #include <numbers>
+#include <numeric>
 #include <utility>
 
 namespace fastntk {
@@ -51,6 +53,10 @@ std::vector<double> power_series(FunctionRef<Complex(Complex)> f, std::size_t te
   std::vector<double> c(terms);
   for (std::size_t k = 0; k < terms; ++k) c[k] = value[k].real() / count * std::exp(-log_radius * static_cast<double>(k));
   return c;
+}
+
+void close_at_one(std::vector<double>& c, double at_one) {
+  c.back() = std::max(0.0, c.back() + at_one - std::accumulate(c.begin(), c.end(), 0.0));
 }
 
 }  // namespace fastntk

@@ -13,4 +13,7 @@ namespace fastntk {
 /// and real on the real axis, right to 1e-12 of its largest value.
 std::vector<double> power_series(FunctionRef<std::complex<double>(std::complex<double>)> f, std::size_t terms);
 
+/// Adds what the coefficients lack of the value `at_one` at 1 to the last of them.
+void close_at_one(std::vector<double>& coefficients, double at_one);
+
 }  // namespace fastntk

@@ -184,8 +184,8 @@ void RidgeState<B>::merge(const RidgeState& other) {
         if (from.rows > 0) {
           z = memory.template scratch<T>(rows_at_once, s.params.n_features);
           prepare_products<T>(memory, s.tiles);
-          s.template block_of<T>(memory);
         }
+        if (from.rows > 0 || s.rows == 0) s.template block_of<T>(memory);
         add_numbers(s.backend, o.gram.data(), o.gram.size(), s.gram.data());
         add_numbers(s.backend, o.cross.data(), o.cross.size(), s.cross.data());
         add_numbers(s.backend, o.sums.data(), o.sums.size(), s.sums.data());
@@ -252,6 +252,36 @@ struct NormalEquations {
     return trace;
   }
 
+  /// The trace of G, not centred, from that of G_c.
+  double gram_trace(double trace) const {
+    for (const double sum : sums) trace += sum * (sum / s.total_weight);
+    return trace;
+  }
+
+  /// Where G_c (of the given trace) is no more than the rounding of G, as it is for equal rows, the columns of rhs that are
+  /// no more than theirs become 0: the quotient of two roundings could be anything.
+  void drop_rounding(double trace) {
+    if (sums.empty()) return;
+    const double of_gram = gram_trace(trace);
+    // The errors of sums of equal terms add up, those of float products within a block. All rows are taken to be of the
+    // precision of the last ones.
+    const double steps = 2 * static_cast<double>(s.rows) + 8;
+    double gram_eps = steps * std::numeric_limits<double>::epsilon(), rhs_eps = gram_eps;
+    if (std::holds_alternative<RowBlock<float, B>>(s.block)) {
+      constexpr double eps = std::numeric_limits<float>::epsilon();
+      gram_eps += std::min(steps, 2.0 * RowBlock<float, B>::capacity + 8) * eps;
+      rhs_eps += 4 * eps;  // of the rows times the roots of their weights
+    }
+    if (!(trace <= gram_eps * of_gram) || !std::isfinite(of_gram)) return;
+    for (std::size_t k = 0; k < t; ++k) {
+      double square = 0;
+      for (std::size_t e = k; e < n * t; e += t) square += rhs[e] * rhs[e];
+      const double of_targets = variation[k] + target_sum[k] * (target_sum[k] / s.total_weight);
+      if (std::sqrt(square) > rhs_eps * std::sqrt(of_gram) * std::sqrt(of_targets)) continue;
+      for (std::size_t e = k; e < n * t; e += t) rhs[e] = 0;
+    }
+  }
+
   /// out = rhs - (G_c + alpha I) x.
   void residual(double alpha, const std::vector<double>& x, std::vector<double>& out) const {
     const std::vector<double> product = gram_times(x);
@@ -314,18 +344,21 @@ struct Coefficients {
 };
 
 template <Backend B, class Equations>
-Coefficients solve_float64(const Equations& equations, double alpha, bool with_trace) {
+Coefficients solve_float64(Equations& equations, double alpha, bool with_trace) {
   const auto& s = equations.s;
   Buffer<double, B> factor(s.backend, s.tiles.elements());
   Coefficients out;
   for (;;) {
     const double trace = equations.matrix(alpha + out.jitter, factor.data());
+    equations.drop_rounding(trace);
     if (cholesky(equations.tile, s.tiles, factor.data())) break;
-    // The rounding of G_c is of the order of eps times its largest eigenvalue, which lies between the mean one and the
-    // trace.
-    require(out.jitter <= trace, "RidgeState: the matrix of the normal equations is not finite");
+    // The rounding of G_c is that of G before it was centred: of the order of eps times its largest eigenvalue, which lies
+    // between the mean one and the trace.
+    const double of_gram = equations.gram_trace(trace);
+    require(out.jitter <= of_gram && std::isfinite(out.jitter),
+            "RidgeState: the matrix of the normal equations is not finite");
     const double smallest =
-        std::numeric_limits<double>::epsilon() * std::max(trace / static_cast<double>(equations.n), alpha);
+        std::numeric_limits<double>::epsilon() * std::max(of_gram / static_cast<double>(equations.n), alpha);
     out.jitter = out.jitter == 0 ? smallest : 32 * out.jitter;
   }
   out.values = equations.rhs;
@@ -354,13 +387,13 @@ double largest_ratio(const std::vector<double>& a, const std::vector<double>& b,
 /// Iterative refinement: x += A_32^-1 (rhs - A x) until the correction is small. False if the float factor does not exist or
 /// is too far from A for that.
 template <Backend B, class Equations>
-bool solve_mixed(const Equations& equations, double alpha, bool with_trace, Coefficients& out) {
+bool solve_mixed(Equations& equations, double alpha, bool with_trace, Coefficients& out) {
   constexpr double small = 1e-8;  // of a correction; what is left after it is smaller by the rate of convergence
   constexpr double slowest = 0.25;
   const auto& s = equations.s;
   const std::size_t n = equations.n, t = equations.t;
   Buffer<float, B> factor(s.backend, s.tiles.elements());
-  equations.matrix(alpha, factor.data());
+  equations.drop_rounding(equations.matrix(alpha, factor.data()));
   if (!cholesky(equations.tile, s.tiles, factor.data())) return false;
 
   out = {};
@@ -401,7 +434,7 @@ RidgeSolution RidgeState<B>::solve(const RidgeSolveParams& p, View<double> coef,
 
   Tile<B> memory(s.backend);
   const ProductLibrary<B> library(s.backend);
-  const NormalEquations<B, State> equations(s, p.fit_intercept, memory);
+  NormalEquations<B, State> equations(s, p.fit_intercept, memory);
   Coefficients solved;
   RidgeSolution solution{.gcv = std::numeric_limits<double>::quiet_NaN(), .jitter = 0, .factor = p.factor};
   if (p.factor == RidgeFactor::float64 || !solve_mixed<B>(equations, p.alpha, p.with_gcv, solved)) {
@@ -463,8 +496,7 @@ std::string RidgeState<B>::to_bytes() const {
   header.n_targets = s.params.n_targets;
   header.rows = s.rows;
   header.waiting = waiting;
-  header.element_bytes =
-      waiting > 0 && std::holds_alternative<RowBlock<double, B>>(s.block) ? sizeof(double) : sizeof(float);
+  header.element_bytes = std::holds_alternative<RowBlock<double, B>>(s.block) ? sizeof(double) : sizeof(float);
   header.total_weight = s.total_weight;
 
   ByteWriter writer(header.size());

@@ -6,10 +6,12 @@
 
 #include <algorithm>
 #include <bit>
+#include <cmath>
 #include <concepts>
 #include <cstddef>
 #include <cstdint>
 #include <limits>
+#include <sstream>
 #include <string>
 
 #include "primitives.hpp"
@@ -48,6 +50,13 @@ void require_shape(View<T, B> view, std::size_t rows, std::size_t cols, const ch
   });
 }
 
+/// Of sparse rows.
+inline void require_columns(std::size_t found, std::size_t needed, const char* name) {
+  require(found == needed, [&] {
+    return std::string(name) + " has " + std::to_string(found) + " columns; " + std::to_string(needed) + " are needed";
+  });
+}
+
 template <Backend B>
 bool same_memory(const B& a, const B& b) {
   if constexpr (std::same_as<B, Cuda>) {
@@ -66,6 +75,18 @@ void require_same_memory(const B& a, const B& b, const char* name) {
              std::to_string(a.device);
     });
   }
+}
+
+/// A parameter that a computation in T uses as a T, where a larger double would be inf.
+template <Real T>
+void require_finite(double value, const std::string& name) {
+  constexpr double largest = std::numeric_limits<T>::max();
+  require(std::abs(value) <= largest, [&] {
+    std::ostringstream message;  // std::to_string() would write all digits of a large number
+    message << name << " is " << value << "; a finite number is needed";
+    if (std::isfinite(value)) message << ", in " << (sizeof(T) == 4 ? "float32" : "float64") << " of at most " << largest;
+    return message.str();
+  });
 }
 
 inline void require_positive(std::size_t value, const char* name) {

@@ -327,11 +327,11 @@ def matrix(
     source, place = as_source(X, name, device=device, like=like, max_memory=max_memory)
     if source.ndim != 2:
         hint = (
-            f"Reshape your data: {name}.reshape(-1, 1) if it is one column, {name}.reshape(1, -1) if it is one row"
+            f". Reshape your data: {name}.reshape(-1, 1) if it is one column, {name}.reshape(1, -1) if it is one row"
             if source.ndim == 1
-            else "one row per sample is allowed"
+            else ", a row for each sample"
         )
-        raise ValueError(f"{name} has shape {source.shape}; 2 dimensions are needed. {hint}")
+        raise ValueError(f"{name} has shape {source.shape}; 2 dimensions are needed{hint}")
     rows, cols = source.shape
     if columns is not None and cols != columns:
         raise ValueError(f"{name} has shape {source.shape}; {columns} columns are needed")

@@ -95,6 +95,10 @@ class FeatureMap(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimato
         """
         return 0, 0
 
+    def _to_lower(self) -> str:
+        """What to do about too little memory, for messages."""
+        return "lower n_components"
+
     def _exact_pairs(self, left: Float64Array, right: Float64Array) -> Float64Array:
         """The kernel that the map stands for, of pairs of rows (m, d) with (m, d), on the host."""
         parameters: Any = self
@@ -309,6 +313,9 @@ class FeatureMap(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimato
         return tags
 
 
-def itemsizes(dtype: np.dtype[Any]) -> int:
-    """Bytes of one constant of a compiled map: it exists in float32, where "auto" is resolved, and in the type of X."""
-    return 4 + dtype.itemsize
+def itemsizes(item: int) -> int:
+    """Bytes of one constant of a compiled map for rows of `item` bytes an entry.
+
+    It exists in float32, where "auto" is resolved, and in the type of X, if that is another.
+    """
+    return 4 if item == 4 else 4 + item

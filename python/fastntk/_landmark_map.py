@@ -16,6 +16,7 @@ from ._plan import rows_at_once
 
 __all__ = ["Kernel", "LandmarkMap", "ntk_factor", "require_range"]
 
+_ZEROS = 1 << 14  # columns without a landmark that are written at a time
 _PANEL = 576  # columns of a product at a time: what lies above W's diagonal is left out panel by panel
 
 
@@ -72,12 +73,12 @@ class LandmarkMap:
         self._threads = arguments.threads(n_threads)
         workspace(max_memory)
         self._max_memory = max_memory
-        self._there: dict[tuple[str, int | None], tuple[Any, Any]] = {}
+        self._there: dict[tuple[str, int | None], tuple[Any, Any, Any]] = {}
 
     def __call__(self, array: Any, out: Any, place: Place) -> None:
         """Write the features of `array` to `out`, both as `place` has them."""
         dtype = array.dtype
-        landmarks, factor = self._constants(dtype, place)
+        landmarks, factor, zeros = self._constants(dtype, place)
         r = len(self.factor)
         gpu = place.device is not None
         size = rows_at_once(r * dtype.itemsize, gpu=gpu, max_memory=self._max_memory if gpu else None)
@@ -93,23 +94,25 @@ class LandmarkMap:
                 for begin in range(0, r, _PANEL):
                     end = min(begin + _PANEL, r)
                     core.linear_kernel(k[:, :end], factor[begin:end, :end], z[:, begin:end], backend)
-                if r < self.out_features:
-                    core.linear_kernel(k[:, :1], factor[r:, :1], z[:, r:], backend)
                 if self._exact_diagonal:
-                    core.scale_to_ntk_diagonal(X[rows], self.kernel.depth, self.kernel.bias, z, backend)
+                    core.scale_to_ntk_diagonal(X[rows], self.kernel.depth, self.kernel.bias, z[:, :r], backend)
+                if not gpu:
+                    z[:, r:] = 0
+                    continue
+                for begin in range(r, self.out_features, _ZEROS):
+                    end = min(begin + _ZEROS, self.out_features)
+                    core.linear_kernel(k[:, :1], zeros[: end - begin], z[:, begin:end], backend)
 
         map_rows(place, [array], [out], call, self._threads)
 
-    def _constants(self, dtype: np.dtype[Any], place: Place) -> tuple[Any, Any]:
-        """Landmarks, and the factor with a zero row for each column behind, where the place computes."""
+    def _constants(self, dtype: np.dtype[Any], place: Place) -> tuple[Any, Any, Any]:
+        """Landmarks, the factor, and zeros to fill columns of a GPU's arrays with, where the place computes."""
         key = dtype.name, place.device
         if key not in self._there:
             landmarks, factor = self.landmarks.astype(dtype, copy=False), self.factor.astype(dtype, copy=False)
-            behind = self.out_features - len(factor)
-            if behind:
-                factor = np.concatenate([factor, np.zeros((behind, len(factor)), dtype)])
+            zeros = np.zeros((min(self.out_features - len(factor), _ZEROS), 1), dtype)
             at_rest = place.at_rest().inside()
-            self._there[key] = at_rest.load(landmarks), at_rest.load(factor)
+            self._there[key] = at_rest.load(landmarks), at_rest.load(factor), at_rest.load(zeros) if len(zeros) else zeros
         return self._there[key]
 
     def __getstate__(self) -> dict[str, Any]:

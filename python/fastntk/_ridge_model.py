@@ -109,8 +109,19 @@ class RidgeModel(BaseEstimator):  # type: ignore[misc]
 
     def _read(self, X: Any) -> Source:
         """The rows of `X`, checked, and where to compute on them."""
+        if is_sparse(X) and self._sketches():
+            raise TypeError(
+                f"X is sparse ({type(X).__name__}); {type(self).__name__} takes dense rows only. The map takes sparse "
+                "ones: fit a linear model to its features, as in sklearn.pipeline.make_pipeline(fastntk.NTKSketch("
+                "n_components), sklearn.linear_model.RidgeCV()), see docs/feature_maps.md"
+            )
         finite = self.assume_finite
         return matrix(X, min_rows=1, assume_finite=finite, device=self.device, max_memory=self.max_memory)
+
+    def _sketches(self) -> bool:
+        """Whether `features` is a map that takes sparse rows."""
+        named = isinstance(self.features, str) and self.features == "sketch"
+        return named or (goes_along(self.features) and self.features._takes_sparse)
 
     def _see_columns(self, X: Any, array: Any, *, reset: bool) -> None:
         """Keep the number and the names of the columns (`reset`), or compare them."""
@@ -133,10 +144,11 @@ class RidgeModel(BaseEstimator):  # type: ignore[misc]
         sizes = n, X.shape[1], X.itemsize, n_features, rows.n_targets
         plan = self._plan(*sizes, unfitted, gpu=gpu is not None, staged=staged)
         what = f"{type(self).__name__}.fit with {n_features} features"
-        require_memory(plan.bytes, self.max_memory, what=what, lower="lower n_components")
+        lower = unfitted._to_lower() if known else "lower n_components"
+        require_memory(plan.bytes, self.max_memory, what=what, lower=lower)
         block_rows = rows_at_once(n_features * X.itemsize, gpu=gpu is not None, max_memory=self.max_memory)
         if gpu is not None:
-            require_memory(plan.device_bytes, self.max_memory, what=what, lower="lower n_components", device=gpu)
+            require_memory(plan.device_bytes, self.max_memory, what=what, lower=lower, device=gpu)
         if features is None:
             features = self._fitted(unfitted, rows)
         _log.info("%s: %d bytes, %d of a GPU, blocks of %d rows", what, plan.bytes, plan.device_bytes, plan.block_rows)
@@ -190,6 +202,9 @@ class RidgeModel(BaseEstimator):  # type: ignore[misc]
                 device=device,
                 assume_finite=True,
             )
+        if isinstance(self.features, type):
+            name = self.features.__name__
+            raise TypeError(f"features is the class {name}; an instance of it is needed: features={name}(...)")
         if not hasattr(self.features, "fit") or not hasattr(self.features, "transform"):
             raise TypeError(
                 f"features is a {type(self.features).__name__}; one of {', '.join(map(repr, FEATURES))} "

@@ -84,7 +84,7 @@ class MeanError:
                 self._map.set_params(n_components=n_components, random_state=word).fit(self._X)
             except ValueError as error:
                 # Any other complaint would come at every size.
-                if not any(name in str(error) for name in ("n_components", "out_features")):
+                if "n_components" not in str(error):
                     raise
                 return np.inf
             squares.append(self._pairs.mean_square(self._map))
@@ -166,10 +166,17 @@ def _floor(errors: dict[int, float]) -> float | None:
 
 def _beyond(errors: dict[int, float], target: float, most: int, what: str) -> str:
     finite = {size: error for size, error in errors.items() if np.isfinite(error)}
-    expected = Law.fit({size: finite[size] for size in sorted(finite)[-4:]}).size(target) if finite else np.inf
-    there = f"about {expected:.2g} columns" if np.isfinite(expected) else "no number of columns"
+    if not finite:
+        more = f"{what} needs more columns than {most} at all; a larger max_components is needed"
+        return f"target_error is {target:g}, and {more}"
+    expected = Law.fit({size: finite[size] for size in sorted(finite)[-4:]}).size(target)
+    there = (
+        f"for which {what} is expected to need about {expected:.2g} columns"
+        if np.isfinite(expected)
+        else f"which {what} is not expected to reach with any number of columns"
+    )
     return (
-        f"target_error is {target:g}, for which {what} is expected to need {there}: {_shown(errors)}; "
+        f"target_error is {target:g}, {there}: {_shown(errors)}; "
         f"a larger target, or a larger max_components than {most}, is needed"
     )
 

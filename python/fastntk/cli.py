@@ -202,9 +202,9 @@ def bench(
     what: Annotated[
         Optional[list[str]],  # noqa: UP045
         typer.Argument(
-            help="Benchmarks: errors, exact, features, fit, import, nystroem, threads, cuda; all of them by default. "
-            "Studies, which take long and run only when named: mnist, uci, fig1, spectral, pointwise, slopes, scale, "
-            "theorems, names.",
+            help="Benchmarks: errors, exact, features, fit, import, kernels, nystroem, sketch, threads, cuda; all of them "
+            "by default. Studies, which take long and run only when named: mnist, uci, fig1, spectral, pointwise, slopes, "
+            "scale, theorems, names.",
         ),
     ] = None,
     output: Annotated[Path, typer.Option("--output", "-o", help="Folder of a study's results.")] = Path("fastntk-bench"),
@@ -212,7 +212,7 @@ def bench(
     rows: Annotated[Optional[int], typer.Option(help="Of a study: number of rows.")] = None,  # noqa: UP045
     depth: Annotated[Optional[int], typer.Option(help="Of a study: number of hidden layers.")] = None,  # noqa: UP045
     seeds: Annotated[Optional[str], typer.Option(help="Of a study: seeds, as in 0,1,2.")] = None,  # noqa: UP045
-    data: Annotated[Optional[str], typer.Option(help="Of a study: names of data sets, as in protein,small.")] = None,  # noqa: UP045
+    data: Annotated[Optional[str], typer.Option(help="Of a study: names of data sets, as in digits,protein.")] = None,  # noqa: UP045
     maps: Annotated[Optional[str], typer.Option(help="Of a study: names of maps, as in its table.")] = None,  # noqa: UP045
     small: Annotated[bool, typer.Option("--small", help="Of a study: little data, few features, done in seconds.")] = False,
     threads: Threads = None,

@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 
 from . import _arguments as arguments
+from ._compiled_map import CompiledMap
 from ._exact_pairs import Float64Array, row_cosines
 from ._feature_map import DIAGONAL, LOW_ORDERS, FeatureMap, itemsizes
 from ._load import _core
-from ._place import Place, map_rows
+from ._place import Place
 from ._polynomial import KERNELS, fit_polynomial, kernel_function, misfit, power_series
 from ._random import RandomState
-from ._sparse import CsrRows, map_csr_rows
-from .sketches import Operator
+from .features import DENSE_WIDTH, STRUCTURED
+from .ntk_sketch import SIZES, sketch_bytes
 
 __all__ = ["DotProductFeatures"]
 
@@ -29,59 +30,26 @@ _WORST_LEAST_MISFIT = 0.02
 _HIGHEST_FIT = 60
 
 
-class _CosineMap(Operator):
-    """The compiled map of one method."""
+class _RandomFeatures(CompiledMap):
+    """The compiled map of "random_features"."""
 
-    def chosen(self, what: str) -> str:
-        """What "auto" became."""
-        compiled = next(iter(self._compiled.values()), None) or self._operator(np.dtype(np.float32), Place())
-        return str(getattr(compiled, what).name)
-
-    def __call__(self, array: Any, out: Any, place: Place) -> None:
-        """Write the features of `array` to `out`, both as `place` has them."""
-        operator = self._operator(array.dtype, place)
-
-        def call(ins: Any, outs: Any, backend: Any) -> None:
-            operator(ins[0], outs[0], backend)
-
-        map_rows(place, [array], [out], call, self._threads)
-
-    def _core_params(self) -> dict[str, Any]:
-        return {
-            **self._params,
-            "low_orders": getattr(_core.LowOrders, self._params["low_orders"]),
-            "diagonal": getattr(_core.Diagonal, self._params["diagonal"]),
-        }
-
-
-class _RandomFeatures(_CosineMap):
     _core_name = "DotProductFeatures"
+    _enums: ClassVar = {
+        "kernel": "CosineKernel",
+        "low_orders": "LowOrders",
+        "diagonal": "Diagonal",
+        "directions": "Directions",
+    }
 
-    def _core_params(self) -> dict[str, Any]:
-        return {
-            **super()._core_params(),
-            "kernel": getattr(_core.CosineKernel, self._params["kernel"]),
-            "directions": getattr(_core.Directions, self._params["directions"]),
-        }
 
+class _Sketch(CompiledMap):
+    """The compiled map of "sketch"."""
 
-class _Sketch(_CosineMap):
     _core_name = "DotProductSketch"
+    _enums: ClassVar = {"low_orders": "LowOrders", "diagonal": "Diagonal"}
 
     def _core_params(self) -> dict[str, Any]:
         return {**super()._core_params(), "power_features": 0, "base": _core.SketchBase.auto}
-
-    def __call__(self, array: Any, out: Any, place: Place) -> None:
-        """Write the features of `array`, dense or sparse, to `out`, both as `place` has them."""
-        if not isinstance(array, CsrRows):
-            super().__call__(array, out, place)
-            return
-        operator = self._operator(array.dtype, place)
-
-        def call(rows: CsrRows, outs: Any, backend: Any) -> None:
-            operator.csr(rows.values, rows.columns, rows.starts, rows.n_columns, outs[0], backend)
-
-        map_csr_rows(place, array, [out], call, self._threads)
 
 
 class DotProductFeatures(FeatureMap):
@@ -209,7 +177,7 @@ class DotProductFeatures(FeatureMap):
         self.max_memory = max_memory
         self.assume_finite = assume_finite
 
-    def _draw(self, array: Any, place: Place, n_components: int, seed: int) -> tuple[_CosineMap, dict[str, Any]]:
+    def _draw(self, array: Any, place: Place, n_components: int, seed: int) -> tuple[CompiledMap, dict[str, Any]]:
         named = isinstance(self.kernel, str)
         method = arguments.choice(self._resolved_method(), "method", _METHODS)
         directions = arguments.choice(self.directions, "directions", _DIRECTIONS)
@@ -222,34 +190,58 @@ class DotProductFeatures(FeatureMap):
             "low_orders": arguments.choice(self.low_orders, "low_orders", LOW_ORDERS),
             "diagonal": arguments.choice(self.diagonal, "diagonal", DIAGONAL),
             "bias": arguments.real(self.bias, "bias"),
+            "homogeneous": homogeneous,
             "seed": seed,
         }
         where: dict[str, Any] = {"n_threads": self.n_threads, "device": self.device, "max_memory": self.max_memory}
         where["place"] = place
-        feature_map: _CosineMap
+        kept, row = self._kept_bytes(array.shape[1], n_components, coefficients, array.dtype.itemsize)
+        self._require_memory(kept + row, place, n_components)
+        feature_map: CompiledMap
         if method == "sketch":
-            feature_map = _Sketch({**params, "norms": homogeneous}, **where)
+            feature_map = _Sketch(params, **where)
         else:
-            width = array.shape[1] + (params["bias"] != 0)
-            dense = width < 33 if directions == "auto" else directions == "gaussian"
-            # Structured directions are a few numbers each.
-            self._require_memory(n_components * itemsizes(array.dtype) * (width if dense else 1), place, n_components)
             params |= {
                 "kernel": self.kernel if named else "polynomial",
                 "depth": arguments.integer(self.depth, "depth"),
                 "directions": directions,
-                "homogeneous": homogeneous,
             }
             feature_map = _RandomFeatures(params, **where)
         return feature_map, {
             "method_": method,
-            "directions_": None if method == "sketch" else feature_map.chosen("directions"),
-            "low_orders_": feature_map.chosen("low_orders"),
-            "diagonal_": feature_map.chosen("diagonal"),
+            "directions_": None,
+            **feature_map.chosen("low_orders", "diagonal", *([] if method == "sketch" else ["directions"])),
             "homogeneous_": homogeneous,
             "coefficients_": coefficients,
             "misfit_": misfit_,
         }
+
+    def _fit_bytes(self, n: int | None, d: int, item: int) -> tuple[int, int]:  # noqa: ARG002 - the same for all n
+        try:
+            coefficients, _ = self._polynomial(arguments.choice(self._resolved_method(), "method", _METHODS))
+            kept, row = self._kept_bytes(d, self._checked_components(), coefficients, item)
+        except (TypeError, ValueError):  # fit will say what is wrong
+            return 0, 0
+        return kept, kept + row
+
+    def _kept_bytes(self, d: int, n_components: int, coefficients: Float64Array | None, item: int) -> tuple[int, int]:
+        """What the map keeps: dense directions, or the entries that a sketch samples; and what it takes to map one row."""
+        if self._resolved_method() != "sketch":
+            width = d + (self.bias != 0)
+            dense = width <= DENSE_WIDTH if self.directions == "auto" else self.directions == "gaussian"
+            return n_components * itemsizes(item) * (width if dense else STRUCTURED), 0
+        degree = 0 if coefficients is None else len(coefficients) - 1
+        return sketch_bytes(
+            {
+                "method": "one_pass",
+                "low_orders": self.low_orders,
+                "out_features": n_components,
+                "degree": degree,
+                "depth": 1,
+                **dict.fromkeys(SIZES, 0),
+            },
+            item,
+        )
 
     def _resolved_method(self) -> str:
         if isinstance(self.method, str) and self.method == "auto":
@@ -318,11 +310,13 @@ def _own_coefficients(kernel: Any) -> Float64Array:
 def _fit(kernel: Callable[[Any], Any], degree: int) -> tuple[Float64Array, float]:
     try:
         coefficients = fit_polynomial(kernel, degree)
-        found = misfit(kernel, coefficients) if coefficients.any() else np.inf
+        if not coefficients.any():
+            raise ValueError("f(1) is 0; a positive number is needed")
+        found = misfit(kernel, coefficients)
     except ValueError as error:
         raise ValueError(f"kernel is not a kernel of the cosine: as a function f, {error}") from None
     if found > _WORST_LEAST_MISFIT:
-        least = min(found, misfit(kernel, fit_polynomial(kernel, _HIGHEST_FIT))) if coefficients.any() else found
+        least = min(found, misfit(kernel, fit_polynomial(kernel, _HIGHEST_FIT)))
         if least > _WORST_LEAST_MISFIT:
             raise ValueError(
                 "kernel is not positive definite for every number of columns: the closest power series with non-negative "

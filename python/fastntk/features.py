@@ -2,53 +2,29 @@
 
 from __future__ import annotations
 
-from typing import Any
-
-import numpy as np
+from typing import Any, ClassVar
 
 from . import _arguments as arguments
+from ._compiled_map import CompiledMap
 from ._feature_map import DIAGONAL, LOW_ORDERS, FeatureMap, itemsizes
-from ._load import _core
-from ._place import Place, map_rows
+from ._place import Place
 from ._random import RandomState
-from .sketches import Operator
 
 __all__ = ["NTKRandomFeatures"]
 
 DIRECTIONS = ("auto", "structured", "gaussian", "gibbs", "sphere")
 
+DENSE_WIDTH = 32  # up to which "auto" takes dense directions
+STRUCTURED = 4  # numbers that a structured direction is
 _MOST_SIZE = 2**31 - 1
 _MOST_SWEEPS = 2**30 - 1
 
 
-class _NtkMap(Operator):
+class _NtkMap(CompiledMap):
     """The compiled map behind `NTKRandomFeatures`."""
 
     _core_name = "NtkRandomFeatures"
-
-    def _core_params(self) -> dict[str, Any]:
-        return {
-            **self._params,
-            "directions": getattr(_core.Directions, self._params["directions"]),
-            "low_orders": getattr(_core.LowOrders, self._params["low_orders"]),
-            "diagonal": getattr(_core.Diagonal, self._params["diagonal"]),
-        }
-
-    def chosen(self) -> dict[str, Any]:
-        """What "auto" became, as fitted attributes."""
-        compiled = next(iter(self._compiled.values()), None) or self._operator(np.dtype(np.float32), Place())
-        names = {name: str(getattr(compiled, name).name) for name in ("directions", "low_orders", "diagonal")}
-        sizes = tuple(compiled.sizes) if names["low_orders"] == "sampled" else None
-        return {**{f"{name}_": value for name, value in names.items()}, "sizes_": sizes}
-
-    def __call__(self, array: Any, out: Any, place: Place) -> None:
-        """Write the features of `array` to `out`, both as `place` has them."""
-        operator = self._operator(array.dtype, place)
-
-        def call(ins: Any, outs: Any, backend: Any) -> None:
-            operator(ins[0], outs[0], backend)
-
-        map_rows(place, [array], [out], call, self._threads)
+    _enums: ClassVar = {"directions": "Directions", "low_orders": "LowOrders", "diagonal": "Diagonal"}
 
 
 class NTKRandomFeatures(FeatureMap):
@@ -159,9 +135,17 @@ class NTKRandomFeatures(FeatureMap):
         self.assume_finite = assume_finite
 
     def _draw(self, array: Any, place: Place, n_components: int, seed: int) -> tuple[_NtkMap, dict[str, Any]]:
+        params = self._checked(array.shape[1], n_components, seed)
+        self._require_memory(_kept_bytes(params, array.dtype.itemsize), place, n_components, self._to_lower())
+        feature_map = _NtkMap(params, n_threads=self.n_threads, device=self.device, max_memory=self.max_memory, place=place)
+        chosen = feature_map.chosen("directions", "low_orders", "diagonal")
+        sizes = tuple(feature_map.compiled().sizes) if chosen["low_orders_"] == "sampled" else None
+        return feature_map, {**chosen, "sizes_": sizes}
+
+    def _checked(self, d: int, n_components: int, seed: int) -> dict[str, Any]:
         step_features, relu_features = self._checked_sizes(n_components)
-        params = {
-            "in_features": array.shape[1],
+        return {
+            "in_features": d,
             "out_features": n_components,
             "depth": arguments.integer(self.depth, "depth"),
             "directions": arguments.choice(self.directions, "directions", DIRECTIONS),
@@ -173,13 +157,16 @@ class NTKRandomFeatures(FeatureMap):
             "relu_features": relu_features,
             "sweeps": arguments.integer(self.sweeps, "sweeps", high=_MOST_SWEEPS),
         }
-        width = array.shape[1] + (params["bias"] != 0)
-        dense = width < 33 if self.directions == "auto" else self.directions != "structured"
-        # Structured directions are a few numbers each; those of the Gibbs sampler exist twice while they are drawn.
-        each = (2 if self.directions == "gibbs" else 1) * width if dense else 1
-        self._require_memory(n_components * itemsizes(array.dtype) * each, place, n_components)
-        feature_map = _NtkMap(params, n_threads=self.n_threads, device=self.device, max_memory=self.max_memory, place=place)
-        return feature_map, feature_map.chosen()
+
+    def _fit_bytes(self, n: int | None, d: int, item: int) -> tuple[int, int]:  # noqa: ARG002 - the same for all n
+        try:
+            kept = _kept_bytes(self._checked(d, self._checked_components(), 0), item)
+        except (TypeError, ValueError):  # fit will say what is wrong
+            return 0, 0
+        return kept, kept
+
+    def _to_lower(self) -> str:
+        return "lower n_components" if isinstance(self.sizes, str) else "lower sizes or n_components"
 
     def _checked_sizes(self, n_components: int) -> tuple[int, int]:
         """(m_0, m_1) of the layered construction; 0 leaves the choice to the map."""
@@ -196,3 +183,22 @@ class NTKRandomFeatures(FeatureMap):
             arguments.integer(m_0, "m_0 of sizes", high=_MOST_SIZE),
             arguments.integer(m_1, "m_1 of sizes", high=max(n_components - 1, 1)),
         )
+
+
+def _kept_bytes(params: dict[str, Any], item: int) -> int:
+    """Of the directions: of dense ones their entries, of structured ones a few numbers each."""
+    width: int = params["in_features"] + (params["bias"] != 0)
+    D, directions = params["out_features"], params["directions"]
+    if directions == "auto":
+        directions = "gaussian" if width <= DENSE_WIDTH else "structured"
+
+    def entries(columns: int, length: int) -> int:
+        # Directions of the Gibbs sampler exist twice while they are drawn.
+        return columns * (STRUCTURED if directions == "structured" else length * (1 + (directions == "gibbs")))
+
+    if params["low_orders"] != "sampled":
+        return entries(D, width) * itemsizes(item)
+    m_0: int = params["step_features"] or D // 2
+    m_1: int = params["relu_features"] or D // 2
+    later: int = (params["depth"] - 1) * (entries(m_0, m_1) + entries(m_1, m_1))
+    return (entries(m_0, width) + entries(m_1, width) + later) * itemsizes(item)

@@ -11,13 +11,13 @@ from numpy.typing import NDArray
 
 from . import _arguments as arguments
 from ._cntk_pairs import cntk_pairs
+from ._compiled_map import CompiledMap, parameters_named
 from ._error_estimate import PairSample
 from ._exact_pairs import Float64Array
 from ._feature_map import DIAGONAL, FeatureMap
 from ._load import _core
-from ._place import Place, map_rows
+from ._place import Place
 from ._random import RandomState
-from .sketches import Operator
 
 __all__ = ["GradientFeatures"]
 
@@ -27,7 +27,7 @@ POOLING = ("gap", "none")
 Shape = tuple[int, int, int]
 
 
-class _GradientMap(Operator):
+class _GradientMap(CompiledMap):
     """The compiled map behind `GradientFeatures`."""
 
     _core_name = "GradientFeatures"
@@ -35,20 +35,12 @@ class _GradientMap(Operator):
     def _core_params(self) -> dict[str, Any]:
         return {"params": network(self._params)}
 
-    def __call__(self, array: Any, out: Any, place: Place) -> None:
-        """Write the features of `array` to `out`, both as `place` has them."""
-        operator = self._operator(array.dtype, place)
-
-        def call(ins: Any, outs: Any, backend: Any) -> None:
-            operator(ins[0], outs[0], backend)
-
-        map_rows(place, [array], [out], call, self._threads)
-
 
 def network(params: dict[str, Any]) -> Any:
     """The compiled parameters, with "auto" and the default width resolved; ValueError if they do not fit together."""
     enums = {"architecture": _core.Architecture, "diagonal": _core.Diagonal, "pooling": _core.Pooling}
-    return _core.GradientFeaturesParams(**{k: getattr(enums[k], v) if k in enums else v for k, v in params.items()})
+    with parameters_named():
+        return _core.GradientFeaturesParams(**{k: getattr(enums[k], v) if k in enums else v for k, v in params.items()})
 
 
 class GradientFeatures(FeatureMap):
@@ -215,7 +207,7 @@ class GradientFeatures(FeatureMap):
         params = self._network(array.shape[1], self._images, n_components, seed)
         net = network(params)
         kept = _kept_bytes(net, array.dtype.itemsize)
-        self._require_memory(2 * kept, place, n_components, "lower n_components or width")
+        self._require_memory(2 * kept, place, n_components, self._to_lower())
         row_map = _GradientMap(params, n_threads=self.n_threads, device=self.device, max_memory=self.max_memory, place=place)
         attributes = {"width_": net.width, "n_weights_": net.parameters, "diagonal_": net.diagonal.name}
         if self._images:
@@ -260,6 +252,9 @@ class GradientFeatures(FeatureMap):
             return 0, 0
         return kept, 2 * kept
 
+    def _to_lower(self) -> str:
+        return "lower n_components or width"
+
     def _exact_pairs(self, left: Float64Array, right: Float64Array) -> Float64Array:
         if self.architecture == "mlp":
             return super()._exact_pairs(left, right)
@@ -294,7 +289,7 @@ class GradientFeatures(FeatureMap):
 
 
 def _kept_bytes(net: Any, item: int) -> int:
-    """Of the weights for the way forward and back, in float32, in which an `Operator` is made first, and in X's type."""
+    """Of the weights for the way forward and back, in float32, in which a `CompiledMap` is made first, and in X's type."""
     return int(2 * net.parameters * (4 + item))
 
 

@@ -4,19 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import partial
-from typing import Any
+from numbers import Integral
+from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from . import _arguments as arguments
-from ._feature_map import DIAGONAL, LOW_ORDERS, FeatureMap
-from ._load import _core
-from ._place import Place, map_rows
+from ._compiled_map import CompiledMap
+from ._feature_map import DIAGONAL, LOW_ORDERS, FeatureMap, itemsizes
+from ._place import Place
 from ._polynomial import fit_polynomial, kernel_function, power_series
 from ._random import RandomState
-from ._sparse import CsrRows, map_csr_rows
-from .sketches import Operator
+from ._sparse import CsrRows
 
 __all__ = ["NTKSketch"]
 
@@ -27,43 +27,16 @@ BASES = ("auto", "rotation", "countsketch")
 _MOST_DEGREE = 256
 _SAMPLED_ROWS = 256  # whose cosines a fit to the data sees
 _SAMPLED_ENTRIES = 1 << 24  # or fewer rows, if they are long
-_SIZES = ("power_features", "gate_features", "layer_features", "product_features")
+_SAMPLED_PAIR = 16  # bytes of the numbers of two entries
+SIZES = ("power_features", "gate_features", "layer_features", "product_features")
 _POLYNOMIALS = ("coefficients", "kappa_1", "kappa_0")
 
 
-class _SketchMap(Operator):
+class _SketchMap(CompiledMap):
     """The compiled map behind `NTKSketch`."""
 
     _core_name = "NtkSketch"
-
-    def _core_params(self) -> dict[str, Any]:
-        return {
-            **self._params,
-            "method": getattr(_core.SketchMethod, self._params["method"]),
-            "low_orders": getattr(_core.LowOrders, self._params["low_orders"]),
-            "diagonal": getattr(_core.Diagonal, self._params["diagonal"]),
-            "base": getattr(_core.SketchBase, self._params["base"]),
-        }
-
-    def compiled(self) -> Any:
-        """Any of the compiled operators, for what was chosen."""
-        return next(iter(self._compiled.values()), None) or self._operator(np.dtype(np.float32), Place())
-
-    def __call__(self, array: Any, out: Any, place: Place) -> None:
-        """Write the features of `array` to `out`, both as `place` has them."""
-        operator = self._operator(array.dtype, place)
-        if isinstance(array, CsrRows):
-
-            def call_sparse(rows: CsrRows, outs: Any, backend: Any) -> None:
-                operator.csr(rows.values, rows.columns, rows.starts, rows.n_columns, outs[0], backend)
-
-            map_csr_rows(place, array, [out], call_sparse, self._threads)
-            return
-
-        def call(ins: Any, outs: Any, backend: Any) -> None:
-            operator(ins[0], outs[0], backend)
-
-        map_rows(place, [array], [out], call, self._threads)
+    _enums: ClassVar = {"method": "SketchMethod", "low_orders": "LowOrders", "diagonal": "Diagonal", "base": "SketchBase"}
 
 
 class NTKSketch(FeatureMap):
@@ -193,13 +166,15 @@ class NTKSketch(FeatureMap):
 
     def _draw(self, array: Any, place: Place, n_components: int, seed: int) -> tuple[_SketchMap, dict[str, Any]]:
         params = self._checked(array.shape[1], n_components, seed)
+        kept, row = sketch_bytes(params, array.dtype.itemsize)
+        self._require_memory(kept + row, place, n_components, self._to_lower())
         kind = arguments.choice(self.polynomial, "polynomial", POLYNOMIALS)
         cosines = _sampled_cosines(array, place, params["bias"], seed) if kind == "data" else None
         return self._compile({**params, **self._polynomials(params, kind, cosines)}, place)
 
     def _checked(self, d: int, n_components: int, seed: int) -> dict[str, Any]:
         method = arguments.choice(self.method, "method", METHODS)
-        sizes = {name: getattr(self, name) for name in _SIZES}
+        sizes = {name: getattr(self, name) for name in SIZES}
         return {
             "in_features": d,
             "out_features": n_components,
@@ -214,11 +189,24 @@ class NTKSketch(FeatureMap):
             **{name: 0 if size is None else arguments.integer(size, name) for name, size in sizes.items()},
         }
 
+    def _fit_bytes(self, n: int | None, d: int, item: int) -> tuple[int, int]:  # noqa: ARG002 - the same for all n
+        try:
+            kept, row = sketch_bytes(self._checked(d, self._checked_components(), 0), item)
+        except (TypeError, ValueError):  # fit will say what is wrong
+            return 0, 0
+        return kept, kept + row
+
+    def _to_lower(self) -> str:
+        """The largest of the sizes that were given, `n_components` first."""
+        given = {name: getattr(self, name) for name in ("n_components", *SIZES)}
+        sizes = {name: int(size) for name, size in given.items() if isinstance(size, Integral)}
+        return f"lower {max(sizes, key=lambda name: sizes[name], default='n_components')}"
+
     def _compile(self, params: dict[str, Any], place: Place) -> tuple[_SketchMap, dict[str, Any]]:
         sketch = _SketchMap(params, n_threads=self.n_threads, device=self.device, max_memory=self.max_memory, place=place)
         compiled = sketch.compiled()
         return sketch, {
-            **{name: str(getattr(compiled, name.rstrip("_")).name) for name in self._chosen},
+            **sketch.chosen("low_orders", "diagonal", "base"),
             "coefficients_": np.asarray(compiled.coefficients, dtype=np.float64),
             "kappa_1_": [np.asarray(c) for c in compiled.kappa_1],
             "kappa_0_": [np.asarray(c) for c in compiled.kappa_0],
@@ -272,6 +260,32 @@ class NTKSketch(FeatureMap):
             raise ValueError(f"the polynomials of NTKSketch are damaged: {', '.join(names)} of shape {shape} are needed")
         polynomials = {name: state[name].tolist() if name in state else [] for name in _POLYNOMIALS}
         return self._compile({**params, **polynomials}, place)
+
+
+def sketch_bytes(params: dict[str, Any], item: int) -> tuple[int, int]:
+    """What the map keeps for rows of `item` bytes an entry, and what it takes to map one.
+
+    Lower bounds without the signs, which are bits. The papers' constructions keep the numbers of the entries that they
+    sample, two for each of the degree - 1 products; the others sample nothing, but have all sketches of a row at once.
+    """
+    D, degree, depth = params["out_features"], params["degree"], params["depth"]
+    layerwise, sampled = params["method"] == "layerwise", params["low_orders"] == "sampled"
+    inner = D if sampled else min(max(_padded(D) // 4, 256), 4096)
+    power, gate, layer, product = (params[name] or inner for name in SIZES)
+    if not sampled:
+        first = depth * degree * power + 3 * (depth * gate + (depth - 1) * (layer + product))
+        return 0, item * (first if layerwise else degree * power)
+    copies = 1 + (item > 4)  # as in itemsizes()
+    products = _SAMPLED_PAIR * max(degree - 1, 0)
+    if not layerwise:
+        return copies * products * power, item * (degree + 1) * power
+    kept = depth * (products * (power + gate) + _SAMPLED_PAIR * (product + (layer + product) // 2))
+    gaussian = itemsizes(item) * product * D
+    return copies * kept + gaussian, item * ((degree + 1) * max(power, gate) + 4 * (layer + product))
+
+
+def _padded(n: int) -> int:
+    return 1 << (n - 1).bit_length()
 
 
 def _fit(f: Callable[[Any], Any], degree: int, low: Any, cosines: Any) -> list[float]:

@@ -4,6 +4,7 @@
 
 #include "array_view.hpp"
 #include "bindings.hpp"
+#include "row_operator.hpp"
 
 namespace fastntk::python {
 namespace {
@@ -11,21 +12,13 @@ namespace {
 template <Real T, Backend B>
 void bind(py::module_& m) {
   using Op = GradientFeatures<T, B>;
-  py::class_<Op>(m, typed_name<T>("GradientFeatures").c_str())
-      .def(py::init([](const GradientFeaturesParams& params, const B& backend) {
-             const py::gil_scoped_release unlocked;
-             return Op(params, backend);
-           }),
-           py::kw_only(), py::arg("params"), py::arg("backend"))
-      .def(
-          "__call__",
-          [](const Op& op, const Argument<T, B>& x, Argument<T, B> out, const B& backend) {
-            const auto vx = input(backend, x, "x");
-            const auto vout = output(backend, out, "out");
-            const py::gil_scoped_release unlocked;
-            op.on(backend)(vx, vout);
-          },
-          py::arg("x").noconvert(), py::arg("out").noconvert(), py::arg("backend"));
+  py::class_<Op> op_class(m, typed_name<T>("GradientFeatures").c_str());
+  op_class.def(py::init([](const GradientFeaturesParams& params, const B& backend) {
+                 const py::gil_scoped_release unlocked;
+                 return Op(params, backend);
+               }),
+               py::kw_only(), py::arg("params"), py::arg("backend"));
+  def_rows<T, B>(op_class);
 }
 
 void bind_params(py::module_& m) {
@@ -39,17 +32,17 @@ void bind_params(py::module_& m) {
       .def(py::init([](std::size_t in_features, std::size_t out_features, std::size_t depth, Architecture architecture,
                        std::size_t width, double bias, Diagonal diagonal, std::size_t image_height, std::size_t image_width,
                        std::size_t channels, std::size_t filter_size, Pooling pooling, std::uint64_t seed) {
-             return resolved({.in_features = in_features,
-                              .out_features = out_features,
-                              .depth = depth,
-                              .architecture = architecture,
-                              .width = width,
-                              .bias = bias,
-                              .diagonal = diagonal,
-                              .image = {image_height, image_width, channels},
-                              .filter_size = filter_size,
-                              .pooling = pooling,
-                              .seed = seed});
+             return resolved_gradient_features({.in_features = in_features,
+                                                .out_features = out_features,
+                                                .depth = depth,
+                                                .architecture = architecture,
+                                                .width = width,
+                                                .bias = bias,
+                                                .diagonal = diagonal,
+                                                .image = {image_height, image_width, channels},
+                                                .filter_size = filter_size,
+                                                .pooling = pooling,
+                                                .seed = seed});
            }),
            py::kw_only(), py::arg("in_features"), py::arg("out_features"), py::arg("depth"), py::arg("architecture"),
            py::arg("width"), py::arg("bias"), py::arg("diagonal"), py::arg("image_height"), py::arg("image_width"),

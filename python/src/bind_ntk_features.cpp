@@ -5,6 +5,7 @@
 
 #include "array_view.hpp"
 #include "bindings.hpp"
+#include "row_operator.hpp"
 
 namespace fastntk::python {
 namespace {
@@ -12,28 +13,20 @@ namespace {
 template <Real T, Backend B>
 void bind(py::module_& m) {
   using Op = NtkRandomFeatures<T, B>;
-  py::class_<Op>(m, typed_name<T>("NtkRandomFeatures").c_str())
-      .def(py::init([](std::size_t in_features, std::size_t out_features, std::size_t depth, Directions directions,
-                       LowOrders low_orders, Diagonal diagonal, double bias, std::uint64_t seed, std::size_t step_features,
-                       std::size_t relu_features, std::size_t sweeps, const B& backend) {
-             const py::gil_scoped_release unlocked;
-             return Op({in_features, out_features, depth, directions, low_orders, diagonal, bias, seed, step_features,
-                        relu_features, sweeps},
-                       backend);
-           }),
-           py::kw_only(), py::arg("in_features"), py::arg("out_features"), py::arg("depth"), py::arg("directions"),
-           py::arg("low_orders"), py::arg("diagonal"), py::arg("bias"), py::arg("seed"), py::arg("step_features"),
-           py::arg("relu_features"), py::arg("sweeps"), py::arg("backend"))
-      .def(
-          "__call__",
-          [](const Op& op, const Argument<T, B>& x, Argument<T, B> out, const B& backend) {
-            const auto vx = input(backend, x, "x");
-            const auto vout = output(backend, out, "out");
-            const py::gil_scoped_release unlocked;
-            op.on(backend)(vx, vout);
-          },
-          py::arg("x").noconvert(), py::arg("out").noconvert(), py::arg("backend"))
-      .def_property_readonly("directions", [](const Op& op) { return op.params().directions; })
+  py::class_<Op> op_class(m, typed_name<T>("NtkRandomFeatures").c_str());
+  op_class.def(py::init([](std::size_t in_features, std::size_t out_features, std::size_t depth, Directions directions,
+                           LowOrders low_orders, Diagonal diagonal, double bias, std::uint64_t seed,
+                           std::size_t step_features, std::size_t relu_features, std::size_t sweeps, const B& backend) {
+                 const py::gil_scoped_release unlocked;
+                 return Op({in_features, out_features, depth, directions, low_orders, diagonal, bias, seed, step_features,
+                            relu_features, sweeps},
+                           backend);
+               }),
+               py::kw_only(), py::arg("in_features"), py::arg("out_features"), py::arg("depth"), py::arg("directions"),
+               py::arg("low_orders"), py::arg("diagonal"), py::arg("bias"), py::arg("seed"), py::arg("step_features"),
+               py::arg("relu_features"), py::arg("sweeps"), py::arg("backend"));
+  def_rows<T, B>(op_class);
+  op_class.def_property_readonly("directions", [](const Op& op) { return op.params().directions; })
       .def_property_readonly("low_orders", [](const Op& op) { return op.params().low_orders; })
       .def_property_readonly("diagonal", [](const Op& op) { return op.params().diagonal; })
       .def_property_readonly("sizes", &Op::sizes);

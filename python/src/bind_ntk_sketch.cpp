@@ -6,6 +6,7 @@
 
 #include "array_view.hpp"
 #include "bindings.hpp"
+#include "row_operator.hpp"
 
 namespace fastntk::python {
 namespace {
@@ -15,31 +16,9 @@ using Polynomial = std::vector<double>;
 // What both operators have: dense and sparse calls, and what was chosen.
 template <Real T, Backend B, class Op>
 void bind_calls(py::class_<Op>& op_class) {
-  op_class
-      .def(
-          "__call__",
-          [](const Op& op, const Argument<T, B>& x, Argument<T, B> out, const B& backend) {
-            const auto vx = input(backend, x, "x");
-            const auto vout = output(backend, out, "out");
-            const py::gil_scoped_release unlocked;
-            op.on(backend)(vx, vout);
-          },
-          py::arg("x").noconvert(), py::arg("out").noconvert(), py::arg("backend"))
-      .def(
-          "csr",
-          [](const Op& op, const Argument<T, B>& values, const Argument<std::int32_t, B>& columns,
-             const Argument<std::int64_t, B>& row_starts, std::size_t cols, Argument<T, B> out, const B& backend) {
-            const auto vout = output(backend, out, "out");
-            const std::size_t nnz = length(values);
-            const CsrView<T, B> x{vector_input(backend, values, nnz, "values"),
-                                  vector_input(backend, columns, nnz, "columns"),
-                                  vector_input(backend, row_starts, vout.rows + 1, "row_starts"), vout.rows, cols};
-            const py::gil_scoped_release unlocked;
-            op.on(backend)(x, vout);
-          },
-          py::arg("values").noconvert(), py::arg("columns").noconvert(), py::arg("row_starts").noconvert(), py::arg("cols"),
-          py::arg("out").noconvert(), py::arg("backend"))
-      .def_property_readonly("low_orders", [](const Op& op) { return op.params().low_orders; })
+  def_rows<T, B>(op_class);
+  def_csr<T, B>(op_class);
+  op_class.def_property_readonly("low_orders", [](const Op& op) { return op.params().low_orders; })
       .def_property_readonly("diagonal", [](const Op& op) { return op.params().diagonal; })
       .def_property_readonly("base", [](const Op& op) { return op.params().base; })
       .def_property_readonly("power_features", [](const Op& op) { return op.params().power_features; });
@@ -50,15 +29,15 @@ void bind(py::module_& m) {
   using Dot = DotProductSketch<T, B>;
   py::class_<Dot> dot(m, typed_name<T>("DotProductSketch").c_str());
   dot.def(py::init([](std::size_t in_features, std::size_t out_features, Polynomial coefficients, LowOrders low_orders,
-                      Diagonal diagonal, double bias, bool norms, std::size_t power_features, SketchBase base,
+                      Diagonal diagonal, double bias, bool homogeneous, std::size_t power_features, SketchBase base,
                       std::uint64_t seed, const B& backend) {
             const py::gil_scoped_release unlocked;
-            return Dot({in_features, out_features, std::move(coefficients), low_orders, diagonal, bias, norms,
+            return Dot({in_features, out_features, std::move(coefficients), low_orders, diagonal, bias, homogeneous,
                         power_features, base, seed},
                        backend);
           }),
           py::kw_only(), py::arg("in_features"), py::arg("out_features"), py::arg("coefficients"), py::arg("low_orders"),
-          py::arg("diagonal"), py::arg("bias"), py::arg("norms"), py::arg("power_features"), py::arg("base"),
+          py::arg("diagonal"), py::arg("bias"), py::arg("homogeneous"), py::arg("power_features"), py::arg("base"),
           py::arg("seed"), py::arg("backend"));
   bind_calls<T, B>(dot);
 

@@ -290,6 +290,10 @@ TEST(bad_parameters_are_named) {
                              "coefficient 0 is -1"));
   CHECK(check::throws<Error>(make({.in_features = 4, .out_features = 8, .directions = Directions::sphere}), "directions"));
   CHECK(check::throws<Error>(make({.in_features = 4, .out_features = 8, .bias = NAN}), "bias"));
+  CHECK(check::throws<Error>(make({.in_features = 4, .out_features = 8, .bias = 1e39}), "bias is 1e+39; a finite number"));
+  CHECK(check::throws<Error>(
+      make({.in_features = 4, .out_features = 8, .kernel = {CosineKernel::polynomial, 1, {3e38, 3e38}}}), "the sum"));
+  DotProductFeatures<double>({.in_features = 4, .out_features = 8, .bias = 1e39});  // which float64 has
   CHECK(check::throws<Error>(make({.in_features = 4, .out_features = 5, .low_orders = LowOrders::exact}),
                              "low_orders 'exact'"));
   const DotProductFeatures<float> map({.in_features = 4, .out_features = 8});

@@ -2,6 +2,7 @@
 #include <fastntk/rng.hpp>
 
 #include <algorithm>
+#include <array>
 #include <cmath>
 #include <numeric>
 #include <vector>
@@ -23,7 +24,7 @@ Matrix<T> sketch(const DotProductSketchParams& p, const Matrix<T>& x, int thread
   return z;
 }
 
-// |x||z| P(cos), or P(cos) without norms, with a bias column.
+// |x||z| P(cos), or P(cos) unless homogeneous, with a bias column.
 double kernel(const DotProductSketchParams& p, const Matrix<double>& x, std::size_t i, std::size_t j) {
   const double b = p.bias * p.bias;
   const double norms = std::sqrt((dot(x, i, x, i) + b) * (dot(x, j, x, j) + b));
@@ -31,7 +32,7 @@ double kernel(const DotProductSketchParams& p, const Matrix<double>& x, std::siz
   const double a = (dot(x, i, x, j) + b) / norms;
   double value = 0;
   for (std::size_t k = p.coefficients.size(); k-- > 0;) value = value * a + p.coefficients[k];
-  return p.norms ? norms * value : value;
+  return p.homogeneous ? norms * value : value;
 }
 
 // A matrix in compressed sparse rows.
@@ -217,9 +218,8 @@ TEST(no_term_is_left_without_columns) {
   CHECK(difference > 1e-3);
 }
 
-// One factor's transform by the definition: with d = n there is no rotation to undo, so the linear sketch of the unit
-// vectors shows it, and the degree-2 columns have to be products of two linear ones.
-TEST(degree_2_columns_are_quadratic_forms_of_rank_1) {
+// A degree-2 column is the product of two linear forms.
+TEST(degree_2_columns_are_quadratic_forms_of_rank_2) {
   constexpr std::size_t d = 5;
   constexpr std::size_t columns = 33;
   const DotProductSketchParams p{.in_features = d,
@@ -227,10 +227,10 @@ TEST(degree_2_columns_are_quadratic_forms_of_rank_1) {
                                  .coefficients = {0, 0, 1},
                                  .low_orders = LowOrders::constant,
                                  .diagonal = Diagonal::sampled,
-                                 .norms = false,
+                                 .homogeneous = false,
                                  .seed = 3};
-  // q(x) = (u.x)(v.x) on unit vectors: from q(e_i), q((e_i + e_j)/sqrt 2) the symmetric matrix M, whose rank is at most 2
-  // and whose trace norm is |u||v|.
+  // q(x) = (u.x)(v.x) = x^T M x on unit vectors: from q(e_i), q((e_i + e_j)/sqrt 2) the symmetric matrix M, whose rank is at
+  // most 2.
   Matrix<double> x(d * d, d);
   for (std::size_t i = 0; i < d; ++i)
     for (std::size_t j = 0; j < d; ++j) {
@@ -240,6 +240,10 @@ TEST(degree_2_columns_are_quadratic_forms_of_rank_1) {
   const Matrix<double> z = sketch(p, x);
   const Matrix<double> y = random_rows<double>(6, d, 9);
   const Matrix<double> zy = sketch(p, y);
+  std::vector<std::array<std::size_t, 3>> triples;
+  for (std::size_t i = 0; i < d; ++i)
+    for (std::size_t j = i + 1; j < d; ++j)
+      for (std::size_t k = j + 1; k < d; ++k) triples.push_back({i, j, k});
   for (std::size_t c = 0; c < columns; ++c) {
     const auto m = [&](std::size_t i, std::size_t j) {
       return i == j ? z(i * d + i, c) : z(i * d + j, c) - (z(i * d + i, c) + z(j * d + j, c)) / 2;
@@ -251,18 +255,21 @@ TEST(degree_2_columns_are_quadratic_forms_of_rank_1) {
       CHECK_CLOSE(zy(r, c), value / dot(y, r, y, r), 1e-12);
     }
     // Rank 2: every minor of order 3 vanishes.
-    for (std::size_t i = 0; i + 2 < d; ++i) {
-      const std::size_t j = i + 1, k = i + 2;
-      const double minor = m(i, i) * (m(j, j) * m(k, k) - m(j, k) * m(k, j)) -
-                           m(i, j) * (m(j, i) * m(k, k) - m(j, k) * m(k, i)) +
-                           m(i, k) * (m(j, i) * m(k, j) - m(j, j) * m(k, i));
-      CHECK_CLOSE(minor, 0, 1e-12);
-    }
+    for (const auto [i, j, k] : triples)
+      for (const auto [u, v, w] : triples) {
+        const double minor = m(i, u) * (m(j, v) * m(k, w) - m(j, w) * m(k, v)) -
+                             m(i, v) * (m(j, u) * m(k, w) - m(j, w) * m(k, u)) +
+                             m(i, w) * (m(j, u) * m(k, v) - m(j, v) * m(k, u));
+        CHECK_CLOSE(minor, 0, 1e-12);
+      }
   }
 }
 
+// Rows that are made dense give the same bits; what CountSketches sum comes before the division by the norm, or after it. At
+// most 3 of 17 numbers meet in one of 256 entries here: 2 sums, 2 products and the norm, in units u = 2^-24 of the row. A
+// product of two sketches has their errors, of a transform of 2^9 numbers at most (9 sums, a sign and a scale) each: from
+// u_1 = 5 u on u_2k = 2 (u_k + 11) + 1 is 201 u at degree 8, in both calls.
 TEST(sparse_rows_are_dense_rows) {
-  // Sums of 80 products of single precision, in another order.
   for (const DotProductSketchParams& p : every_mode(80, 300, Diagonal::automatic)) {
     const Matrix<float> x = sparse_rows<float>(23, 80, 5);
     const Sparse<float> sparse(x);
@@ -270,7 +277,11 @@ TEST(sparse_rows_are_dense_rows) {
     Matrix<float> z(23, 300);
     map(sparse.view(), z.view());
     const Matrix<float> dense = sketch(p, x);
-    for (std::size_t i = 0; i < z.values.size(); ++i) CHECK_CLOSE(z.values[i], dense.values[i], 1e-4);
+    const bool made_dense = p.base == SketchBase::rotation || p.low_orders == LowOrders::sampled;
+    for (std::size_t r = 0; r < 23; ++r) {
+      const double length = std::sqrt(static_cast<double>(dot(dense, r, dense, r)));
+      for (std::size_t j = 0; j < 300; ++j) CHECK_CLOSE(z(r, j), dense(r, j), made_dense ? 0 : 402 * 0x1p-24 * length);
+    }
     for (std::size_t first = 0; first < 23; first += 4) {
       const std::size_t count = std::min<std::size_t>(4, 23 - first);
       Matrix<float> part(count, 300);
@@ -308,11 +319,11 @@ TEST(homogeneous_and_zero_at_zero) {
   for (float& value : scaled.values) value *= 8;  // a power of two scales without rounding
   for (DotProductSketchParams p : every_mode(50, 130, Diagonal::automatic)) {
     if (p.bias != 0) continue;
-    for (const bool norms : {true, false}) {
-      p.norms = norms;
+    for (const bool homogeneous : {true, false}) {
+      p.homogeneous = homogeneous;
       const Matrix<float> z = sketch(p, x);
       const Matrix<float> z8 = sketch(p, scaled);
-      for (std::size_t i = 0; i < z.values.size(); ++i) CHECK(z8.values[i] == (norms ? 8 : 1) * z.values[i]);
+      for (std::size_t i = 0; i < z.values.size(); ++i) CHECK(z8.values[i] == (homogeneous ? 8 : 1) * z.values[i]);
       for (std::size_t j = 0; j < 130; ++j) CHECK(z(2, j) == 0);
     }
   }
@@ -367,6 +378,12 @@ TEST(bad_parameters_are_named) {
   CHECK(check::throws<Error>(make({.in_features = 4, .out_features = 8, .coefficients = {NAN}}), "coefficients[0]"));
   CHECK(check::throws<Error>(make({.in_features = 4, .out_features = 8, .coefficients = {1e308, 1e308}}), "the sum"));
   CHECK(check::throws<Error>(make({.in_features = 4, .out_features = 8, .coefficients = {1}, .bias = NAN}), "bias"));
+  CHECK(check::throws<Error>(make({.in_features = 4, .out_features = 8, .coefficients = {1}, .bias = -1e39}),
+                             "bias is -1e+39; a finite number"));
+  CHECK(check::throws<Error>(make({.in_features = 4, .out_features = 8, .coefficients = {3e38, 3e38}}),
+                             "the sum of the coefficients is 6e+38"));
+  // Which float64 has.
+  DotProductSketch<double>({.in_features = 4, .out_features = 8, .coefficients = {3e38, 3e38}, .bias = -1e39});
   CHECK(check::throws<Error>(
       make({.in_features = 4, .out_features = 5, .coefficients = {1, 1, 1}, .low_orders = LowOrders::exact}), "at least 6"));
   CHECK(check::throws<Error>(make({.in_features = 4,

@@ -268,6 +268,8 @@ TEST(bad_arguments_are_named) {
               "columns of x is 0"));
   CHECK(fails([&] { fastntk::ntk_kernel<float, Cpu>(cpu, x.view(), y.view(), {.bias = std::nan("")}, out.view()); },
               "bias is nan"));
+  CHECK(fails([&] { fastntk::ntk_kernel<float, Cpu>(cpu, x.view(), y.view(), {.bias = 1e39}, out.view()); },
+              "ntk_kernel: bias is 1e+39; a finite number"));
 }
 
 TEST(linear_kernel_is_the_inner_product) {

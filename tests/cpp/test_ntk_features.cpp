@@ -342,6 +342,8 @@ TEST(bad_parameters_are_named) {
   CHECK(check::throws<Error>(make({.in_features = 4, .out_features = 8, .depth = std::size_t{1} << 62}), "at most 65536"));
   CHECK(check::throws<Error>(make({.in_features = 4, .out_features = std::size_t{1} << 40}), "out_features"));
   CHECK(check::throws<Error>(make({.in_features = 4, .out_features = 8, .bias = NAN}), "bias"));
+  CHECK(check::throws<Error>(make({.in_features = 4, .out_features = 8, .bias = 1e39}), "bias is 1e+39; a finite number"));
+  NtkRandomFeatures<double>({.in_features = 4, .out_features = 8, .bias = 1e39});  // which float64 has
   CHECK(check::throws<Error>(make({.in_features = 4, .out_features = 1, .low_orders = LowOrders::sampled}), "at least 2"));
   CHECK(check::throws<Error>(make({.in_features = 4, .out_features = 5, .low_orders = LowOrders::exact}),
                              "low_orders 'exact'"));

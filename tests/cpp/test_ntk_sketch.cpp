@@ -1,4 +1,5 @@
 #include <fastntk/exact.hpp>
+#include <fastntk/kernel_series.hpp>
 #include <fastntk/ntk_sketch.hpp>
 
 #include <algorithm>
@@ -239,6 +240,11 @@ TEST(bad_parameters_are_named) {
   CHECK(check::throws<Error>(make({.in_features = 4, .out_features = 8, .depth = 0}), "depth"));
   CHECK(check::throws<Error>(make({.in_features = 4, .out_features = 8, .degree = std::size_t{1} << 40}), "degree"));
   CHECK(check::throws<Error>(make({.in_features = 4, .out_features = 8, .bias = INFINITY}), "bias"));
+  CHECK(check::throws<Error>(make({.in_features = 4, .out_features = 8, .bias = 1e39}), "bias is 1e+39; a finite number"));
+  CHECK(check::throws<Error>(make({.in_features = 4, .out_features = 8, .coefficients = {3e38, 3e38}}), "the sum"));
+  CHECK(check::throws<Error>(make({.in_features = 4, .out_features = 8, .method = layerwise, .kappa_0 = {{1e39, 1}}}),
+                             "the sum of the coefficients of kappa_0 is 1e+39"));
+  NtkSketch<double>({.in_features = 4, .out_features = 8, .bias = 1e39});  // which float64 has
   CHECK(check::throws<Error>(make({.in_features = 4, .out_features = 8, .method = layerwise, .degree = 1}), "degree is 1"));
   CHECK(check::throws<Error>(make({.in_features = 4, .out_features = 1, .method = layerwise}), "at least 2"));
   CHECK(check::throws<Error>(

@@ -455,6 +455,73 @@ TEST(jitter_is_added_and_reported) {
   CHECK_CLOSE(fitted, data.y[0], 1e-2 * std::abs(data.y[0]));
 }
 
+TEST(equal_rows_give_the_mean) {
+  // With intercept the exact G_c and right-hand side are 0, so all that is computed of them is rounding. Without, G is of
+  // rank 1: the fit is the mean, shrunk by |z|^2 n / (|z|^2 n + alpha).
+  for (const std::size_t d : {1, 8, 150}) {
+    for (const std::size_t n : {1, 2, 30, 200, 2048, 2500}) {
+      Data data(n, d, 2, d + n);
+      const rng::Draws draws{d, rng::Stream::sample};
+      std::vector<double> row(d);
+      for (std::size_t i = 0; i < d; ++i) row[i] = draws.normal(i) / 3;
+      for (const bool single : {false, true}) {
+        for (std::size_t e = 0; e < n * d; ++e) {
+          data.z32[e] = static_cast<float>(row[e % d]);
+          data.z64[e] = single ? static_cast<double>(data.z32[e]) : row[e % d];
+        }
+        double square = 0;
+        for (std::size_t i = 0; i < d; ++i) square += data.z64[i] * data.z64[i];
+        for (const double* weight : {static_cast<const double*>(nullptr), std::as_const(data).w.data()}) {
+          const RidgeState<> state = single ? state_of<float>(data, weight) : state_of<double>(data, weight);
+          // A state that had no rows takes the other's precision too.
+          RidgeState<> merged({d, 2});
+          merged.merge(state);
+          CHECK(merged.to_bytes() == state.to_bytes());
+          double mean[2] = {};
+          for (std::size_t r = 0; r < n; ++r)
+            for (std::size_t k = 0; k < 2; ++k)
+              mean[k] += (weight ? weight[r] : 1) * data.y[2 * r + k] / state.total_weight();
+          for (const double alpha : {1e-300, 1e-17, 1e-12, 1e-3, 1.0}) {
+            for (const RidgeFactor factor : {RidgeFactor::float64, RidgeFactor::mixed}) {
+              const Fit fit = solve(state, {alpha, true, true, factor});
+              for (const double c : fit.coef) CHECK(c == 0);
+              for (std::size_t k = 0; k < 2; ++k)
+                CHECK_CLOSE(fit.intercept[k], mean[k], 8 * static_cast<double>(n) * eps64 * std::abs(mean[k]));
+              CHECK(!std::isnan(fit.solution.gcv));
+              // Of the order of the rounding of G, float blocks included.
+              CHECK(fit.solution.jitter >= 0);
+              CHECK(fit.solution.jitter <= 32 * 4096 * (single ? eps32 : eps64) * square * state.total_weight());
+
+              const Fit through_zero = solve(state, {alpha, false, false, factor});
+              const double shrunk = square * state.total_weight() / (square * state.total_weight() + alpha);
+              for (std::size_t k = 0; k < 2; ++k) {
+                double fitted = 0;
+                for (std::size_t i = 0; i < d; ++i) fitted += data.z64[i] * through_zero.coef[2 * i + k];
+                CHECK_CLOSE(fitted, shrunk * mean[k], 1e-2 * std::abs(mean[k]));
+              }
+            }
+          }
+        }
+      }
+    }
+  }
+}
+
+TEST(small_variations_are_not_taken_for_rounding) {
+  // Double rows that differ from their sixth digit on, and targets that follow them. The relative variance, 3e-13, is above
+  // the rounding of doubles, though far below that of floats; what sums of 30 terms leave of it is good for a few percent.
+  Data data(30, 3, 1);
+  std::vector<double> y(data.n);
+  for (std::size_t r = 0; r < data.n; ++r) {
+    for (std::size_t i = 0; i < data.d; ++i) data.z64[r * data.d + i] = 1 + 1e-6 * data.z64[r * data.d + i];
+    y[r] = 1e6 * (data.z64[r * data.d] - 1);
+  }
+  data.y = y;
+  const Fit fit = solve(state_of<double>(data), {1e-15, true, false, RidgeFactor::float64});
+  CHECK(fit.solution.jitter == 0);
+  CHECK_CLOSE(fit.coef[0], 1e6, 1e5);
+}
+
 TEST(zero_features) {
   Data data(50, 10, 1);
   std::fill(data.z64.begin(), data.z64.end(), 0.0);

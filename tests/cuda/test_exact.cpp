@@ -336,8 +336,6 @@ TEST(near_pairs_take_the_distance) {
     }
 }
 
-}  // namespace
-
 TEST(products_are_the_cpus_up_to_rounding_and_depend_on_their_rows_only) {
   const auto x = sketches::random_rows<double>(37, 300), y = sketches::random_rows<double>(150, 300);
   Matrix<double> wanted(37, 150);
@@ -368,5 +366,7 @@ TEST(rows_are_scaled_to_the_diagonal_as_on_the_cpu) {
   for (std::size_t i = 0; i < 21; ++i)
     for (std::size_t j = 0; j < 40; ++j) CHECK_CLOSE(found(i, j), z(i, j), 1e-6 * std::abs(z(i, j)));
 }
+
+}  // namespace
 
 int main(int argc, char** argv) { return device::run_tests(argc, argv); }

@@ -113,7 +113,7 @@ TEST(dot_product_sketches_are_the_cpus) {
                                                 .coefficients = {0.4, 0.3, 0.5, 0.2, 0.0, 0.1},
                                                 .low_orders = low_orders,
                                                 .bias = bias,
-                                                .norms = bias == 0,
+                                                .homogeneous = bias == 0,
                                                 .power_features = 64,
                                                 .base = base,
                                                 .seed = 3};

@@ -10,6 +10,7 @@
 #include <cstring>
 #include <limits>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "../../csrc/cuda/runtime.cuh"
@@ -300,6 +301,37 @@ TEST(jitter_is_added_and_reported) {
   for (std::size_t i = 0; i < data.d; ++i) fitted += data.z64.values[i] * fit.coef[i];
   // Minimum norm in the limit: relative error jitter / |z|^2 and the rounding eps * trace / jitter * its growth, 1e-2 amply.
   CHECK_CLOSE(fitted, data.y.values[0], 1e-2 * std::abs(data.y.values[0]));
+}
+
+TEST(equal_rows_give_the_mean) {
+  // Not quarters: sums of these round, and what centring leaves of G is nothing else.
+  for (const std::size_t d : {1, 8, 150}) {
+    for (const std::size_t n : {30, 2100}) {
+      Data data(n, d, 2);
+      const rng::Draws draws{d, rng::Stream::sample};
+      for (std::size_t e = 0; e < n * d; ++e) {
+        data.z32.values[e] = static_cast<float>(draws.normal(e % d) / 3);
+        data.z64.values[e] = draws.normal(e % d) / 3;
+      }
+      for (const bool single : {false, true}) {
+        for (const double* weight : {static_cast<const double*>(nullptr), std::as_const(data).w.data()}) {
+          const DeviceState state = single ? state_of<float>(data, weight) : state_of<double>(data, weight);
+          double mean[2] = {};
+          for (std::size_t r = 0; r < n; ++r)
+            for (std::size_t k = 0; k < 2; ++k) mean[k] += (weight ? weight[r] : 1) * data.y(r, k) / state.total_weight();
+          for (const double alpha : {1e-300, 1e-12, 1e-3}) {
+            for (const RidgeFactor factor : {RidgeFactor::float64, RidgeFactor::mixed}) {
+              const Fit fit = solve(state, {alpha, true, true, factor});
+              for (const double c : fit.coef) CHECK(c == 0);
+              for (std::size_t k = 0; k < 2; ++k) CHECK_CLOSE(fit.intercept[k], mean[k], 8 * static_cast<double>(n) * eps64);
+              CHECK(fit.solution.jitter >= 0);
+              CHECK(!std::isnan(fit.solution.gcv));
+            }
+          }
+        }
+      }
+    }
+  }
 }
 
 TEST(a_mixed_factor_that_does_not_do_falls_back) {

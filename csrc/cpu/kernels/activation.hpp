@@ -1,4 +1,4 @@
-// Elementwise functions of projections, and the scaling of rows.
+// Elementwise functions of projections, elementwise products, the scaling of rows, and sums of their squares.
 
 template <class T>
 void scale_rows(std::size_t rows, std::size_t cols, const T* factor, const T* in, std::size_t in_stride, T* out,

@@ -34,7 +34,7 @@ struct DotProductFeaturesParams {
 template <Real T, Backend B = Cpu>
 class DotProductFeatures {
  public:
-  /// Throws Error if a size is 0, the kernel is none (kernel_series.hpp), bias is not finite, directions are of another
+  /// Throws Error if a size is 0, the kernel is none (kernel_series.hpp), bias is not finite in T, directions are of another
   /// kind, or out_features is too small for `low_orders`.
   explicit DotProductFeatures(const DotProductFeaturesParams& params, B backend = {});
 

@@ -30,7 +30,7 @@ struct DotProductSketchParams {
   /// exact scales the sketched columns of every row so that its squared norm is |x|^2 P(1).
   Diagonal diagonal = Diagonal::automatic;
   double bias = 0;                 ///< value of a constant column appended to the input; 0 means none
-  bool norms = true;               ///< the kernel is |x||z| P(cos); without, P(cos), and 0 for zero rows
+  bool homogeneous = true;         ///< the kernel is |x||z| P(cos); if not, P(cos), and 0 for zero rows
   std::size_t power_features = 0;  ///< entries of the powers' sketches inside; 0: chosen from the sizes
   SketchBase base = SketchBase::automatic;
   std::uint64_t seed = 0;
@@ -40,8 +40,8 @@ struct DotProductSketchParams {
 template <Real T, Backend B = Cpu>
 class DotProductSketch {
  public:
-  /// Throws Error if a size is 0, there are no coefficients or bad ones, bias is not finite, or out_features is too small
-  /// for `low_orders`.
+  /// Throws Error if a size is 0, there are no coefficients or bad ones, bias is not finite in T, or out_features is too
+  /// small for `low_orders`.
   explicit DotProductSketch(const DotProductSketchParams& params, B backend = {});
 
   /// The same map, its constants shared, run by another backend: other threads, or another stream of the same device.

@@ -1,4 +1,5 @@
-// Exact kernels: arc-cosine, NNGP and neural tangent kernel of fully connected ReLU networks.
+// Exact kernels: arc-cosine, NNGP and neural tangent kernel of fully connected ReLU networks, the linear kernel, and the
+// scaling of features to the exact diagonal.
 #pragma once
 
 #include <fastntk/view.hpp>
@@ -31,7 +32,7 @@ struct ReluKernelParams {
 };
 
 /// out (n, k) = Theta(x, y) = |x||y| K_L(cos), the neural tangent kernel (Z21 Definition 1). Throws Error as above, or if
-/// depth is 0 or bias is not finite.
+/// depth is 0 or bias is not finite in T.
 template <Real T, Backend B>
 void ntk_kernel(const B& backend, View<const T, B> x, View<const T, B> y, const ReluKernelParams& params, View<T, B> out);
 

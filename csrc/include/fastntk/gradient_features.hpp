@@ -27,7 +27,7 @@ struct GradientFeaturesParams {
   std::size_t out_features = 0;
   std::size_t depth = 1;
   Architecture architecture = Architecture::mlp;
-  /// Units of every hidden layer, or channels; 0 takes the default of resolved().
+  /// Units of every hidden layer, or channels; 0 takes the default of resolved_gradient_features().
   std::size_t width = 0;
   /// MLP only: value of a constant column appended to the input. 0 means none, and then Z(cx) = c Z(x), c > 0.
   double bias = 0;
@@ -40,7 +40,7 @@ struct GradientFeaturesParams {
 };
 
 /// The parameters, the width and every `automatic` replaced by what is chosen. Throws Error like GradientFeatures.
-GradientFeaturesParams resolved(const GradientFeaturesParams& params);
+GradientFeaturesParams resolved_gradient_features(const GradientFeaturesParams& params);
 
 /// The number of weights of the network, the first and the last layer's included. `params` are resolved.
 std::size_t gradient_parameters(const GradientFeaturesParams& params);
@@ -57,9 +57,9 @@ std::size_t gradient_parameters(const GradientFeaturesParams& params);
 template <Real T, Backend B = Cpu>
 class GradientFeatures {
  public:
-  /// Throws Error if a size or the depth is 0, the network has fewer parameters than out_features, bias is not finite or not
-  /// 0 for a CNN, the image does not fit in_features, the filter is even or larger than the image, or the diagonal is to be
-  /// exact with pooling.
+  /// Throws Error if a size or the depth is 0, the network has fewer parameters than out_features, bias is not finite in T
+  /// or not 0 for a CNN, the image does not fit in_features, the filter is even or larger than the image, or the diagonal is
+  /// to be exact with pooling.
   explicit GradientFeatures(const GradientFeaturesParams& params, B backend = {});
 
   /// The same map, its constants shared, run by another backend: other threads, or another stream of the same device.

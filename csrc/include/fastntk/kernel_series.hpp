@@ -31,4 +31,8 @@ std::vector<double> kernel_series(const KernelSeriesParams& params, std::size_t 
 /// k(1), the squared norm of a unit row's features. Throws Error likewise.
 double kernel_at_one(const KernelSeriesParams& params);
 
+/// Z21's c_0 .. c_degree of a Taylor polynomial of K_L whose last coefficient has the tail, so that they add up to L + 1.
+/// Throws Error if the depth is 0 or the degree kernel_series_terms or more.
+std::vector<double> ntk_polynomial(std::size_t depth, std::size_t degree);
+
 }  // namespace fastntk

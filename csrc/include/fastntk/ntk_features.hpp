@@ -46,8 +46,8 @@ struct NtkRandomFeaturesParams {
 template <Real T, Backend B = Cpu>
 class NtkRandomFeatures {
  public:
-  /// Throws Error if a size, the depth or sweeps is 0, bias is not finite, out_features is too small for `low_orders`, or
-  /// sizes are given that leave no m_s or belong to another construction.
+  /// Throws Error if a size, the depth or sweeps is 0, bias is not finite in T, out_features is too small for `low_orders`,
+  /// or sizes are given that leave no m_s or belong to another construction.
   explicit NtkRandomFeatures(const NtkRandomFeaturesParams& params, B backend = {});
 
   /// The same map, its constants shared, run by another backend: other threads, or another stream of the same device.

@@ -12,7 +12,8 @@
 namespace fastntk {
 
 /// one_pass sketches one polynomial in place of K_L (Z21 Remark 1), layerwise those of kappa_1 and kappa_0 layer by layer
-/// (Z21 Algorithm 1).
+/// (Z21 Algorithm 1): from depth 2 on with a bias of O(1/power_features + 1/layer_features), because the sketch of a layer
+/// is multiplied by itself in the next.
 enum class SketchMethod { one_pass, layerwise };
 
 struct NtkSketchParams {
@@ -43,16 +44,13 @@ struct NtkSketchParams {
   std::uint64_t seed = 0;
 };
 
-/// Z21's c_0 .. c_degree of a Taylor polynomial of K_L whose last coefficient has the tail, so that they add up to L + 1.
-std::vector<double> ntk_polynomial(std::size_t depth, std::size_t degree);
-
 /// x -> Z(x) with <Z(x), Z(z)> close to Theta(x, z), the depth-L ReLU NTK (Z21 Definition 1): one_pass without bias but that
 /// of the polynomial.
 template <Real T, Backend B = Cpu>
 class NtkSketch {
  public:
-  /// Throws Error if a size or the depth is 0, coefficients are bad, bias is not finite, or out_features is too small for
-  /// `low_orders`.
+  /// Throws Error if a size or the depth is 0, coefficients are bad, bias is not finite in T, or out_features is too small
+  /// for `low_orders`.
   explicit NtkSketch(const NtkSketchParams& params, B backend = {});
 
   /// The same map, its constants shared, run by another backend: other threads, or another stream of the same device.

@@ -81,7 +81,8 @@ class RidgeState {
   void merge(const RidgeState& other);
 
   /// Minimises sum_i w_i |z_i coef + intercept - y_i|^2 + alpha |coef|^2: coef (n_features, n_targets), intercept
-  /// (1, n_targets), which is 0 unless `fit_intercept`; both are on the host.
+  /// (1, n_targets), which is 0 unless `fit_intercept`; both are on the host. With intercept, rows that are equal up to the
+  /// rounding of G have coefficients of 0 and the mean target as intercept, for any alpha.
   /// Throws Error if alpha is not positive and finite, a shape does not fit, no row was added, or sums are not finite.
   RidgeSolution solve(const RidgeSolveParams& params, View<double> coef, View<double> intercept) const;
 

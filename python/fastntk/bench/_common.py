@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from .. import datasets
 from .._arguments import integer
 
 Floats = NDArray[Any]
@@ -35,19 +36,37 @@ def data_file(name: str) -> Path | None:
 
 
 def missing(name: str) -> dict[str, Any]:
-    """The line that stands for a benchmark whose data is not there."""
-    return {"skipped": f"{name} is not in the directory that the environment variable FASTNTK_DATA names"}
+    """The line that stands for a benchmark whose data is not there: a data set, or what `name` says else."""
+    what = f"the data set {name}" if name in datasets.NAMES else name
+    return {"skipped": f"{what} is not in the directory that the environment variable FASTNTK_DATA names"}
+
+
+def at_hand(name: str) -> bool:
+    """Whether `datasets` finds the files of a data set."""
+    return name in datasets.available()
 
 
 def mnist(rows: int | None = None) -> tuple[Floats, Floats, Floats, Floats] | None:
     """Training and test images scaled to [0, 1] and their labels, or None where the data is not there."""
-    path = data_file("mnist.npz")
-    if path is None:
+    if not at_hand("mnist"):
         return None
-    with np.load(path) as file:
-        x_train, y_train, x_test, y_test = (file[f"{a}_{b}"][:rows] for b in ("train", "test") for a in "xy")
+    images = datasets.load("mnist")
+    (split,) = images.splits
+    x_train, y_train, x_test, y_test = (a[part[:rows]] for part in (split.train, split.test) for a in (images.X, images.y))
     flat = [np.ascontiguousarray(x.reshape(len(x), -1), np.float32) / np.float32(255) for x in (x_train, x_test)]
     return flat[0], y_train, flat[1], y_test
+
+
+def standardised(X: Floats) -> Floats:
+    """Columns of mean 0 and variance 1, in float64."""
+    X = X.astype(np.float64)
+    columns: Floats = (X - X.mean(axis=0)) / X.std(axis=0)
+    return columns
+
+
+def protein() -> Floats | None:
+    """The rows of the data set protein, standardised, or None where the data is not there."""
+    return standardised(datasets.load("protein").X) if at_hand("protein") else None
 
 
 def in_turn(contenders: list[Callable[[], object]], rounds: int = 7) -> list[list[float]]:

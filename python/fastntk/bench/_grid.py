@@ -9,17 +9,18 @@ from typing import Any
 
 from numpy.typing import NDArray
 
-from .._arguments import choice
+from .._arguments import choice, integer
 from ._common import missing, require
 from ._maps import MAPS, maps
-from ._rows import available
-from ._study import Options, Record, Study
+from ._rows import available, count
+from ._study import Options, Record, Study, number_of_seeds
 
-__all__ = ["Grid", "Quantity", "across", "data_and_depth", "draw_each", "estimator", "features", "label"]
+__all__ = ["Grid", "Quantity", "across", "data_and_depth", "draw_each", "estimator", "features", "in_order", "label"]
 
 Floats = NDArray[Any]
 
 DATA = ("digits", "mnist", "protein")
+_LEAST_ROWS = 2  # a pair
 
 
 @dataclass(frozen=True)
@@ -45,15 +46,17 @@ class Grid:
         """The grid with what the command line says on the data that are at hand, and a line for each set that is not."""
         given = {name: getattr(options, name) for name in ("rows", "components", "seeds", "data", "maps")}
         grid = replace(self, **{name: value for name, value in given.items() if value is not None})
-        wanted = [choice(name, "data", DATA) for name in grid.data]
+        wanted = [choice(name, "--data", DATA) for name in grid.data]
         there = available(wanted)
+        integer(grid.rows, "--rows", low=_LEAST_ROWS)
         grid = replace(
             grid,
+            rows=max((count(name, grid.rows) for name in there), default=grid.rows),
             components=tuple(sorted(grid.components)),
             depths=grid.depths if options.depth is None else (options.depth,),
             data=tuple(there),
         )
-        return grid, [{"data": name, **missing(f"{name}.npz")} for name in wanted if name not in there]
+        return grid, [{"data": name, **missing(name)} for name in wanted if name not in there]
 
     def cases(self, *, each_seed: bool = True) -> list[Record]:
         """One case for every combination that is possible; with `each_seed`, for every seed."""
@@ -63,7 +66,7 @@ class Grid:
             for depth in self.depths
             for each in maps(self.maps)
             for size in self.components
-            if each.takes(size, self.rows)
+            if each.takes(size, count(data, self.rows))
             for seed in ([{"seed": seed} for seed in self.seeds] if each_seed else [{}])
         ]
 
@@ -93,7 +96,7 @@ class Quantity:
     parameter, shown : str
         The parameter, and the value of it that the summary and the plots are about.
     title, label, note : str
-        Of tables; of the axis; below tables.
+        Of tables; of the axis; below tables, where `{seeds}` stands for their number.
     average : callable
         Over the seeds.
     scale : {"log", "linear"}
@@ -109,8 +112,10 @@ class Quantity:
     average: Callable[[list[float]], float]
     scale: str = "log"
 
-    def write(self, study: Study, grid: Grid, records: list[Record]) -> None:
-        """Table of everything; summary for one value of the parameter; a plot for every data set and depth."""
+    def write(self, study: Study) -> None:
+        """Table of everything that the folder has; summary for one value of the parameter; a plot for each set and depth."""
+        records = in_order(study.finished())
+        note = self.note.format(seeds=number_of_seeds(records, ("data", "depth", "map", "n_components")))
         flat = [
             {**record, self.parameter: at, "value": value}
             for record in records
@@ -118,14 +123,14 @@ class Quantity:
         ]
         index = ("data", "depth", self.parameter, "map")
         table, columns = across(flat, index, lambda record: str(record["n_components"]), self.average)
-        study.table(table, columns, title=f"{self.title} against D", note=self.note)
+        study.table(table, columns, title=f"{self.title} against D", note=note)
         where = f"{self.parameter} = {self.shown}"
         shown = [record for record in flat if record[self.parameter] == self.shown]
         shown.sort(key=lambda record: record["n_components"])
         summary, columns = across(shown, ("n_components", "map"), data_and_depth, self.average)
-        study.table(summary, columns, title=f"{self.title}, {where}", note=self.note, suffix="-summary")
+        study.table(summary, columns, title=f"{self.title}, {where}", note=note, suffix="-summary")
         lines = [row for row in table if row[self.parameter] == self.shown]
-        draw_each(study, grid, lines, f", {where}", self.label, self.scale)
+        draw_each(study, lines, f", {where}", self.label, self.scale)
 
 
 def label(case: Record) -> str:
@@ -158,17 +163,28 @@ def across(
         {**dict(zip(index, key, strict=True)), **{name: average(values) for name, values in cell.items()}}
         for key, cell in cells.items()
     ]
-    return rows, [*index, *columns]
+    # Numbers of components stand in their order, whichever record came first.
+    sizes = sorted((name for name in columns if name.isdigit()), key=int)
+    return rows, [*index, *sizes, *(name for name in columns if not name.isdigit())]
 
 
-def draw_each(study: Study, grid: Grid, table: list[Record], where: str, ylabel: str, yscale: str = "log") -> None:
+def in_order(records: list[Record]) -> list[Record]:
+    """The records of a grid's cases in one order, whatever that in which they were measured."""
+    names = list(MAPS)
+
+    def place(record: Record) -> tuple[Any, ...]:
+        seed = record.get("seed", 0)
+        return DATA.index(record["data"]), record["depth"], names.index(record["map"]), record["n_components"], seed
+
+    return sorted(records, key=place)
+
+
+def draw_each(study: Study, table: list[Record], where: str, ylabel: str, yscale: str = "log") -> None:
     """A plot for every data set and depth that the rows of a table are about."""
-    for data in grid.data:
-        for depth in grid.depths:
-            lines = [row for row in table if (row["data"], row["depth"]) == (data, depth)]
-            if lines:
-                draw = partial(draw_lines, rows=lines, title=f"{data}, depth {depth}{where}", ylabel=ylabel, yscale=yscale)
-                study.figure(draw, suffix=f"-{data}-depth{depth}")
+    for data, depth in dict.fromkeys((row["data"], row["depth"]) for row in table):
+        lines = [row for row in table if (row["data"], row["depth"]) == (data, depth)]
+        draw = partial(draw_lines, rows=lines, title=f"{data}, depth {depth}{where}", ylabel=ylabel, yscale=yscale)
+        study.figure(draw, suffix=f"-{data}-depth{depth}")
 
 
 def draw_lines(axes: Any, rows: list[Record], title: str, ylabel: str, yscale: str) -> None:

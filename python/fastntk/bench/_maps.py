@@ -81,4 +81,4 @@ def maps(names: Iterable[str]) -> list[Map]:
     """
     from .._arguments import choice
 
-    return [MAPS[choice(name, "map", MAPS)] for name in names]
+    return [MAPS[choice(name, "--maps", MAPS)] for name in names]

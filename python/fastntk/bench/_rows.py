@@ -9,18 +9,19 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ._common import data_file, mnist
+from ._common import at_hand, mnist, protein
 
-__all__ = ["available", "kernel", "rows"]
+__all__ = ["available", "count", "kernel", "rows"]
 
 Floats = NDArray[Any]
 
+_DIGITS = 1797  # rows of the smallest set
 _SHUFFLE = 0  # the seed of the order of rows
 
 
 def available(names: Iterable[str]) -> list[str]:
     """Those of the data sets "digits", "mnist" and "protein" that are at hand; digits always are."""
-    return [name for name in names if name == "digits" or data_file(f"{name}.npz") is not None]
+    return [name for name in names if name == "digits" or at_hand(name)]
 
 
 @cache
@@ -34,11 +35,9 @@ def _all_rows(name: str) -> Floats:
         assert images is not None
         X = images[0]
     else:
-        path = data_file(f"{name}.npz")
-        assert path is not None
-        with np.load(path) as file:
-            X = file["X"].astype(np.float64)
-        X = (X - X.mean(axis=0)) / X.std(axis=0)
+        standard = protein()
+        assert standard is not None
+        X = standard
     shuffled: Floats = X.astype(np.float32)[np.random.default_rng(_SHUFFLE).permutation(len(X))]
     return shuffled
 
@@ -47,6 +46,11 @@ def rows(name: str, n: int) -> Floats:
     """The first `n` rows, or all if there are fewer: digits as they are, MNIST in [0, 1], protein's columns standardised."""
     first: Floats = _all_rows(name)[:n]
     return first
+
+
+def count(name: str, n: int) -> int:
+    """How many these are."""
+    return n if n <= _DIGITS else len(rows(name, n))
 
 
 @cache

@@ -9,7 +9,7 @@ import json
 import os
 import platform
 import sys
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,7 +17,7 @@ from typing import IO, Any
 
 import numpy as np
 
-__all__ = ["Options", "Record", "Study"]
+__all__ = ["Options", "Record", "Study", "most_seeds", "number_of_seeds"]
 
 Record = dict[str, Any]
 
@@ -59,6 +59,12 @@ class Options:
     device: str = "auto"
     threads: int | None = None
 
+    def refuse(self, study: str, *names: str) -> None:
+        """ValueError if one of these is given, which the study would ignore."""
+        for name in names:
+            if getattr(self, name) not in (None, "auto"):
+                raise ValueError(f"--{name} is no option of the study {study}; leave it away")
+
 
 class Study:
     """A folder with the results of one study: `name.jsonl`, and the tables and plots that are made of it.
@@ -73,6 +79,9 @@ class Study:
     name : str
     settings : dict, optional
         What results depend on beside the case: sizes of the data, the device. A folder with other settings is refused.
+    needs : dict, optional
+        By a key that a case has: what the case and its results have together. A line that lacks one of them is damaged, and
+        so is one of a case with none of these keys.
 
     Raises
     ------
@@ -82,10 +91,18 @@ class Study:
         If another process is writing this study.
     """
 
-    def __init__(self, folder: Path, name: str, *, settings: Record | None = None) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        name: str,
+        *,
+        settings: Record | None = None,
+        needs: Mapping[str, Iterable[str]] | None = None,
+    ) -> None:
         self.name = name
         self.folder = Path(folder)
         self._settings = _plain(settings or {})
+        self._needs = {key: frozenset(names) for key, names in (needs or {}).items()}
         self.written: list[Path] = []
 
     def run(
@@ -213,6 +230,8 @@ class Study:
 
     @contextmanager
     def _open(self) -> Iterator[IO[bytes]]:
+        if self.folder.exists() and not self.folder.is_dir():
+            raise ValueError(f"--output is {self.folder}, which is a file; a folder is needed")
         self.folder.mkdir(parents=True, exist_ok=True)
         path = self.folder / f"{self.name}.jsonl"
         with path.open("a+b") as file:
@@ -229,15 +248,18 @@ class Study:
         lines = file.readlines()
         size = 0
         for number, line in enumerate(lines, start=1):
+            damaged = ValueError(f"{file.name} has a damaged line {number}; mend it, or name another folder")
             try:
                 record = json.loads(line)
-                if not isinstance(record, dict) or not line.endswith(b"\n"):
+                if not line.endswith(b"\n"):
                     raise ValueError
             except ValueError:
                 if number < len(lines):
-                    raise ValueError(f"{file.name} has a damaged line {number}; mend it, or name another folder") from None
+                    raise damaged from None
                 file.truncate(size)
                 break
+            if not self._is_whole(record):
+                raise damaged
             size += len(line)
             if "case" in record:
                 done[_key(record["case"])] = record["measured"]
@@ -248,6 +270,16 @@ class Study:
                 )
         return done
 
+    def _is_whole(self, record: Any) -> bool:
+        """Whether a line is a head line, or a case of this study and all of its results."""
+        if not isinstance(record, dict) or "case" not in record:
+            return isinstance(record, dict) and {"study", "settings"} <= {*record}
+        case, measured = record["case"], record.get("measured")
+        if not isinstance(case, dict) or not isinstance(measured, dict):
+            return False
+        needed = [names for key, names in self._needs.items() if key in case]
+        return not self._needs or (bool(needed) and all(names <= {*case, *measured} for names in needed))
+
     def _head(self, file: IO[bytes], cases: list[Record]) -> None:
         """Append a line about this run, unless the last such line says the same."""
         file.seek(0)
@@ -255,11 +287,44 @@ class Study:
         head = {
             "study": self.name,
             "settings": self._settings,
-            "seeds": sorted({case["seed"] for case in cases if "seed" in case}),
+            "seeds": sorted({seed for case in cases for seed in _seeds(case)}),
             "versions": {"python": platform.python_version(), **{name: _version(name) for name in _PACKAGES}},
         }
         if not heads or heads[-1] != head:
             _append(file, head)
+
+
+def number_of_seeds(records: Iterable[Record], names: Iterable[str] = ()) -> str:
+    """How many seeds each case has that differs from the others in more than the seed: "3 seeds", "1 to 3 seeds".
+
+    Parameters
+    ----------
+    records : iterable of dict
+    names : iterable of str
+        The keys that tell cases apart.
+    """
+    names = list(names)
+    seeds: dict[str, set[int]] = {}
+    for record in records:
+        seeds.setdefault(_key({name: record[name] for name in names}), set()).update(_seeds(record))
+    counts = sorted({len(each) for each in seeds.values()}) or [0]
+    return f"{' to '.join(map(str, dict.fromkeys((counts[0], counts[-1]))))} seed{'' if counts[-1] == 1 else 's'}"
+
+
+def most_seeds(records: Iterable[Record], names: Iterable[str]) -> list[Record]:
+    """Of the records whose "seeds" are lists, for each combination of what `names` are the one with the most."""
+    names = list(names)
+    best: dict[str, Record] = {}
+    for record in records:
+        key = _key({name: record[name] for name in names})
+        if key not in best or len(record["seeds"]) > len(best[key]["seeds"]):
+            best[key] = record
+    return list(best.values())
+
+
+def _seeds(case: Record) -> list[int]:
+    """The seed or the seeds of a case."""
+    return [case["seed"]] if "seed" in case else list(case.get("seeds", []))
 
 
 def _measured(measure: Callable[[Record], Record], case: Record) -> Record:

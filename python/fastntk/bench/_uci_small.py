@@ -21,10 +21,11 @@ COMPONENTS = 1024
 MOST_ROWS = 5000
 NTK, SVM = "exact NTK", "RBF-SVM"
 MODELS = (NTK, SVM, *MAPS)
-CANDIDATES = [{"depth": depth, "bias": bias} for depth in (1, 2, 3) for bias in (0.0, 1.0)]
+DEPTHS, BIASES = (1, 2, 3), (0.0, 1.0)
 ALPHAS = tuple(10.0 ** (power / 2) for power in range(-10, 5))  # over the mean diagonal of the kernel matrix
 PENALTIES = (0.1, 1.0, 10.0, 100.0, 1000.0)
 GAMMAS = (1 / 16, 1 / 4, 1.0, 4.0, 16.0)  # over the number of columns
+NEEDS = {"model": ("set", "model", "accuracy", "seconds"), "choice": ("set", "choice", "alpha", "depth", "bias")}
 COLUMNS = ["model", "n_components", "sets", "mean_accuracy", "near_the_best", "best", "seconds"]
 
 # The kernel between the rows of an array and the rows that were fitted, these first.
@@ -37,9 +38,10 @@ def run(names: list[str], options: Options) -> Iterator[Record]:
     if not sets:
         yield missing("uci_small.npz")
         return
-    size = (options.components or (32 if options.small else COMPONENTS,))[-1]
-    seed = (options.seeds or (0,))[0]
-    study = Study(options.folder, "uci-classification", settings={"small": options.small})
+    sizes = options.components or (32 if options.small else COMPONENTS,)
+    seeds = options.seeds or (0,)
+    settings = {"small": options.small, **({} if options.depth is None else {"depth": options.depth})}
+    study = Study(options.folder, "uci-classification", settings=settings, needs=NEEDS)
     chosen = {
         record["set"]: record
         for record in study.run(
@@ -63,8 +65,9 @@ def run(names: list[str], options: Options) -> Iterator[Record]:
         return {**measured, "seconds": time.perf_counter() - start}
 
     cases = [
-        {"set": name, "model": model, **({} if model in (NTK, SVM) else {"n_components": size, "seed": seed})}
+        {"set": name, "model": model, **drawn}
         for model in names
+        for drawn in ([{}] if model in (NTK, SVM) else [{"n_components": n, "seed": seed} for n in sizes for seed in seeds])
         for name in sets
     ]
     records = study.run(cases, measure, label=lambda case: f"{case['set']} {case['model']}")
@@ -108,8 +111,10 @@ def _choose_ntk(data: datasets.Dataset, options: Options) -> Record:
     """Depth, bias and alpha of exact NTK ridge that are best on the second half, fitted to the first."""
     best: tuple[float, float] = (-1.0, 0.0)
     chosen: Record = {}
+    depths = DEPTHS if options.depth is None else (options.depth,)
+    candidates = [{"depth": depth, "bias": bias} for depth in depths for bias in BIASES]
     with threads(options):
-        for settings in CANDIDATES:
+        for settings in candidates:
             alpha, score = _choose_alpha(data, partial(_exact_grams, settings, options))
             if score > best:
                 best, chosen = score, {**settings, "alpha": alpha}
@@ -190,12 +195,18 @@ def _svm(data: datasets.Dataset) -> Record:
 
 
 def _rows(records: list[Record]) -> list[Record]:
-    """For each model, and size of a map, the mean over the sets."""
+    """For each model, and size of a map, the mean over the sets, on each of which that over the seeds counts."""
+    rows = []
+    kinds = {(record["model"], record.get("n_components")) for record in records}
+    over_seeds: dict[tuple[Any, ...], list[Record]] = {}
+    for record in records:
+        over_seeds.setdefault((record["set"], record["model"], record.get("n_components")), []).append(record)
+    records = [
+        {**same[0], "accuracy": mean(same, "accuracy"), "seconds": mean(same, "seconds")} for same in over_seeds.values()
+    ]
     best: dict[str, float] = {}
     for record in records:
         best[record["set"]] = max(best.get(record["set"], 0.0), record["accuracy"])
-    rows = []
-    kinds = {(record["model"], record.get("n_components")) for record in records}
     for name, size in sorted(kinds, key=lambda kind: (MODELS.index(kind[0]), kind[1] or 0)):
         same = [record for record in records if (record["model"], record.get("n_components")) == (name, size)]
         rows.append(

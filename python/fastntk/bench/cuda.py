@@ -26,7 +26,7 @@ def run() -> Iterator[dict[str, Any]]:
         return
     data = mnist()
     if data is None:
-        yield missing("mnist.npz")
+        yield missing("mnist")
         return
     x_train, y_train, x_test, y_test = data
     times = []

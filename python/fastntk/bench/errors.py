@@ -12,7 +12,7 @@ from sklearn.datasets import load_digits
 import fastntk
 
 from .._spectral import SpectralError
-from ._common import Floats, data_file, missing, mnist, require
+from ._common import Floats, missing, mnist, protein, require
 
 ROWS = 1000
 SEEDS = 5
@@ -37,7 +37,7 @@ def run() -> Iterator[dict[str, Any]]:
     sets = _data()
     for name, X in sets.items():
         if X is None:
-            yield {"data": name, **missing("mnist.npz" if name == "mnist" else "protein.npz")}
+            yield {"data": name, **missing(name)}
     present = {name: X for name, X in sets.items() if X is not None}
     for name, by_size in FROBENIUS.items():
         if name in present:
@@ -61,17 +61,12 @@ def _data() -> dict[str, Floats | None]:
     rng = np.random.default_rng(0)
     gaussian = rng.standard_normal((ROWS, 784))
     images = mnist(ROWS)
-    path = data_file("protein.npz")
-    protein = None
-    if path is not None:
-        with np.load(path) as file:
-            X = file["X"].astype(np.float64)
-        protein = ((X - X.mean(axis=0)) / X.std(axis=0))[:ROWS]
+    tables = protein()
     return {
         "gaussian": gaussian / np.linalg.norm(gaussian, axis=1, keepdims=True),
         "digits": load_digits().data[:ROWS].astype(np.float64),
         "mnist": None if images is None else images[0].astype(np.float64),
-        "protein": protein,
+        "protein": None if tables is None else tables[:ROWS],
     }
 
 

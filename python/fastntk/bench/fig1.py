@@ -21,6 +21,9 @@ SMALL_DEGREES = (2, 8, 16)
 # The right part of the paper's figure.
 SHOWN_DEPTH, SHOWN_DEGREE = 3, 8
 
+COLUMNS = ("depth", "polynomial", "degree", "sup_error", "sup_error_in_the_middle", "error_at_1")
+NEEDS = {"polynomial": (*COLUMNS, "coefficients")}
+
 _GRID = np.cos(np.linspace(0, np.pi, 20001))  # dense at both ends, where the errors of polynomials are largest
 _MIDDLE = 0.9  # |a| up to here counts as away from the ends
 
@@ -57,22 +60,32 @@ def measure(case: Record) -> Record:
 
 def run(options: Options) -> Iterator[Record]:
     """Every polynomial for several depths and degrees; three plots."""
+    options.refuse("fig1", "components", "rows", "seeds", "data")
     depths: tuple[int, ...] = SMALL_DEPTHS if options.small else DEPTHS
     if options.depth is not None:
         depths = (options.depth,)
-    names = list(POLYNOMIALS) if options.maps is None else [choice(name, "maps", POLYNOMIALS) for name in options.maps]
+    names = [choice(name, "--maps", POLYNOMIALS) for name in options.maps or POLYNOMIALS]
     degrees = SMALL_DEGREES if options.small else DEGREES
-    study = Study(options.folder, "fig1")
+    study = Study(options.folder, "fig1", needs=NEEDS)
     cases = [
         {"depth": depth, "polynomial": name, "degree": degree} for depth in depths for name in names for degree in degrees
     ]
-    records = study.run(cases, measure, label=lambda case: f"depth {case['depth']}, degree {case['degree']}")
-    yield from records
+    yield from study.run(cases, measure, label=lambda case: f"depth {case['depth']}, degree {case['degree']}")
+    _write(study, sorted(study.finished(), key=_place))
+    yield {"written": list(map(str, study.written))}
+
+
+def _place(record: Record) -> tuple[int, int, int]:
+    """Where a record stands in the tables."""
+    return record["depth"], list(POLYNOMIALS).index(record["polynomial"]), record["degree"]
+
+
+def _write(study: Study, records: list[Record]) -> None:
+    """Tables and plots of everything that the folder has."""
     note = (
         "Errors over L + 1, the value at 1. In the middle: |a| <= 0.9. Low orders exact: the constant and the linear term."
     )
-    columns = ["depth", "polynomial", "degree", "sup_error", "sup_error_in_the_middle", "error_at_1"]
-    study.table(records, columns, title="Polynomials for K_L on [-1, 1]", note=note)
+    study.table(records, list(COLUMNS), title="Polynomials for K_L on [-1, 1]", note=note)
     rows, heads = across(
         [{**record, "value": record["sup_error"]} for record in records if record["degree"] in SUMMARY_DEGREES],
         ("polynomial", "degree"),
@@ -80,15 +93,15 @@ def run(options: Options) -> Iterator[Record]:
         max,
     )
     study.table(rows, heads, title="Sup error on [-1, 1] over L + 1", suffix="-summary")
-    terms = [f"c{k}" for k in range(max(degrees) + 1)]
+    terms = [f"c{k}" for k in range(max(record["degree"] for record in records) + 1)]
     rows = [{**record, **dict(zip(terms, record["coefficients"], strict=False))} for record in records]
-    study.table(rows, [*columns[:3], *terms], title="Their coefficients", suffix="-coefficients")
-    study.figure(lambda axes: _draw_kernels(axes, [depth for depth in depths if depth > 1] or list(depths)))
+    study.table(rows, [*COLUMNS[:3], *terms], title="Their coefficients", suffix="-coefficients")
+    depths = sorted({record["depth"] for record in records})
+    study.figure(lambda axes: _draw_kernels(axes, [depth for depth in depths if depth > 1] or depths))
     shown = [record for record in records if (record["depth"], record["degree"]) == (SHOWN_DEPTH, SHOWN_DEGREE)]
     if shown:
         study.figure(lambda axes: _draw_polynomials(axes, shown), suffix="-polynomials")
     study.figure(lambda axes: _draw_errors(axes, records), suffix="-errors")
-    yield {"written": list(map(str, study.written))}
 
 
 def _draw_kernels(axes: Any, depths: list[int]) -> None:

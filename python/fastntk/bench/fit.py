@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from ._common import data_file, fresh_process, missing, require
+from ._common import at_hand, fresh_process, missing, require
 
 D = 8192
 ACCURACY = 0.972
@@ -55,8 +55,8 @@ print(json.dumps([middle - start, end - middle, float(np.mean(predicted == y_tes
 
 def run() -> Iterator[dict[str, Any]]:
     """60000 training and 10000 test rows with 8192 features, alpha chosen and given; floors before and after."""
-    if data_file("mnist.npz") is None:
-        yield missing("mnist.npz")
+    if not at_hand("mnist"):
+        yield missing("mnist")
         return
     first = fresh_process(FLOOR.format(rows=60000), threads=1)
     chosen = fresh_process(FIT.format(alpha="auto"), threads=1)

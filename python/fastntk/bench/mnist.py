@@ -10,9 +10,8 @@ import numpy as np
 from scipy.ndimage import gaussian_filter
 from sklearn.preprocessing import normalize
 
-from .. import datasets
 from .._arguments import choice
-from ._common import Floats, missing
+from ._common import Floats, missing, mnist
 from ._models import BASELINES, Data, choose, map_names, mean, ridge, widths
 from ._study import Options, Record, Study
 
@@ -25,9 +24,24 @@ INPUTS = (
     "centred unit rows of square roots",
     "centred unit rows of smoothed square roots",
 )
+NEEDS = {
+    "map": ("map", "n_components", "seed", "input", "accuracy", "features_s", "solve_s", "predict_s"),
+    "choice": ("choice", "input", "seed"),
+}
 PILOT = "Algorithm 2 structured"  # the map and its size that compare them
 PILOT_COMPONENTS = 1024
-DETAILS = ["input", "map", "n_components", "accuracy", "standard_error", "seeds", "features_s", "solve_s", "predict_s"]
+DETAILS = [
+    "input",
+    "map",
+    "depth",
+    "n_components",
+    "accuracy",
+    "standard_error",
+    "seeds",
+    "features_s",
+    "solve_s",
+    "predict_s",
+]
 
 
 def run(options: Options) -> Iterator[Record]:
@@ -35,6 +49,7 @@ def run(options: Options) -> Iterator[Record]:
 
     With `options.data` on those forms instead.
     """
+    options.refuse("mnist", "rows")
     data = _data(options.small)
     if data is None:
         yield missing("MNIST, mnist.npz or its four idx files,")
@@ -43,7 +58,7 @@ def run(options: Options) -> Iterator[Record]:
     sizes = options.components or (SMALL_COMPONENTS if options.small else COMPONENTS)
     seeds = options.seeds or (0,)
     depth = options.depth or 1
-    study = Study(options.folder, "mnist", settings={"train": len(data.X), "test": len(data.X_test)})
+    study = Study(options.folder, "mnist", settings={"train": len(data.X), "test": len(data.X_test)}, needs=NEEDS)
     if options.data is None:
         pilot = study.run(
             [{"choice": "input", "input": form, "seed": seeds[0], "depth": depth} for form in INPUTS],
@@ -57,8 +72,8 @@ def run(options: Options) -> Iterator[Record]:
     for form in forms:
         yield from _measured(study, _formed(data, form), form, names, sizes, seeds, depth, options)
     # The tables are of all that the folder has, so that maps, sizes and forms can be measured in several runs.
-    finished = [record for record in study.finished() if "map" in record and record.get("depth", depth) == depth]
-    _report(study, finished, data, depth, "Digits" if options.small else "MNIST")
+    finished = [record for record in study.finished() if "map" in record]
+    _report(study, finished, data, "Digits" if options.small else "MNIST")
     yield {"written": [str(path) for path in study.written]}
 
 
@@ -95,7 +110,7 @@ def _measured(
     yield from study.run(cases, measure, label=lambda case: f"{case['map']} {case['n_components']}")
 
 
-def _report(study: Study, records: list[Record], data: Data, depth: int, what: str) -> None:
+def _report(study: Study, records: list[Record], data: Data, what: str) -> None:
     """The tables, and a plot for each form of the inputs."""
     sizes = sorted({record["n_components"] for record in records})
     title = f"{what}: test accuracy, {len(data.X)} training and {len(data.X_test)} test rows"
@@ -103,21 +118,22 @@ def _report(study: Study, records: list[Record], data: Data, depth: int, what: s
     accuracies = []
     for form in INPUTS:
         of_form = [record for record in records if record["input"] == form]
-        lines = {name: [_row(of_form, form, name, size, len(data.X_test)) for size in sizes] for name in map_names(None)}
-        found = {name: [row for row in line if row is not None] for name, line in lines.items()}
-        found = {name: line for name, line in found.items() if line}
-        for name, line in found.items():
-            accuracies.append({"input": form, "map": name} | {str(row["n_components"]): row["accuracy"] for row in line})
+        kinds = sorted({(record["map"], record.get("depth")) for record in of_form}, key=lambda kind: _place(*kind))
+        lines = {kind: [_row(of_form, form, *kind, size, len(data.X_test)) for size in sizes] for kind in kinds}
+        found = {kind: [row for row in line if row is not None] for kind, line in lines.items()}
+        for (name, depth), line in found.items():
+            values = {str(row["n_components"]): row["accuracy"] for row in line}
+            accuracies.append({"input": form, "map": name, "depth": depth, **values})
             rows += line
         if found:
             study.figure(partial(_draw, lines=found, title=f"{title}\n{form}"), suffix=f"-{form.replace(' ', '-')}")
     used = ", ".join(sorted({str(record["seed"]) for record in records}))
     note = (
-        f"Depth {depth}, seeds {used}. Alpha and the width of the RBF kernel are chosen on held-out training rows, and so "
+        f"Seeds {used}. Alpha and the width of the RBF kernel are chosen on held-out training rows, and so "
         f"is the form of the inputs where none is asked for. An accuracy of .975 has a standard error of "
         f"{(0.975 * 0.025 / len(data.X_test)) ** 0.5:.4f}."
     )
-    study.table(accuracies, ["input", "map", *map(str, sizes)], title=title, note=note)
+    study.table(accuracies, ["input", "map", "depth", *map(str, sizes)], title=title, note=note)
     note = "Seconds: in the feature map, in the rest of the fit with the choice of alpha, and for the predictions."
     study.table(rows, DETAILS, title=title, note=note, suffix="-details")
 
@@ -130,12 +146,8 @@ def _data(small: bool) -> Data | None:
         X, y = load_digits(return_X_y=True)
         X = (X / 16).astype(np.float32)
         return Data(X[:1000], y[:1000], X[1000:], y[1000:])
-    if "mnist" not in datasets.available():
-        return None
-    images = datasets.load("mnist")
-    X = images.X.reshape(len(images.X), -1).astype(np.float32) / np.float32(255)
-    train, test = images.splits[0].train, images.splits[0].test
-    return Data(X[train], images.y[train], X[test], images.y[test])
+    parts = mnist()
+    return None if parts is None else Data(*parts)
 
 
 def _formed(data: Data, form: str) -> Data:
@@ -168,15 +180,22 @@ def _pilot(data: Data, case: Record, options: Options) -> Record:
     return {"held_out_accuracy": measured["accuracy"]}
 
 
-def _row(records: list[Record], form: str, name: str, size: int, test_rows: int) -> Record | None:
+def _place(name: str, depth: int | None) -> tuple[int, int]:
+    """Where a map of a depth, which the baselines do not have, stands in the tables."""
+    return map_names(None).index(name), depth or 0
+
+
+def _row(records: list[Record], form: str, name: str, depth: int | None, size: int, test_rows: int) -> Record | None:
     """The mean over the seeds, if there is any."""
-    same = [record for record in records if record["map"] == name and record["n_components"] == size]
+    kind = (name, depth, size)
+    same = [record for record in records if (record["map"], record.get("depth"), record["n_components"]) == kind]
     if not same:
         return None
     accuracy = float(np.mean([record["accuracy"] for record in same]))
     return {
         "input": form,
         "map": name,
+        "depth": depth,
         "n_components": size,
         "accuracy": accuracy,
         "standard_error": (accuracy * (1 - accuracy) / test_rows) ** 0.5,
@@ -185,11 +204,13 @@ def _row(records: list[Record], form: str, name: str, size: int, test_rows: int)
     }
 
 
-def _draw(axes: Any, lines: dict[str, list[Record]], title: str) -> None:
-    for number, (name, line) in enumerate(lines.items()):
+def _draw(axes: Any, lines: dict[tuple[str, int | None], list[Record]], title: str) -> None:
+    depths = {depth for _, depth in lines if depth is not None}
+    for number, ((name, depth), line) in enumerate(lines.items()):
         style = {"linestyle": "--"} if name in BASELINES else {}
+        label = name if depth is None or len(depths) == 1 else f"{name}, depth {depth}"
         points = [[row[key] for row in line] for key in ("n_components", "accuracy")]
-        axes.plot(*points, marker="osv^D<>PphX*d"[number % 13], markersize=4, label=name, **style)
+        axes.plot(*points, marker="osv^D<>PphX*d"[number % 13], markersize=4, label=label, **style)
     axes.set(xscale="log", xlabel="number of features", ylabel="test accuracy")
     axes.set_title(title, fontsize="medium")
     axes.grid(alpha=0.3)

@@ -12,9 +12,10 @@ from numpy.typing import NDArray
 
 import fastntk
 
+from .. import datasets
 from .._arguments import choice
 from .._ridge_features import FEATURES
-from ._common import data_file, missing, mnist
+from ._common import at_hand, missing, mnist
 from ._models import Data
 from ._study import Options, Record, Study
 
@@ -22,16 +23,18 @@ DATA = ("digits", "protein", "mnist")
 NAMES = tuple(name for name in FEATURES if name != "auto")
 BIAS = {"protein": 1.0}  # a first-layer bias, where columns are standardised
 
+NEEDS = {"features": ("data", "rows", "n_components", "features", "seed", "score", "fit_s", "error")}
+
 _TEST_ROWS = 10_000
 _ERROR_ROWS = 2000
 
 
 def run(options: Options) -> Iterator[Record]:
     """Models with the same number of columns on the same rows: test score, processor time of fit, error of the kernel."""
-    names = [choice(name, "map", NAMES) for name in options.maps or NAMES]
-    data = [choice(name, "data", DATA) for name in options.data or (DATA[:1] if options.small else DATA)]
-    absent = [name for name in data if name != "digits" and data_file(f"{name}.npz") is None]
-    yield from ({"data": name, **missing(f"{name}.npz")} for name in absent)
+    names = [choice(name, "--maps", NAMES) for name in options.maps or NAMES]
+    data = [choice(name, "--data", DATA) for name in options.data or (DATA[:1] if options.small else DATA)]
+    absent = [name for name in data if name != "digits" and not at_hand(name)]
+    yield from ({"data": name, **missing(name)} for name in absent)
     sizes = options.components or ((64,) if options.small else (512, 2048))
     numbers = (options.rows,) if options.rows else (300,) if options.small else (1000, 20_000)
     cases = [
@@ -43,7 +46,8 @@ def run(options: Options) -> Iterator[Record]:
         for seed in options.seeds or (0, 1)
         for features in names
     ]
-    study = Study(options.folder, "names", settings={"depth": options.depth or 1, "device": options.device})
+    settings = {"depth": options.depth or 1, "device": options.device}
+    study = Study(options.folder, "names", settings=settings, needs=NEEDS)
 
     def measure(case: Record) -> Record:
         whole, rows = _data(case["data"]), case["rows"]
@@ -64,10 +68,17 @@ def run(options: Options) -> Iterator[Record]:
         error = model.features_.estimate_error(X[:_ERROR_ROWS], 2000, random_state=0).error
         return {"score": model.score(whole.X_test, whole.y_test), "fit_s": seconds, "error": error}
 
-    records = study.run(cases, measure, label=lambda case: f"{case['data']}, {case['features']}, D = {case['n_components']}")
-    yield from records
-    _write(study, records)
+    yield from study.run(
+        cases, measure, label=lambda case: f"{case['data']}, {case['features']}, D = {case['n_components']}"
+    )
+    _write(study, sorted(study.finished(), key=_place))
     yield {"written": list(map(str, study.written))}
+
+
+def _place(record: Record) -> tuple[int, int, int, int, int]:
+    """Where a record stands in the table."""
+    data, name = DATA.index(record["data"]), NAMES.index(record["features"])
+    return data, record["rows"], record["n_components"], name, record["seed"]
 
 
 def _write(study: Study, records: list[Record]) -> None:
@@ -115,7 +126,5 @@ def _table(name: str) -> tuple[NDArray[Any], NDArray[Any]]:
 
         X, y = load_digits(return_X_y=True)
         return X / 16, y.astype(np.int64)
-    path = data_file(f"{name}.npz")
-    assert path is not None
-    with np.load(path) as file:
-        return file["X"], file["y"].astype(np.float64)
+    data = datasets.load(name)
+    return data.X, data.y.astype(np.float64)

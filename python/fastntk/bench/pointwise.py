@@ -16,6 +16,7 @@ from ._study import Options, Record, Study
 FULL = Grid(rows=2000, components=(256, 1024, 4096), depths=(1, 3), seeds=(0, 1, 2))
 SMALL = Grid(rows=200, components=(64, 512), depths=(1,), seeds=(0, 1), data=("digits",))
 
+NEEDS = {"map": ("data", "depth", "map", "n_components", "seed", "share", "median_error")}
 EPSILONS = (0.02, 0.05, 0.1, 0.2)
 
 
@@ -23,7 +24,7 @@ def run(options: Options) -> Iterator[Record]:
     """The share of sampled pairs y, z with |<Z(y), Z(z)> - Theta(y, z)| <= eps |Theta(y, z)|: means over the seeds."""
     grid, absent = (SMALL if options.small else FULL).chosen(options)
     yield from absent
-    study = Study(options.folder, "pointwise", settings={"pairs": grid.rows // 2, "device": options.device})
+    study = Study(options.folder, "pointwise", settings={"pairs": grid.rows // 2, "device": options.device}, needs=NEEDS)
 
     def measure(case: Record) -> Record:
         first, second, exact = _pairs(case["data"], grid.rows, case["depth"])
@@ -35,18 +36,17 @@ def run(options: Options) -> Iterator[Record]:
             "median_error": float(np.median(error)),
         }
 
-    records = study.run(grid.cases(), measure, label=label)
-    yield from records
+    yield from study.run(grid.cases(), measure, label=label)
     Quantity(
         key="share",
         parameter="eps",
         shown="0.1",
         title="Share of pairs with relative error at most eps",
         label="share of pairs",
-        note=f"Means over {len(grid.seeds)} seeds; {grid.rows // 2} pairs of different rows, or all rows once.",
+        note=f"Means over {{seeds}}; {grid.rows // 2} pairs of different rows, or all rows once.",
         average=statistics.fmean,
         scale="linear",
-    ).write(study, grid, records)
+    ).write(study)
     yield {"written": list(map(str, study.written))}
 
 

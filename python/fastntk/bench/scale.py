@@ -5,8 +5,9 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
-from .._arguments import choice
+from .._arguments import choice, integer
 from ._common import fresh_process, require
 from ._stream import RowStream
 from ._study import Options, Record, Study
@@ -17,15 +18,22 @@ COMPONENTS = {"MillionSongs": (2048,), "tall": (256,)}
 SMALL_SHAPE, SMALL_COMPONENTS = (40_000, 20), (128,)
 FEATURES = ("random", "sketch", "nystroem")
 
+CASE = ("shape", "rows", "columns", "features", "depth", "n_components", "seed")
+MEASURED = ("fit_s", "solve_s", "cpu_s", "rows_per_s", "peak_bytes", "r2")
+LEAST_ROWS = 5000  # with fewer a model learns too little to tell it from one that is wrong
+
 BLOCK_ROWS = 16384
 _LEAST_R2 = 0.5  # a linear model has .7 on all columns; that of a broken pipeline is about 0
 
 
 def run(options: Options) -> Iterator[Record]:
     """Each case is one process, so that its peak memory is its own."""
-    names = [choice(name, "maps", FEATURES) for name in options.maps or FEATURES]
-    shapes = [choice(name, "data", SHAPES) for name in options.data or SHAPES]
-    study = Study(options.folder, "scale", settings={"device": options.device, "threads": options.threads})
+    names = [choice(name, "--maps", FEATURES) for name in options.maps or FEATURES]
+    shapes = [choice(name, "--data", SHAPES) for name in options.data or SHAPES]
+    if options.rows is not None:
+        integer(options.rows, "--rows", low=LEAST_ROWS)
+    settings = {"device": options.device, "threads": options.threads}
+    study = Study(options.folder, "scale", settings=settings, needs={"shape": CASE + MEASURED})
     cases = []
     for shape in ["small"] if options.small else shapes:
         rows, columns = SMALL_SHAPE if options.small else SHAPES[shape]
@@ -51,19 +59,25 @@ def run(options: Options) -> Iterator[Record]:
         require(measured["r2"] > _LEAST_R2, f"R2 of {measured['r2']:.3f} on rows that follow a simple rule")
         return measured
 
-    records = study.run(
+    yield from study.run(
         cases, measure, label=lambda case: f"{case['rows']} rows, {case['features']}, D = {case['n_components']}"
     )
-    yield from records
-    shown = [{**record, "peak_mb": record["peak_bytes"] / 2**20} for record in records if "peak_bytes" in record]
+    records = sorted(study.finished(), key=_place)
+    shown = [{**record, "peak_mb": record["peak_bytes"] / 2**20} for record in records]
     study.table(
         shown,
-        ["shape", "rows", "columns", "features", "n_components", "fit_s", "solve_s", "cpu_s", "rows_per_s", "peak_mb", "r2"],
+        [*CASE, *(name if name != "peak_bytes" else "peak_mb" for name in MEASURED)],
         title="Streamed regression",
         note="Seconds of `partial_fit` without those of generating rows, and of choosing alpha and solving; seconds of all "
         "processors and rows a second of both; peak memory beyond that at the start in MiB; R2 on a fresh block of rows.",
     )
     yield {"written": list(map(str, study.written))}
+
+
+def _place(record: Record) -> tuple[Any, ...]:
+    """Where a record stands in the table."""
+    numbers = [record[name] for name in ("rows", "columns", "depth", "n_components")]
+    return [*SHAPES, "small"].index(record["shape"]), *numbers, FEATURES.index(record["features"]), record["seed"]
 
 
 def stream(case: Record, threads: int | None, device: str) -> Record:

@@ -36,7 +36,7 @@ def run() -> Iterator[dict[str, Any]]:
     for name, by_depth in FROBENIUS.items():
         X = sets[name]
         if X is None:
-            yield {"data": name, **missing(f"{name}.npz")}
+            yield {"data": name, **missing(name)}
             continue
         for depth, target in by_depth.items():
             yield from _errors(name, X, depth, target)

@@ -8,10 +8,10 @@ from typing import Any
 
 import numpy as np
 
-from ._grid import Floats, Grid, across, data_and_depth, draw_each, estimator, features, label
+from ._grid import Floats, Grid, across, data_and_depth, draw_each, estimator, features, in_order, label
 from ._maps import MAPS
 from ._rows import kernel, rows
-from ._study import Options, Record, Study
+from ._study import Options, Record, Study, most_seeds, number_of_seeds
 
 FULL = Grid(
     rows=300,
@@ -22,6 +22,8 @@ FULL = Grid(
 )
 SMALL = Grid(rows=100, components=(128, 512, 2048), depths=(1,), seeds=tuple(range(6)), data=("digits",))
 
+CASE = ("data", "depth", "map", "n_components")
+NEEDS = {"map": (*CASE, "seeds", "error", "log_error_se", "bias", "bias_bound")}
 _LEAST_SEEDS = 3
 TARGET = -0.45  # of maps without bias, whose error falls as D^(-1/2)
 
@@ -31,22 +33,23 @@ def run(options: Options) -> Iterator[Record]:
     grid, absent = (SMALL if options.small else FULL).chosen(options)
     yield from absent
     if len(grid.seeds) < _LEAST_SEEDS:
-        raise ValueError(f"seeds has {len(grid.seeds)} of them; {_LEAST_SEEDS} or more are needed to tell bias from noise")
-    settings = {"rows": grid.rows, "seeds": list(grid.seeds), "device": options.device}
-    study = Study(options.folder, "slopes", settings=settings)
+        raise ValueError(f"--seeds has {len(grid.seeds)} of them; {_LEAST_SEEDS} or more are needed to tell bias from noise")
+    study = Study(options.folder, "slopes", settings={"rows": grid.rows, "device": options.device}, needs=NEEDS)
+    seeds = sorted({*grid.seeds})
 
     def measure(case: Record) -> Record:
         X = rows(case["data"], grid.rows)
         K = kernel(case["data"], grid.rows, case["depth"])
-        measured = errors(K, (features(case, X, options, seed) for seed in grid.seeds))
-        coefficients = getattr(estimator(case, options, grid.seeds[0]).fit(X), "coefficients_", None)
+        measured = errors(K, (features(case, X, options, seed) for seed in seeds))
+        coefficients = getattr(estimator(case, options, seeds[0]).fit(X), "coefficients_", None)
         if coefficients is not None and len(coefficients):
             measured["polynomial_bias"] = polynomial_bias(coefficients, X.astype(np.float64), K)
         return measured
 
-    records = study.run(grid.cases(each_seed=False), measure, label=label)
-    yield from records
-    _tables(study, records, grid)
+    # All seeds of a case are measured together, because the bias is in the products of their errors.
+    cases = [{**case, "seeds": seeds} for case in grid.cases(each_seed=False)]
+    yield from study.run(cases, measure, label=label)
+    _tables(study, in_order(most_seeds(study.finished(), CASE)), grid.rows)
     yield {"written": list(map(str, study.written))}
 
 
@@ -91,9 +94,9 @@ def slope(sizes: Floats, values: Floats, log_errors: Floats) -> tuple[float, flo
     return float(weights @ np.log(values)), float(np.linalg.norm(weights * log_errors))
 
 
-def _tables(study: Study, records: list[Record], grid: Grid) -> None:
+def _tables(study: Study, records: list[Record], rows: int) -> None:
     index = ("data", "depth", "map")
-    valued = [{**record, "value": record["error"]} for record in records if "error" in record]
+    valued = [{**record, "value": record["error"]} for record in records]
     table, columns = across(valued, index, lambda record: str(record["n_components"]), _only)
     for row in table:
         line = [record for record in valued if all(record[key] == row[key] for key in index)]
@@ -106,20 +109,21 @@ def _tables(study: Study, records: list[Record], grid: Grid) -> None:
         bias, bound = line[-1]["bias"], line[-1]["bias_bound"]
         row["bias measured"] = f"{bias:.2g}" if bias else f"< {bound:.2g}"
         row["bias of polynomial"] = line[-1].get("polynomial_bias")
-    note = (
-        f"Root mean squares over {len(grid.seeds)} seeds on {grid.rows} rows; slope fitted in the logarithms, and its "
-        f"standard error; bias at the largest D. Aim for maps without bias: a slope of {TARGET} or steeper."
-    )
+    what = f"{number_of_seeds(records, CASE)} on {rows} rows, or all where there are fewer"
+    aim = f"Aim for maps without bias: a slope of {TARGET} or steeper."
+    note = f"Root mean squares over {what}; slope fitted in the logarithms, its standard error; bias at the largest D. {aim}"
     columns += ["slope", "slope_se", "bias expected", "bias measured", "bias of polynomial"]
     study.table(table, columns, title="Relative Frobenius error against D", note=note)
     slopes = [{**row, "value": row["slope"]} for row in table if "slope" in row]
     summary, columns = across(slopes, ("map",), data_and_depth, _only)
+    note = f"Fitted in the logarithms to root mean squares over {what}. {aim}"
     study.table(summary, columns, title="Slope of the error in D", note=note, suffix="-summary")
     biases = [{**row, "value": row["bias measured"]} for row in table]
     summary, columns = across(biases, ("map",), data_and_depth, _only)
-    title = f"Relative bias of the kernel at D = {grid.components[-1]}"
+    title = "Relative bias of the kernel at the largest D"
+    note = f"From products of the errors of {what}; where it cannot be told from zero, a bound of two standard errors."
     study.table(summary, columns, title=title, note=note, suffix="-bias")
-    draw_each(study, grid, table, "", "relative Frobenius error")
+    draw_each(study, table, "", "relative Frobenius error")
 
 
 def _only(values: list[Any]) -> Any:

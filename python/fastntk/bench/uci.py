@@ -42,6 +42,7 @@ PUBLISHED = {
         "Algorithm 1": 21.19,
     },
 }
+NEEDS = {"map": ("data", "fold", "map", "mse"), "choice": ("data", "fold", "choice", "held_out_error")}
 COLUMNS = ["data", "rows", "d", "map", "n_components", "mse", "standard_error", "folds", "seconds", "published_mse"]
 DETAILS = [
     "data",
@@ -61,12 +62,13 @@ DETAILS = [
 
 def run(options: Options) -> Iterator[Record]:
     """Regression sets with four folds; then the small classification sets."""
+    options.refuse("uci", "rows")
     names = map_names(options.maps, (*EXACT, _uci_small.SVM))
     sets = {"generated": _generated()} if options.small else _sets()
     asked = [*sets, CLASSIFICATION] if options.data is None else list(options.data)
     for name in asked:
         if name not in (*sets, CLASSIFICATION):
-            yield {"data": name, **missing(f"the data set {choice(name, '--data', [*sets, *LARGE, CLASSIFICATION])}")}
+            yield {"data": name, **missing(choice(name, "--data", [*sets, *LARGE, CLASSIFICATION]))}
     chosen = {name: data for name, data in sets.items() if name in asked}
     if chosen:
         yield from _regression(chosen, [name for name in names if name != _uci_small.SVM], options)
@@ -75,21 +77,22 @@ def run(options: Options) -> Iterator[Record]:
 
 
 def _regression(sets: dict[str, datasets.Dataset], names: list[str], options: Options) -> Iterator[Record]:
-    size = (options.components or (64 if options.small else COMPONENTS,))[-1]
+    sizes = options.components or (64 if options.small else COMPONENTS,)
     seeds = options.seeds or (0,)
     given = {"small": options.small, "folds": FOLDS, "fold_seed": FOLD_SEED, "depth": options.depth}
-    study = Study(options.folder, "uci", settings=given)
+    study = Study(options.folder, "uci", settings=given, needs=NEEDS)
     skipped: list[Record] = []
     for data in sets.values():
-        records = _measured(study, data, names, size, seeds, options)
+        records = _measured(study, data, names, sizes, seeds, options)
         yield from records
         skipped += [record for record in records if "skipped" in record]
-    # The tables are of all that the folder has of these sets, so that maps can be measured in several runs.
-    records = [record for record in [*study.finished(), *skipped] if record["data"] in sets and "map" in record]
+    # The tables are of all that the folder has, so that maps and data sets can be measured in several runs.
+    records = [record for record in [*study.finished(), *skipped] if "map" in record]
+    about = _about(records, sets)
     kept = [name for name in map_names(None, EXACT) if any(record["map"] == name for record in records)]
-    order = [(data, name) for data in sets.values() for name in kept]
-    rows = [row for data, name in order for row in _rows(records, data, name)]
-    details = [r for data, name in order for r in records if "mse" in r and (r["data"], r["map"]) == (data.name, name)]
+    order = [(data, name) for data in about for name in kept]
+    rows = [row for data, name in order for row in _rows(records, data, name, about[data])]
+    details = [r for data, name in order for r in records if "mse" in r and (r["data"], r["map"]) == (data, name)]
     used = ", ".join(sorted({str(record["seed"]) for record in records if "seed" in record}))
     title = "Mean squared errors"
     note = (
@@ -101,8 +104,20 @@ def _regression(sets: dict[str, datasets.Dataset], names: list[str], options: Op
     )
     study.table(rows, COLUMNS, title=title, note=note)
     study.table(details, DETAILS, title=f"{title}: every fold", suffix="-details")
-    study.figure(partial(_draw, rows=rows, sets=sets, title=title), size=(max(6.4, 1.2 * len(sets) + 4), 4.6))
+    study.figure(partial(_draw, rows=rows, about=about, title=title), size=(max(6.4, 1.2 * len(about) + 4), 4.6))
     yield {"written": [str(path) for path in study.written]}
+
+
+def _about(records: list[Record], sets: dict[str, datasets.Dataset]) -> dict[str, Record]:
+    """Rows, columns and variance of the target of each data set that there are records of, in the order of the names."""
+    measured = {record["data"]: record["about"] for record in records if "about" in record}
+    at_hand = {name: _sizes(data) for name, data in sets.items()}
+    names = sorted({record["data"] for record in records}, key=lambda name: (*(name != each for each in LARGE), name))
+    return {name: (measured | at_hand).get(name, {}) for name in names}
+
+
+def _sizes(data: datasets.Dataset) -> Record:
+    return {"rows": len(data.X), "d": data.X.shape[1], "variance": float(np.var(data.y, dtype=np.float64))}
 
 
 def _sets() -> dict[str, datasets.Dataset]:
@@ -121,7 +136,7 @@ def _generated() -> datasets.Dataset:
 
 
 def _measured(
-    study: Study, data: datasets.Dataset, names: list[str], size: int, seeds: tuple[int, ...], options: Options
+    study: Study, data: datasets.Dataset, names: list[str], sizes: tuple[int, ...], seeds: tuple[int, ...], options: Options
 ) -> list[Record]:
     """What is measured on one data set: the choices of each fold, then every map."""
     splits = data.splits or _folds(len(data.X))
@@ -130,6 +145,8 @@ def _measured(
     kinds = [kind for kind, used in (("NTK", set(names) - rbf), ("RBF", set(names) & rbf)) if used]
     depths = DEPTHS if options.depth is None else (options.depth,)
     network = [{"depth": depth, "bias": bias} for depth in depths for bias in BIASES]
+
+    about = _sizes(data)
 
     def choice_of(case: Record) -> Record:
         fold = folds[case["fold"]][0]
@@ -149,13 +166,13 @@ def _measured(
             measured = ridge(case["map"], case["n_components"], fold, of, case["seed"], options)
         if "mse" in measured:
             measured["mse"] *= scale**2
-        return {**{key: of[key] for key in ("depth", "bias", "width") if key in of}, **measured}
+        return {**{key: of[key] for key in ("depth", "bias", "width") if key in of}, **measured, "about": about}
 
     cases = [
-        {"data": data.name, "fold": fold, "map": name, **({} if name in EXACT else {"n_components": size, "seed": seed})}
+        {"data": data.name, "fold": fold, "map": name, **drawn}
         for name in names
         for fold in range(len(folds))
-        for seed in (seeds[:1] if name in EXACT else seeds)
+        for drawn in ([{}] if name in EXACT else [{"n_components": size, "seed": seed} for size in sizes for seed in seeds])
     ]
     return chosen + study.run(cases, measure, label=lambda case: f"{data.name} {case['map']}")
 
@@ -181,23 +198,23 @@ def _scale(values: Floats) -> Floats:
     return np.where(deviation > 1e-6 * np.abs(values).max(axis=0, initial=1e-30), deviation, 1.0)
 
 
-def _rows(records: list[Record], data: datasets.Dataset, name: str) -> list[Record]:
+def _rows(records: list[Record], data: str, name: str, about: Record) -> list[Record]:
     """The mean over the folds for each number of features."""
-    same = [record for record in records if (record["data"], record["map"]) == (data.name, name)]
+    same = [record for record in records if (record["data"], record["map"]) == (data, name)]
     return [
-        _row([r for r in same if r.get("n_components") == size], data, name, size)
+        _row([r for r in same if r.get("n_components") == size], data, name, size, about)
         for size in sorted({record.get("n_components") for record in same}, key=lambda size: size or 0)
     ]
 
 
-def _row(same: list[Record], data: datasets.Dataset, name: str, size: int | None) -> Record:
+def _row(same: list[Record], data: str, name: str, size: int | None, about: Record) -> Record:
     row = {
-        "data": data.name,
-        "rows": len(data.X),
-        "d": data.X.shape[1],
+        "data": data,
+        "rows": about.get("rows"),
+        "d": about.get("d"),
         "map": name,
         "n_components": size,
-        "published_mse": PUBLISHED.get(data.name, {}).get(name),
+        "published_mse": PUBLISHED.get(data, {}).get(name),
     }
     reasons = [record["skipped"] for record in same if "skipped" in record]
     same = [record for record in same if "mse" in record]
@@ -210,18 +227,18 @@ def _row(same: list[Record], data: datasets.Dataset, name: str, size: int | None
     return {**row, "mse": float(np.mean(by_fold)), "standard_error": spread, "folds": len(folds), "seconds": seconds}
 
 
-def _draw(axes: Any, rows: list[Record], sets: dict[str, datasets.Dataset], title: str) -> None:
+def _draw(axes: Any, rows: list[Record], about: dict[str, Record], title: str) -> None:
     """The error of each map over the target's variance."""
     for number, name in enumerate(dict.fromkeys(row["map"] for row in rows)):
         points = [
-            (place + (number - 6) / 24, row["mse"] / float(np.var(data.y, dtype=np.float64)))
-            for place, data in enumerate(sets.values())
+            (place + (number - 6) / 24, row["mse"] / of["variance"])
+            for place, (data, of) in enumerate(about.items())
             for row in rows
-            if row["map"] == name and row["data"] == data.name and not isinstance(row["mse"], str)
+            if row["map"] == name and row["data"] == data and "variance" in of and not isinstance(row["mse"], str)
         ]
         if points:
             axes.plot(*zip(*points, strict=True), "osv^D<>PphX*d"[number % 13], markersize=5, label=name)
     axes.set(yscale="log", ylabel="mean squared error ÷ variance of the target", title=title)
-    axes.set_xticks(range(len(sets)), list(sets), rotation=30, ha="right", fontsize="small")
+    axes.set_xticks(range(len(about)), list(about), rotation=30, ha="right", fontsize="small")
     axes.grid(axis="y", which="both", alpha=0.3)
     axes.legend(fontsize="x-small", loc="upper left", bbox_to_anchor=(1.01, 1))

@@ -45,6 +45,7 @@ _SOURCES: dict[str, tuple[_Reader, tuple[str, ...]]] = {
         ("queryworkloads-radius-count.npz",),
     ),
 }
+NAMES = tuple(_SOURCES)
 # These consist of several files: their reader takes the folder.
 _SEVERAL_FILES = ("train-images", "data_batch", "cifar10-test")
 

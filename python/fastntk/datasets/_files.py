@@ -83,8 +83,10 @@ def members(path: Path, names: Sequence[str]) -> dict[str, bytes]:
     return found
 
 
-def csv_matrix(path: Path, member: str, *, header: Sequence[str] | None, columns: int) -> NDArray[np.float64]:
-    """The numbers of a file with commas between them; only the last one of a line may be missing, empty or NA, and is NaN.
+def csv_matrix(
+    path: Path, member: str, *, header: Sequence[str] | None, columns: int, gaps: bool = False
+) -> NDArray[np.float64]:
+    """The finite numbers of a file with commas between them.
 
     Parameters
     ----------
@@ -94,6 +96,8 @@ def csv_matrix(path: Path, member: str, *, header: Sequence[str] | None, columns
     header : sequence of str or None
         The first line that the file must have, or None if it has numbers there.
     columns : int
+    gaps : bool
+        The last number of a line may be missing, empty or NA, and is NaN.
 
     Raises
     ------
@@ -118,9 +122,13 @@ def csv_matrix(path: Path, member: str, *, header: Sequence[str] | None, columns
             table = None
     if table is None:
         table = _with_gaps(path, member, header is not None)
-    gaps = np.isnan(table[:, :-1])
-    if gaps.any():
-        row, column = np.argwhere(gaps)[0]
+    bad = ~np.isfinite(table)
+    if gaps:
+        bad[:, -1] &= ~np.isnan(table[:, -1])
+    if bad.any():
+        row, column = np.argwhere(bad)[0]
+        if np.isinf(table[row, column]):
+            raise ValueError(f"{path} has {table[row, column]} in row {row + 1}, column {column + 1}; it must be finite")
         raise ValueError(f"{path} has no number in row {row + 1}, column {column + 1}")
     if table.shape[1] != columns:
         raise ValueError(f"{path} has {table.shape[1]} columns; {columns} are needed")

@@ -66,7 +66,7 @@ def workloads(path: str | os.PathLike[str]) -> Dataset:
         If it cannot be read.
     """
     columns = len(WORKLOAD_COLUMNS)
-    table = csv_matrix(Path(path), "Range-Queries-Aggregates.csv", header=WORKLOAD_COLUMNS, columns=columns)
+    table = csv_matrix(Path(path), "Range-Queries-Aggregates.csv", header=WORKLOAD_COLUMNS, columns=columns, gaps=True)
     table = table[~np.isnan(table[:, -1])]
     return Dataset("workloads", _inputs(table[:, 1:-1]), _inputs(table[:, -1]))
 
@@ -175,7 +175,7 @@ def uci_regression(path: str | os.PathLike[str]) -> dict[str, Dataset]:
     OSError
         If it cannot be read.
     """
-    return {name: Dataset(name, _inputs(part["X"]), _inputs(part["y"])) for name, part in _sets(Path(path)).items()}
+    return {name: _pair(name, part["X"], part["y"], f"{path}: {name}") for name, part in _sets(Path(path)).items()}
 
 
 def _sets(path: Path, pairs: tuple[tuple[str, str], ...] = ()) -> dict[str, dict[str, Array]]:
@@ -189,12 +189,16 @@ def _sets(path: Path, pairs: tuple[tuple[str, str], ...] = ()) -> dict[str, dict
         absent = [what for what in ("X", "y", *(["y_test"] if "X_test" in part else folds)) if what not in part]
         if absent:
             raise ValueError(f"{path} has no array {name}/{absent[0]}")
+        for X, y in (("X", "y"), ("X_test", "y_test")):
+            if X in part:
+                _check(part[X], part[y], f"{path}: {name}/{X}")
     return dict(sorted(sets.items()))
 
 
 def _split(train: Array, test: Array, rows: int, what: str) -> Split:
     both = Split(train.astype(np.int64), test.astype(np.int64))
-    if max(both.train.max(initial=0), both.test.max(initial=0)) >= rows:
+    named = np.concatenate([both.train, both.test])
+    if named.min(initial=0) < 0 or named.max(initial=0) >= rows:
         raise ValueError(f"{what} has {rows} rows, and its splits name others")
     return both
 
@@ -202,7 +206,24 @@ def _split(train: Array, test: Array, rows: int, what: str) -> Split:
 def numbers(name: str, path: Path) -> Dataset:
     """The arrays X and y of an .npz."""
     X, y = arrays(path, ("X", "y")).values()
+    return _pair(name, X, y, str(path))
+
+
+def _pair(name: str, X: Array, y: Array, what: str) -> Dataset:
+    """Rows and a target for each."""
+    _check(X, y, what)
     return Dataset(name, _inputs(X), _inputs(y))
+
+
+def _check(X: Array, y: Array, what: str) -> None:
+    """ValueError unless these are rows of finite numbers, and a finite number for each."""
+    if X.ndim != 2 or y.ndim != 1 or len(X) != len(y) or not len(X):
+        raise ValueError(f"{what} has X of shape {X.shape} and y of shape {y.shape}; (n, d) and (n,) are needed")
+    for array in (X, y):
+        if array.dtype.kind not in "buif":
+            raise ValueError(f"{what} has values of type {array.dtype}; numbers are needed")
+        if not np.isfinite(array).all():
+            raise ValueError(f"{what} has NaN or infinity; finite numbers are needed")
 
 
 def _inputs(values: Array) -> NDArray[np.float32]:
