@@ -144,7 +144,9 @@ class RidgeModel(BaseEstimator):  # type: ignore[misc]
         sizes = n, X.shape[1], X.itemsize, n_features, rows.n_targets
         plan = self._plan(*sizes, unfitted, gpu=gpu is not None, staged=staged)
         what = f"{type(self).__name__}.fit with {n_features} features"
-        lower = unfitted._to_lower() if known else "lower n_components"
+        # Sizes of a map that was named are not the caller's to lower.
+        own = known and not isinstance(self.features, str)
+        lower = unfitted._to_lower() if own else "lower n_components"
         require_memory(plan.bytes, self.max_memory, what=what, lower=lower)
         block_rows = rows_at_once(n_features * X.itemsize, gpu=gpu is not None, max_memory=self.max_memory)
         if gpu is not None:
