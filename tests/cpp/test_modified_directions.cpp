@@ -87,13 +87,11 @@ double chi_square_cdf(double x, double degrees) {
 }
 
 // A coordinate u of a uniform direction: (1 + u)/2 is beta((d - 1)/2, (d - 1)/2). By the trapezoidal rule in the angle, over
-// which the density is sin^(d - 2), 2000 steps: exact to 1e-6 for d >= 2, and a step function for d = 1.
+// which the density is sin^(d - 2), 2000 steps: exact to 1e-6 for d >= 2.
 class UniformDirection {
  public:
-  explicit UniformDirection(std::size_t d) : d_(d), cdf_(steps + 1) {
-    const auto density = [&](std::size_t k) {
-      return d < 2 ? 0.0 : std::pow(std::sin(angle(k)), static_cast<double>(d) - 2);
-    };
+  explicit UniformDirection(std::size_t d) : cdf_(steps + 1) {
+    const auto density = [&](std::size_t k) { return std::pow(std::sin(angle(k)), static_cast<double>(d) - 2); };
     for (std::size_t k = 1; k <= steps; ++k) cdf_[k] = cdf_[k - 1] + density(k - 1) + density(k);
   }
   double operator()(double u) const {
@@ -105,7 +103,6 @@ class UniformDirection {
  private:
   static constexpr std::size_t steps = 2000;
   static double angle(std::size_t k) { return std::numbers::pi * static_cast<double>(k) / steps; }
-  std::size_t d_;
   std::vector<double> cdf_;
 };
 
