@@ -47,14 +47,18 @@ std::vector<LayerShare> share_columns(std::size_t columns, const std::vector<std
   return shares;
 }
 
-// Entry t is (t mod outputs, (t + t / lcm) mod inputs) under random permutations of both: within lcm steps the pairs differ,
-// and their difference modulo gcd is the same; the next lcm steps have the next difference, so that all pairs come once.
+// Entry t is (t mod outputs, (t + t div lcm) mod inputs) under random permutations of both: within lcm steps the pairs
+// differ, and their difference modulo gcd is the same; the next lcm steps have the next difference, so that all pairs come
+// once.
 MatrixEntries draw_entries(std::size_t outputs, std::size_t inputs, std::size_t count, std::uint64_t seed) {
   const std::vector<std::uint32_t> rows = permutation(rng::child_seed(seed, 1), outputs);
   const std::vector<std::uint32_t> cols = permutation(rng::child_seed(seed, 2), inputs);
-  const std::size_t cycle = std::lcm(outputs, inputs);
   std::vector<std::pair<std::uint32_t, std::uint32_t>> pairs(count);
-  for (std::size_t t = 0; t < count; ++t) pairs[t] = {rows[t % outputs], cols[(t + t / cycle) % inputs]};
+  std::size_t cycles = 0;
+  for (std::size_t t = 0; t < count; ++t) {
+    if (t > 0 && t % outputs == 0 && t % inputs == 0) ++cycles;
+    pairs[t] = {rows[t % outputs], cols[(t + cycles) % inputs]};
+  }
   std::sort(pairs.begin(), pairs.end());
   MatrixEntries entries;
   for (const auto& [output, input] : pairs) {
