@@ -115,7 +115,7 @@ DotProductSketch<T, B>::State::State(const DotProductSketchParams& given, const 
     sizes.push_back(c[k]);
   }
   const std::size_t columns = kernel_->random_columns();
-  graph.divide(graph.output(columns), 0, columns, terms, sizes);
+  graph.divide(graph.value(columns), 0, columns, terms, sizes);
 }
 
 template <Real T, Backend B>

@@ -209,7 +209,7 @@ class Layers {
     if (is_last) {
       if (!kernel_.has_linear()) k.add(kernel_.linear_term(parts_.k1), parts_.k1);
       const std::size_t columns = kernel_.random_columns();
-      graph_.divide(graph_.output(columns), 0, columns, k.terms, k.sizes);
+      graph_.divide(graph_.value(columns), 0, columns, k.terms, k.sizes);
     } else {
       g_ = graph_.value(p_.layer_features);
       graph_.divide(g_, 0, p_.layer_features, s.terms, s.sizes);

@@ -27,11 +27,6 @@ ValueId SketchGraph<T, B>::value(std::size_t width) {
 }
 
 template <Real T, Backend B>
-ValueId SketchGraph<T, B>::output(std::size_t width) {
-  return value(width);
-}
-
-template <Real T, Backend B>
 auto SketchGraph<T, B>::factor(ValueId value, std::size_t cols) -> Factor {
   const std::size_t length = padded(widths_[value]);
   const std::size_t words = (length + 31) / 32;

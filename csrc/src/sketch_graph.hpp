@@ -39,11 +39,9 @@ class SketchGraph {
   /// A value that is given at every call, in the order of these declarations: they come first.
   ValueId input(std::size_t width);
 
-  /// A value of this many entries, all of which steps have to set.
+  /// A value of this many entries, all of which steps have to set. The last one to be declared is the output, which is
+  /// written to the caller's columns.
   ValueId value(std::size_t width);
-
-  /// The value that is written to the caller's columns; the last one to be declared.
-  ValueId output(std::size_t width);
 
   std::size_t width(ValueId value) const { return widths_[value]; }
 

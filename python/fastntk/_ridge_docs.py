@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TypeVar
+from ._docs import with_parts
 
 __all__ = ["documented"]
 
@@ -65,21 +65,11 @@ _NOTES = """\
     `assume_finite`), at the end of the pass, and for each alpha that is tried. `partial_fit` also waits for each block of
     rows, so that rows whose sums overflow leave the state alone. `predict` waits at its end, when it gives memory back."""
 
-_PARTS = {
-    "    <notes>": _NOTES,
-    "    <parameters>": _PARAMETERS,
-    "    <machine parameters>": _MACHINE_PARAMETERS,
-    "    <attributes>": _ATTRIBUTES,
-}
-
-T = TypeVar("T")
-
-
-def documented(documentee: T) -> T:
-    """Put the shared parts where the docstring of a model has their names, as in ``<parameters>``."""
-    text = documentee.__doc__
-    if text is not None:  # as it is under python -OO
-        for name, part in _PARTS.items():
-            text = text.replace(name, part)
-        documentee.__doc__ = text
-    return documentee
+documented = with_parts(
+    {
+        "notes": _NOTES,
+        "parameters": _PARAMETERS,
+        "machine parameters": _MACHINE_PARAMETERS,
+        "attributes": _ATTRIBUTES,
+    }
+)

@@ -12,6 +12,7 @@ from ._compiled_map import CompiledMap
 from ._exact_pairs import Float64Array, row_cosines
 from ._feature_map import DIAGONAL, LOW_ORDERS, FeatureMap, itemsizes
 from ._load import _core
+from ._map_docs import documented
 from ._place import Place
 from ._polynomial import KERNELS, fit_polynomial, kernel_function, misfit, power_series
 from ._random import RandomState
@@ -52,6 +53,7 @@ class _Sketch(CompiledMap):
         return {**super()._core_params(), "power_features": 0, "base": _core.SketchBase.auto}
 
 
+@documented
 class DotProductFeatures(FeatureMap):
     """Features Z(x) of a kernel of the cosine: <Z(x), Z(y)> estimates |x||y| k(cos(x, y)), or k(cos(x, y)).
 
@@ -90,16 +92,7 @@ class DotProductFeatures(FeatureMap):
     homogeneous : {"auto"} or bool
         Whether the kernel is |x||y| k(cos), and Z(c x) = c Z(x) for c > 0, or k(cos) alone. "auto" is True unless the
         kernel is "arc_cosine_0". Zero rows have features of 0 either way.
-    random_state : None, int, numpy.random.Generator or numpy.random.RandomState
-        Resolved once, in `fit`, to the 64-bit `seed_`; an int is the seed itself.
-    n_threads : int, optional
-        Threads; by default all processors that this process may use. The result does not depend on it.
-    device : {"auto", "cpu", "cuda"}
-        Where to compute; "auto" follows the input.
-    max_memory : None, int or str
-        Workspace of GPU work, in bytes or as in "2GB"; None means an eighth of the GPU's memory.
-    assume_finite : bool
-        Skip the scan of inputs for NaN and inf (so does scikit-learn's own `assume_finite`), for which a GPU is waited for.
+    <machine parameters>
 
     Attributes
     ----------
@@ -117,10 +110,7 @@ class DotProductFeatures(FeatureMap):
         Likewise; None with "sketch".
     homogeneous_ : bool
         Likewise.
-    n_features_in_ : int
-        Number of input columns d.
-    feature_names_in_ : ndarray of shape (d,)
-        Their names, if `X` had string names.
+    <columns>
 
     References
     ----------

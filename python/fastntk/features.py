@@ -7,6 +7,7 @@ from typing import Any, ClassVar
 from . import _arguments as arguments
 from ._compiled_map import CompiledMap
 from ._feature_map import DIAGONAL, LOW_ORDERS, FeatureMap, itemsizes
+from ._map_docs import documented
 from ._place import Place
 from ._random import RandomState
 
@@ -27,6 +28,7 @@ class _NtkMap(CompiledMap):
     _enums: ClassVar = {"directions": "Directions", "low_orders": "LowOrders", "diagonal": "Diagonal"}
 
 
+@documented
 class NTKRandomFeatures(FeatureMap):
     """Random features Z(x) of the neural tangent kernel: <Z(x), Z(y)> estimates Theta(x, y).
 
@@ -62,16 +64,7 @@ class NTKRandomFeatures(FeatureMap):
         half in the layers before the last.
     sweeps : int
         Of the Gibbs sampler, for each direction.
-    random_state : None, int, numpy.random.Generator or numpy.random.RandomState
-        Resolved once, in `fit`, to the 64-bit `seed_`; an int is the seed itself.
-    n_threads : int, optional
-        Threads; by default all processors that this process may use. The result does not depend on it.
-    device : {"auto", "cpu", "cuda"}
-        Where to compute; "auto" follows the input.
-    max_memory : None, int or str
-        Workspace of GPU work, in bytes or as in "2GB"; None means an eighth of the GPU's memory.
-    assume_finite : bool
-        Skip the scan of inputs for NaN and inf (so does scikit-learn's own `assume_finite`), for which a GPU is waited for.
+    <machine parameters>
 
     Attributes
     ----------
@@ -81,10 +74,7 @@ class NTKRandomFeatures(FeatureMap):
         What was chosen where the parameter was "auto".
     sizes_ : tuple of int or None
         (m_0, m_1) of the last layer; None without layers.
-    n_features_in_ : int
-        Number of input columns d.
-    feature_names_in_ : ndarray of shape (d,)
-        Their names, if `X` had string names.
+    <columns>
 
     References
     ----------

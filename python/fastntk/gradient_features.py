@@ -16,6 +16,7 @@ from ._error_estimate import PairSample
 from ._exact_pairs import Float64Array
 from ._feature_map import DIAGONAL, FeatureMap
 from ._load import _core
+from ._map_docs import documented
 from ._place import Place
 from ._random import RandomState
 
@@ -43,6 +44,7 @@ def network(params: dict[str, Any]) -> Any:
         return _core.GradientFeaturesParams(**{k: getattr(enums[k], v) if k in enums else v for k, v in params.items()})
 
 
+@documented
 class GradientFeatures(FeatureMap):
     """Entries of the gradient of a random finite-width ReLU network at initialisation (GradRF).
 
@@ -77,16 +79,7 @@ class GradientFeatures(FeatureMap):
     image_shape : tuple of int, optional
         (height, width, channels) of images that come as rows of height * width * channels numbers, the channels of a pixel
         together ("cnn" only). Arrays of shape (n, height, width, channels) tell it themselves.
-    random_state : None, int, numpy.random.Generator or numpy.random.RandomState
-        Resolved once, in `fit`, to the 64-bit `seed_`; an int is the seed itself.
-    n_threads : int, optional
-        Threads; by default all processors that this process may use. The result does not depend on it.
-    device : {"auto", "cpu", "cuda"}
-        Where to compute; "auto" follows the input.
-    max_memory : None, int or str
-        Workspace of GPU work, in bytes or as in "2GB"; None means an eighth of the GPU's memory.
-    assume_finite : bool
-        Skip the scan of inputs for NaN and inf (so does scikit-learn's own `assume_finite`), for which a GPU is waited for.
+    <machine parameters>
 
     Attributes
     ----------

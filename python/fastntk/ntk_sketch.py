@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from . import _arguments as arguments
 from ._compiled_map import CompiledMap
 from ._feature_map import DIAGONAL, LOW_ORDERS, FeatureMap, itemsizes
+from ._map_docs import documented
 from ._place import Place
 from ._polynomial import fit_polynomial, kernel_function, power_series
 from ._random import RandomState
@@ -39,6 +40,7 @@ class _SketchMap(CompiledMap):
     _enums: ClassVar = {"method": "SketchMethod", "low_orders": "LowOrders", "diagonal": "Diagonal", "base": "SketchBase"}
 
 
+@documented
 class NTKSketch(FeatureMap):
     """Polynomial sketch Z(x) of the neural tangent kernel: <Z(x), Z(y)> estimates Theta(x, y).
 
@@ -79,16 +81,7 @@ class NTKSketch(FeatureMap):
     power_features, gate_features, layer_features, product_features : int, optional
         Entries of the sketches inside: of powers, and, "layerwise", of kappa_0's and of the layers' phi and psi (m, n_1, r
         and s of the paper). By default derived from D: a quarter of it with exact or constant low orders.
-    random_state : None, int, numpy.random.Generator or numpy.random.RandomState
-        Resolved once, in `fit`, to the 64-bit `seed_`; an int is the seed itself.
-    n_threads : int, optional
-        Threads; by default all processors that this process may use. The result does not depend on it.
-    device : {"auto", "cpu", "cuda"}
-        Where to compute; "auto" follows the input.
-    max_memory : None, int or str
-        Workspace of GPU work, in bytes or as in "2GB"; None means an eighth of the GPU's memory.
-    assume_finite : bool
-        Skip the scan of inputs for NaN and inf (so does scikit-learn's own `assume_finite`), for which a GPU is waited for.
+    <machine parameters>
 
     Attributes
     ----------
@@ -101,10 +94,7 @@ class NTKSketch(FeatureMap):
     kappa_1_, kappa_0_ : list of ndarray
         "layerwise": each layer's polynomials, in u = (S - s)/(1 - s), where S is the layer's input kernel and s its value at
         the cosine 0 (0 with "sampled" low orders).
-    n_features_in_ : int
-        Number of input columns d.
-    feature_names_in_ : ndarray of shape (d,)
-        Their names, if `X` had string names.
+    <columns>
 
     References
     ----------

@@ -12,6 +12,7 @@ from ._arrays import take
 from ._feature_map import DIAGONAL, FeatureMap
 from ._landmark_map import Kernel, LandmarkMap, ntk_factor
 from ._landmarks import leverage_rows, random_order
+from ._map_docs import documented
 from ._place import Place
 from ._random import RandomState
 
@@ -20,6 +21,7 @@ __all__ = ["NystroemNTK"]
 LANDMARKS = ("uniform", "leverage")
 
 
+@documented
 class NystroemNTK(FeatureMap):
     """Nystroem features: Z(x) = K(x, S) R for landmark rows S of the data, and R R^T = K(S, S)^+.
 
@@ -44,16 +46,7 @@ class NystroemNTK(FeatureMap):
         norm is smaller the less the landmarks tell about x. "auto" is "sampled".
     bias : float
         Value of a constant column appended to the input, a first-layer bias. Without it Z(c x) = c Z(x) for c > 0.
-    random_state : None, int, numpy.random.Generator or numpy.random.RandomState
-        Resolved once, in `fit`, to the 64-bit `seed_`; an int is the seed itself.
-    n_threads : int, optional
-        Threads; by default all processors that this process may use. The result does not depend on it.
-    device : {"auto", "cpu", "cuda"}
-        Where to compute; "auto" follows the input.
-    max_memory : None, int or str
-        Workspace of GPU work, in bytes or as in "2GB"; None means an eighth of the GPU's memory.
-    assume_finite : bool
-        Skip the scan of inputs for NaN and inf (so does scikit-learn's own `assume_finite`), for which a GPU is waited for.
+    <machine parameters>
 
     Attributes
     ----------
@@ -68,10 +61,7 @@ class NystroemNTK(FeatureMap):
         What was chosen where the parameter was "auto".
     seed_ : int
         The seed of the map.
-    n_features_in_ : int
-        Number of input columns d.
-    feature_names_in_ : ndarray of shape (d,)
-        Their names, if `X` had string names.
+    <columns>
 
     Notes
     -----
