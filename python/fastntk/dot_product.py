@@ -12,10 +12,10 @@ from ._compiled_map import CompiledMap
 from ._exact_pairs import Float64Array, row_cosines
 from ._feature_map import DIAGONAL, LOW_ORDERS, FeatureMap, itemsizes
 from ._load import _core
-from ._map_docs import documented
 from ._place import Place
 from ._polynomial import KERNELS, fit_polynomial, kernel_function, misfit, power_series
 from ._random import RandomState
+from ._shared_docs import documented
 from .features import DENSE_WIDTH, STRUCTURED
 from .ntk_sketch import SIZES, sketch_bytes
 

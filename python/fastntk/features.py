@@ -7,9 +7,9 @@ from typing import Any, ClassVar
 from . import _arguments as arguments
 from ._compiled_map import CompiledMap
 from ._feature_map import DIAGONAL, LOW_ORDERS, FeatureMap, itemsizes
-from ._map_docs import documented
 from ._place import Place
 from ._random import RandomState
+from ._shared_docs import documented
 
 __all__ = ["NTKRandomFeatures"]
 

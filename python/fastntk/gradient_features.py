@@ -16,9 +16,9 @@ from ._error_estimate import PairSample
 from ._exact_pairs import Float64Array
 from ._feature_map import DIAGONAL, FeatureMap
 from ._load import _core
-from ._map_docs import documented
 from ._place import Place
 from ._random import RandomState
+from ._shared_docs import documented
 
 __all__ = ["GradientFeatures"]
 

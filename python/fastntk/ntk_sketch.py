@@ -13,10 +13,10 @@ from numpy.typing import NDArray
 from . import _arguments as arguments
 from ._compiled_map import CompiledMap
 from ._feature_map import DIAGONAL, LOW_ORDERS, FeatureMap, itemsizes
-from ._map_docs import documented
 from ._place import Place
 from ._polynomial import fit_polynomial, kernel_function, power_series
 from ._random import RandomState
+from ._shared_docs import documented
 from ._sparse import CsrRows
 
 __all__ = ["NTKSketch"]

@@ -12,9 +12,9 @@ from ._arrays import take
 from ._feature_map import DIAGONAL, FeatureMap
 from ._landmark_map import Kernel, LandmarkMap, ntk_factor
 from ._landmarks import leverage_rows, random_order
-from ._map_docs import documented
 from ._place import Place
 from ._random import RandomState
+from ._shared_docs import documented
 
 __all__ = ["NystroemNTK"]
 

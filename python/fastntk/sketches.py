@@ -13,6 +13,7 @@ from ._load import _core
 from ._memory import require_memory
 from ._place import Place, map_rows
 from ._random import SEED_LIMIT
+from ._shared_docs import documented
 from ._sparse import CsrRows, csr_rows, map_csr_rows
 
 __all__ = ["SRHT", "CountSketch", "PolySketch", "TensorSRHT"]
@@ -113,6 +114,7 @@ def _seed(seed: Any) -> int:
     return arguments.integer(seed, "seed", low=0, high=SEED_LIMIT - 1)
 
 
+@documented
 class SRHT(Operator):
     """Subsampled randomised Hadamard transform, sqrt(1/m) P H D: linear, and unbiased for inner products.
 
@@ -126,12 +128,7 @@ class SRHT(Operator):
         In [0, 2**64).
     replacement : bool
         Sample coordinates with replacement; without, m may not exceed the padded d.
-    n_threads : int, optional
-        Threads; by default all processors that this process may use. The result does not depend on it.
-    device : {"auto", "cpu", "cuda"}
-        Where to compute; "auto" follows the input.
-    max_memory : None, int or str
-        Workspace of GPU work, in bytes or as in "2GB"; None means an eighth of the GPU's memory.
+    <backend parameters>
 
     Raises
     ------
@@ -181,6 +178,7 @@ class SRHT(Operator):
         return self._rows(self._matrix(x, "x", self.in_features, assume_finite), "x", assume_finite)
 
 
+@documented
 class CountSketch(Operator):
     """CountSketch, and with nnz_per_column > 1 OSNAP: s signed entries +-1/sqrt(s) in each column of the sketch.
 
@@ -194,12 +192,7 @@ class CountSketch(Operator):
         In [0, 2**64).
     nnz_per_column : int
         Entries per input coordinate, s, at most m.
-    n_threads : int, optional
-        Threads; by default all processors that this process may use. The result does not depend on it.
-    device : {"auto", "cpu", "cuda"}
-        Where to compute; "auto" follows the input.
-    max_memory : None, int or str
-        Workspace of GPU work, in bytes or as in "2GB"; None means an eighth of the GPU's memory.
+    <backend parameters>
 
     Raises
     ------
@@ -275,6 +268,7 @@ class CountSketch(Operator):
         return place.give_back(out)
 
 
+@documented
 class TensorSRHT(Operator):
     """TensorSRHT: a sketch of the tensor product of two rows that never forms it.
 
@@ -286,12 +280,7 @@ class TensorSRHT(Operator):
         Length m of a sketched row.
     seed : int
         In [0, 2**64).
-    n_threads : int, optional
-        Threads; by default all processors that this process may use. The result does not depend on it.
-    device : {"auto", "cpu", "cuda"}
-        Where to compute; "auto" follows the input.
-    max_memory : None, int or str
-        Workspace of GPU work, in bytes or as in "2GB"; None means an eighth of the GPU's memory.
+    <backend parameters>
 
     Raises
     ------
@@ -361,6 +350,7 @@ class TensorSRHT(Operator):
         return place.give_back(out)
 
 
+@documented
 class PolySketch(Operator):
     """PolySketch: a sketch of the tensor power x^(p) that never forms it, so that <Q(x), Q(z)> estimates <x, z>^p.
 
@@ -376,12 +366,7 @@ class PolySketch(Operator):
         In [0, 2**64).
     base : {"srht", "countsketch"}
         The sketch at the leaves of the tree.
-    n_threads : int, optional
-        Threads; by default all processors that this process may use. The result does not depend on it.
-    device : {"auto", "cpu", "cuda"}
-        Where to compute; "auto" follows the input.
-    max_memory : None, int or str
-        Workspace of GPU work, in bytes or as in "2GB"; None means an eighth of the GPU's memory.
+    <backend parameters>
 
     Raises
     ------
