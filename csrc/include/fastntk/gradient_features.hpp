@@ -1,6 +1,7 @@
 // Gradient features: the gradient of a random ReLU network of finite width at initialisation (GradRF).
 #pragma once
 
+#include <fastntk/images.hpp>
 #include <fastntk/ntk_features.hpp>
 #include <fastntk/view.hpp>
 
@@ -12,15 +13,6 @@ namespace fastntk {
 
 /// A fully connected network, or a convolutional one with stride 1 and zero padding that keeps the image's size.
 enum class Architecture { mlp, cnn };
-
-/// What stands between the last convolution and the output: the mean over all positions and then weights, or weights of
-/// their own for every position.
-enum class Pooling { gap, none };
-
-/// Of images whose pixels are stored row by row, the channels of a pixel together.
-struct ImageShape {
-  std::size_t height = 0, width = 0, channels = 0;
-};
 
 struct GradientFeaturesParams {
   std::size_t in_features = 0;  // of the CNN: height * width * channels
