@@ -6,7 +6,7 @@
 #
 # Needs Python >= 3.11 with venv, a C++20 compiler and a package index; cmake and ninja come from there.
 # Variables: PYTHON (makes .venv), JOBS, CXX, FASTNTK_CUDA=AUTO|ON|OFF, TEST_ARGS (for pytest), BENCH (native programs),
-# WERROR=ON|OFF (warnings are errors in the emulated build of `make test`; then it is the one that `make lint` makes).
+# WERROR=ON|OFF (ON: warnings are errors in both builds, and `make lint` and `make test` share the emulated one).
 SHELL := bash
 .SHELLFLAGS := -eo pipefail -c
 PYTHON ?= python3
@@ -21,11 +21,15 @@ bin := .venv/bin
 pip := $(bin)/python -m pip --quiet --disable-pip-version-check
 # One build tree for the extension, the C++ tests and the benchmarks: nothing is compiled twice.
 build := build/make
-# Another with the CUDA backend emulated, and a package directory of its own for its extension.
+# Another with the CUDA backend emulated, and a package directory of its own for its extension. The host's tests and benchmarks
+# are only compiled in it where nothing else looks at their warnings.
 emulated := build/$(if $(filter ON,$(WERROR)),lint,emulated)
 sources := CMakeLists.txt pyproject.toml $(wildcard README.md) \
   $(shell find cmake csrc python tests/cpp tests/cuda bench -type f ! -name '*.pyc')
 BENCH ?= $(patsubst bench/%.cpp,$(build)/bench/%,$(wildcard bench/bench_*.cpp))
+emulated_targets = $(if $(filter ON,$(WERROR))$(filter %emulated,$@),--target _core cuda_tests cuda_benchmarks)
+# Side by side, but for those that share a device.
+pytest := $(bin)/python -m pytest -n $(JOBS)
 cxx_files := $(filter %.hpp %.cpp %.cuh %.cu,$(sources)) $(wildcard tests/consume/*.cpp)
 
 .PHONY: demo test bench lint clean build/emulated build/lint
@@ -37,20 +41,21 @@ demo: $(build)/installed
 test: $(build)/installed $(emulated) .venv/have-test
 	$(bin)/cmake --build $(build)
 	$(bin)/ctest --test-dir $(build) -j $(JOBS) --output-on-failure --no-tests=error
-	$(bin)/python -m pytest $(TEST_ARGS)
+	$(pytest) -m 'not cuda' $(TEST_ARGS)
+	$(bin)/python -m pytest -m cuda $(TEST_ARGS)
 	@echo '=== The CUDA backend, emulated on the host: no GPU is used from here on'
 	$(bin)/ctest --test-dir $(emulated) -R '^(bench_)?cuda_' -j $(JOBS) --output-on-failure --no-tests=error
 	PYTHONPATH=$(CURDIR)/$(emulated)/site $(bin)/python -c \
 	  'import fastntk; c = fastntk.show_config("dicts"); assert c["cuda_status"] == "ready", c; \
 	  print("CUDA devices of the Python tests:", ", ".join(c["cuda_devices"]))'
-	PYTHONPATH=$(CURDIR)/$(emulated)/site $(bin)/python -m pytest -m cuda $(TEST_ARGS)
+	PYTHONPATH=$(CURDIR)/$(emulated)/site $(pytest) -m cuda $(TEST_ARGS)
 
 # Ninja knows what is new. The compiler flags differ, hence the two trees.
 build/emulated build/lint: .venv/have-build
 	$(bin)/cmake -S . -B $@ -G Ninja -DPython_EXECUTABLE=$(CURDIR)/$(bin)/python -DCMAKE_MAKE_PROGRAM=$(CURDIR)/$(bin)/ninja \
 	  -DFASTNTK_CUDA=EMULATED -DFASTNTK_WERROR=$(if $(filter %lint,$@),ON,OFF) -DFASTNTK_PYTHON=ON -DFASTNTK_TESTS=ON \
 	  -DFASTNTK_BENCH=ON -DCMAKE_INTERPROCEDURAL_OPTIMIZATION=OFF
-	$(bin)/cmake --build $@
+	$(bin)/cmake --build $@ $(emulated_targets)
 	rm -rf $@/site
 	$(bin)/cmake --install $@ --component python --prefix $@/site
 	cp -r python/fastntk/. $@/site/fastntk
@@ -66,12 +71,13 @@ lint: $(build)/installed build/lint .venv/have-test .venv/have-dev
 	$(bin)/ruff format --check python tests bench
 	$(bin)/mypy python/fastntk
 	$(bin)/python -m mypy.stubtest fastntk._core
-	FASTNTK_OBJECTS=build/lint $(bin)/python -m pytest tests/test_layering.py
+	FASTNTK_OBJECTS=$(build) $(bin)/python -m pytest tests/test_layering.py
 
 # Without build isolation, or every run would meet new tools and configure and compile from the start.
 $(build)/installed: .venv/have-build $(sources)
 	$(pip) install --no-build-isolation -C build-dir=$(build) -C build.targets=_core \
-	  -C cmake.define.FASTNTK_TESTS=ON -C cmake.define.FASTNTK_BENCH=ON '.[plot]'
+	  -C cmake.define.FASTNTK_TESTS=ON -C cmake.define.FASTNTK_BENCH=ON \
+	  -C cmake.define.FASTNTK_WERROR=$(WERROR) '.[plot]'
 	@touch $@
 
 # What pyproject.toml asks for: to build, to test, to develop.

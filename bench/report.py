@@ -73,6 +73,36 @@ CPU: list[Row] = [
         "≤ .30, .50",
     ),
     (
+        "Exact CNTK of 32x32x3 images, depth 3, filter size 3: ms per pair: with pooling, without",
+        [{"op": f"cntk_kernel, {pooling}", "dtype": "float32", "shape": "32x32x3"} for pooling in ("gap", "no pooling")],
+        "median_ms",
+        "≤ 10, .03",
+    ),
+    (
+        "… of an image with itself, with pooling",
+        [{"op": "cntk_pairs of x with itself, gap", "dtype": "float32", "shape": "32x32x3"}],
+        "median_ms",
+        "≤ 10",
+    ),
+    (
+        "`CNTKSketch` of such images, sampled diagonal: ms per image, D = 1024, 4096, 16384",
+        [{"op": "cntk_sketch, sketch", "shape": f"-> {size}"} for size in (1024, 4096, 16384)],
+        "median_ms",
+        "≤ 27, 110, -",
+    ),
+    (
+        '… `method="random_features"`',
+        [{"op": "cntk_sketch, random features", "shape": f"-> {size}"} for size in (1024, 4096, 16384)],
+        "median_ms",
+        "≤ 27, 110, -",
+    ),
+    (
+        "… what the exact diagonal adds",
+        [{"op": "cntk_sketch, sketch: what the exact diagonal adds"}],
+        "median_ms",
+        "≤ 10",
+    ),
+    (
         "`NTKSketch(4096)`, degree 8, 2000x784 ÷ the same sgemm: one pass, depth 1, 3; layerwise, depth 1",
         [ntk_sketch(note) for note in ("one pass, depth 1", "one pass, depth 3", "layerwise, depth 1")],
         "ratio",
@@ -227,6 +257,8 @@ def matches(line: Line, selector: Line) -> bool:
 def figure(lines: list[Line], selector: Line, key: str) -> str:
     """The last measured figure, in three digits."""
     found = [line[key] for line in lines if matches(line, selector) and key in line]
+    if key == "median_ms":
+        found = [1000 * line["median_s"] for line in lines if matches(line, selector)]
     if key == "outcome":
         return str(found[-1]) if found else NOT_RUN
     if not found:

@@ -1,6 +1,10 @@
 """Fixtures that several test files use."""
 
+import os
 from pathlib import Path
+
+# Tests run side by side, and threads of the BLAS that wait for a core which is busy take seconds. Read when NumPy is loaded.
+os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 
 import numpy as np
 import pytest

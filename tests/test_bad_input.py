@@ -314,11 +314,11 @@ def test_no_rows_have_no_kernel():
 
 def test_a_hundred_thousand_columns():
     wide = np.random.default_rng(0).normal(size=(6, 100_000)).astype(np.float32)
-    for params in ({}, {"directions": "gaussian"}, {"depth": 2, "low_orders": "sampled"}):
-        Z = f.NTKRandomFeatures(4096, random_state=0, **params).fit_transform(wide).astype(np.float64)
-        # Entries of Z Z^T have a standard deviation of a few |x||y| / sqrt(4096), with Algorithm 2 too.
+    for columns, params in ((4096, {}), (512, {"directions": "gaussian"}), (4096, {"depth": 2, "low_orders": "sampled"})):
+        Z = f.NTKRandomFeatures(columns, random_state=0, **params).fit_transform(wide).astype(np.float64)
+        # Entries of Z Z^T have a standard deviation of a few |x||y| / sqrt(columns), with Algorithm 2 too.
         exact = f.ntk_kernel(wide, depth=params.get("depth", 1))
-        assert abs(Z @ Z.T - exact).max() < 0.2 * exact.max()
+        assert abs(Z @ Z.T - exact).max() < 12.8 / np.sqrt(columns) * exact.max()
     for op in (f.SRHT(100_000, 64, seed=0), f.CountSketch(100_000, 64, seed=0), f.PolySketch(100_000, 2, 64, seed=0)):
         assert np.isfinite(op(wide)).all()
 

@@ -67,6 +67,7 @@ def mean_error(X, exact, seeds, params):
     return mean, np.sqrt(np.maximum(squares / len(seeds) - mean**2, 0) / len(seeds))
 
 
+@pytest.mark.statistical
 @pytest.mark.parametrize("method", ["random_features", "sketch"])
 @pytest.mark.parametrize("low_orders", ["exact", "constant", "sampled"])
 @pytest.mark.parametrize("name", ["nngp", "arc_cosine_0", "cubic"])
@@ -87,6 +88,7 @@ def test_the_gram_matrix_is_unbiased(name, low_orders, method):
     assert np.all(abs(mean) <= 5 * deviation + 1e-4 * diagonal + 1e-12)
 
 
+@pytest.mark.statistical
 @pytest.mark.parametrize("method", ["random_features", "sketch"])
 @pytest.mark.parametrize("name", KERNELS)
 def test_the_error_falls_with_the_columns(name, method):

@@ -12,6 +12,7 @@ from scipy import linalg, stats
 LEAST_P = 1e-5
 
 
+@pytest.mark.statistical
 @pytest.mark.parametrize("dim", [1, 2, 8, 784])
 @pytest.mark.parametrize("method", ["gibbs", "direct"])
 def test_directions_have_the_law_of_equation_15(dim, method):
@@ -28,6 +29,7 @@ def test_directions_have_the_law_of_equation_15(dim, method):
     assert stats.spearmanr(square, w[:, 0]).pvalue > LEAST_P
 
 
+@pytest.mark.statistical
 @pytest.mark.parametrize("dim", [2, 8])
 def test_a_few_chains_give_the_same_law(dim):
     few = sample_modified_directions(20_000, dim, n_chains=50, burn_in=10, sweeps=5, random_state=3)
@@ -126,6 +128,7 @@ def test_features_too_large_for_float64_have_an_infinite_error():
     assert spectral_error(np.eye(2), np.full((2, 3), 1e200), 1.0) == np.inf
 
 
+@pytest.mark.statistical
 def test_a_better_map_has_a_smaller_error(rng):
     X = rng.normal(size=(100, 20))
     K = fastntk.ntk_kernel(X)
@@ -161,6 +164,7 @@ def test_the_module_is_reached_lazily():
     assert "leverage" in dir(fastntk)
 
 
+@pytest.mark.statistical
 def test_the_papers_numbers_of_features_are_enough(tmp_path):
     """The study of Z21 Eq. 14, 16 and 17, short: every bound holds on the promised share of the seeds."""
     records = [

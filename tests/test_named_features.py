@@ -17,6 +17,7 @@ INSTANCES = {
     "NystroemNTK": lambda D, **p: fastntk.NystroemNTK(D, depth=2, bias=0.5, **p),
     "NystroemNTK leverage": lambda D, **p: fastntk.NystroemNTK(D, landmarks="leverage", **p),
     "GradientFeatures": lambda D, **p: fastntk.GradientFeatures(D, depth=2, **p),
+    "CNTKSketch": lambda D, **p: fastntk.CNTKSketch(D, depth=2, image_shape=(8, 8, 1), standardize="channels", **p),
     "DotProductFeatures": lambda D, **p: fastntk.DotProductFeatures([0.5, 1.0, 0.25], D, **p),
 }
 FILES = Path(__file__).parent / "data"
@@ -195,7 +196,9 @@ def test_maps_that_files_cannot_hold_are_refused(digits, tmp_path):
         pass
 
     model = fastntk.NTKRegressor(features=Mine(64), alpha=1.0).fit(X, y)
-    with pytest.raises(TypeError, match="features is a Mine, and models with it cannot be saved; a named map or one of Dot"):
+    with pytest.raises(
+        TypeError, match="features is a Mine, and models with it cannot be saved; a named map or one of CNTKSketch, Dot"
+    ):
         model.save(tmp_path / "model.npz")
     own = fastntk.DotProductFeatures(lambda a: (1 + a) ** 2, 80)
     model = fastntk.NTKRegressor(features=own, alpha=1.0).fit(X, y)

@@ -45,6 +45,7 @@ def standard_errors(X, exact, seeds, **params):
     return np.where(abs(mean) <= rounding, 0, mean / np.maximum(deviation, rounding))
 
 
+@pytest.mark.statistical
 @pytest.mark.parametrize(("d", "depth", "directions", "low_orders"), MODES)
 def test_the_gram_matrix_is_unbiased(d, depth, directions, low_orders):
     X = rows(d)
@@ -112,6 +113,7 @@ def test_auto_falls_back_where_exact_low_orders_do_not_fit(rng):
         fastntk.NTKRandomFeatures(50, low_orders="exact", random_state=0).fit(X)
 
 
+@pytest.mark.statistical
 def test_gibbs_directions_are_those_of_the_sphere_in_law(rng):
     """Eq. 15: the ReLU features are unbiased for the arc-cosine kernel, with d/(d + 2) of the Gaussian second moment."""
     d, m_1 = 4, 4000
@@ -182,6 +184,7 @@ def test_bias_is_a_constant_column(rng):
     assert np.linalg.norm(Z @ Z.T - fastntk.ntk_kernel(X)) > 0.1 * np.linalg.norm(exact)
 
 
+@pytest.mark.statistical
 def test_errors_fall_with_the_number_of_features(rng):
     X = rng.normal(size=(200, 64))
     exact = fastntk.ntk_kernel(X)

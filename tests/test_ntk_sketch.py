@@ -49,6 +49,7 @@ def test_bias_is_a_constant_input_column(method):
     assert error(Z, fastntk.ntk_kernel(X, depth=2, bias=2.0)) < 0.06
 
 
+@pytest.mark.statistical
 def test_the_error_falls_as_one_over_the_root_of_the_columns():
     # The mean of 8 seeds has a relative standard error of about 4 %: a slope over a factor of 16 is off by .02.
     X = rows(40, 60)

@@ -199,6 +199,7 @@ def uneven(rng, n=900):
     return X[rng.permutation(n)]
 
 
+@pytest.mark.statistical
 @pytest.mark.parametrize("dtype", EPS)
 @pytest.mark.parametrize("multiple", [1.0, 10.0])
 def test_recursive_scores_are_the_exact_ones_up_to_a_factor(rng, dtype, multiple):
@@ -226,6 +227,7 @@ def test_the_ridge_parameter_fits_the_number_of_landmarks(rng):
         assert exact_scores(K, found).sum() < 2 * k
 
 
+@pytest.mark.statistical
 def test_leverage_finds_rare_rows(rng):
     X = np.concatenate([[5.0, 0, 0, 0] + 0.1 * rng.normal(size=(2000, 4)), [0, 0, 0, 5.0] + 0.1 * rng.normal(size=(4, 4))])
     hits = {
@@ -239,6 +241,7 @@ def test_leverage_finds_rare_rows(rng):
     assert hits["leverage"] > 9
 
 
+@pytest.mark.statistical
 def test_leverage_landmarks_approximate_better_where_rows_are_uneven(rng):
     X = np.concatenate([4.0 + 0.1 * rng.normal(size=(1450, 8)), 2 * rng.normal(size=(50, 8))])
     K = ntk_kernel(X)

@@ -21,6 +21,10 @@ def dot_product(kernel, **params):
     return lambda X, t: fastntk.DotProductFeatures(kernel, 200, random_state=7, n_threads=t, **params).fit_transform(X)
 
 
+def cntk(**params):
+    return mapped(lambda t: fastntk.CNTKSketch(100, depth=2, image_shape=(5, 5, 2), random_state=7, n_threads=t, **params))
+
+
 def mapped(make):
     """A map fitted to fixed rows, of other rows."""
     rows = np.random.default_rng(1).normal(size=(80, D))
@@ -49,11 +53,15 @@ MAPS = {
     "gradient features of images": lambda X, t: fastntk.GradientFeatures(
         200, depth=2, architecture="cnn", image_shape=(5, 5, 2), random_state=7, n_threads=t
     ).fit_transform(X),
+    "cntk sketch": cntk(),
+    "cntk random features": cntk(method="random_features", pooling="none", average_flips=True),
+    "cntk of whitened images": cntk(standardize="whiten"),
 }
 KERNELS = {
     "ntk_kernel": lambda X, t: fastntk.ntk_kernel(X, depth=3, n_threads=t),
     "nngp_kernel": lambda X, t: fastntk.nngp_kernel(X, n_threads=t),
     "arc_cosine_kernel": lambda X, t: fastntk.arc_cosine_kernel(X, order=0, n_threads=t),
+    "cntk_kernel": lambda X, t: fastntk.cntk_kernel(X, image_shape=(5, 5, 2), n_threads=t),
 }
 
 
@@ -78,12 +86,13 @@ def test_any_split_into_batches_gives_the_same_bits(X, name, cuts):
     assert np.array_equal(np.concatenate(parts), compute(X, 1))
 
 
-@pytest.mark.parametrize("name", ["ntk_kernel", "nngp_kernel", "arc_cosine_kernel"])
+@pytest.mark.parametrize("name", list(KERNELS))
 def test_blocks_of_a_kernel_matrix_have_the_same_bits(X, name):
     kernel = {
         "ntk_kernel": lambda X, Y: fastntk.ntk_kernel(X, Y, depth=3),
         "nngp_kernel": fastntk.nngp_kernel,
         "arc_cosine_kernel": lambda X, Y: fastntk.arc_cosine_kernel(X, Y, order=1),
+        "cntk_kernel": lambda X, Y: fastntk.cntk_kernel(X, Y, image_shape=(5, 5, 2)),
     }[name]
     whole = kernel(X, X.copy())
     assert np.array_equal(kernel(X[30:71], X[5:]), whole[30:71, 5:])

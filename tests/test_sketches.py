@@ -123,6 +123,7 @@ def q(x, z):
     return (x @ x) * (z @ z) + 2 * (x @ z) ** 2 - 2 * np.sum(x**2 * z**2)
 
 
+@pytest.mark.statistical
 @pytest.mark.parametrize("m", [4, 32])
 def test_inner_products_of_srht_are_unbiased_with_the_known_variance(rng, m):
     x, z = rng.normal(size=(2, 12))
@@ -130,6 +131,7 @@ def test_inner_products_of_srht_are_unbiased_with_the_known_variance(rng, m):
     check_mean_and_variance(samples, x @ z, (q(x, z) - (x @ z) ** 2) / m, exact=True)
 
 
+@pytest.mark.statistical
 @pytest.mark.parametrize("s", [1, 3])
 def test_inner_products_of_count_sketch_are_unbiased(rng, s):
     x, z = rng.normal(size=(2, 12))
@@ -142,6 +144,7 @@ def test_inner_products_of_count_sketch_are_unbiased(rng, s):
     check_mean_and_variance(samples, x @ z, variance, exact=s == 1)
 
 
+@pytest.mark.statistical
 @pytest.mark.parametrize("m", [4, 32])
 def test_inner_products_of_tensor_srht_are_unbiased_with_the_known_variance(rng, m):
     x, z = rng.normal(size=(2, 6))
@@ -155,6 +158,7 @@ def test_inner_products_of_tensor_srht_are_unbiased_with_the_known_variance(rng,
     check_mean_and_variance(draws(estimate), (x @ z) * (y @ w), variance, exact=True)
 
 
+@pytest.mark.statistical
 @pytest.mark.parametrize("degree", [1, 2, 3, 5])
 def test_inner_products_of_poly_sketch_are_unbiased_with_bounded_variance(rng, degree):
     m = 32

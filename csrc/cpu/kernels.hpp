@@ -7,6 +7,8 @@
 #include <cstddef>
 #include <cstdint>
 
+#include "../src/cntk_plan.hpp"
+#include "../src/pixel_features.hpp"
 #include "../src/relu_kernels.hpp"
 
 namespace fastntk::cpu {
@@ -102,6 +104,26 @@ struct Kernels {
   /// p * width .. (p + 1) * width, width = projection_panel_bytes / sizeof(T), with zeros beyond the last.
   void (*project)(std::size_t rows, const T* x, std::size_t x_stride, std::size_t d, const T* panels, T* out,
                   std::size_t out_stride, std::size_t cols);
+
+  /// Features of pixels: see src/pixel_primitives.hpp. `taps` are a row's `area` inputs, null outside of the image.
+  void (*fold_patches)(std::size_t rows, const T* const* taps, std::size_t area, std::size_t m, const std::uint32_t* shift,
+                       const T* weight, T* out, std::size_t out_stride);
+  void (*pixel_features)(const PixelFeatures<T>& features, std::size_t rows, std::size_t m, T* z, std::size_t z_stride,
+                         const T* mean, const T* norm, T scale_1, T scale_0, T* phi, std::size_t phi_stride, T* gate,
+                         std::size_t gate_stride);
+  void (*add_combinations)(std::size_t rows, std::size_t terms, const T* coefficient, std::size_t coefficient_stride,
+                           const T* vector, T* io, std::size_t stride, std::size_t m);
+  void (*mix_features)(std::size_t rows, std::size_t m, const T* psi, std::size_t psi_stride, const T* phi,
+                       std::size_t phi_stride, const T* gate, std::size_t gate_stride, T scale, const T* sign_phi,
+                       const T* sign_product, T* out, std::size_t out_stride);
+  /// Of one image.
+  void (*pool_columns)(const PoolColumns<T>& columns, std::size_t first_pixel, std::size_t pixels, std::size_t m,
+                       const T* psi, std::size_t psi_stride, const T* phi, std::size_t phi_stride, const T* gate,
+                       std::size_t gate_stride, T* out, std::size_t cols);
+
+  /// Theta of two images as src/cntk_primitives.hpp says, with scratch of cntk_bytes(), aligned to 64.
+  double (*cntk_theta)(const CntkPlan& plan, const double* left, const double* right, void* work);
+  std::size_t (*cntk_bytes)(const CntkPlan& plan);
 };
 
 /// The chosen table.

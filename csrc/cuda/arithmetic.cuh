@@ -1,5 +1,7 @@
-// Operations whose rounding is part of a result.
+// Operations whose bits are part of a result.
 #pragma once
+
+#include <cstdint>
 
 #include "platform.cuh"
 
@@ -12,5 +14,13 @@ __device__ inline double rounded_product(double a, double b) { return __dmul_rn(
 /// a * b + c, rounded once.
 __device__ inline float multiply_add(float a, float b, float c) { return __fmaf_rn(a, b, c); }
 __device__ inline double multiply_add(double a, double b, double c) { return __fma_rn(a, b, c); }
+
+/// x with its sign turned if bit j of `word` is set.
+__device__ inline float flipped(float x, std::uint32_t word, unsigned j) {
+  return __uint_as_float(__float_as_uint(x) ^ ((word >> j) << 31));
+}
+__device__ inline double flipped(double x, std::uint32_t word, unsigned j) {
+  return __longlong_as_double(__double_as_longlong(x) ^ static_cast<long long>(std::uint64_t{word >> j} << 63));
+}
 
 }  // namespace fastntk::cuda

@@ -43,14 +43,6 @@ bool in_vectors(const S* data, std::size_t stride, std::size_t length) {
   return (reinterpret_cast<std::uintptr_t>(data) | stride * sizeof(S) | length * sizeof(S)) % 16 == 0;
 }
 
-/// x with its sign turned if bit j of `word` is set.
-__device__ inline float flipped(float x, std::uint32_t word, unsigned j) {
-  return __uint_as_float(__float_as_uint(x) ^ ((word >> j) << 31));
-}
-__device__ inline double flipped(double x, std::uint32_t word, unsigned j) {
-  return __longlong_as_double(__double_as_longlong(x) ^ static_cast<long long>(std::uint64_t{word >> j} << 63));
-}
-
 /// x = a chunk in layout L, read in vectors of 2^v elements: element e is from[step(e)], or 0 unless inside(e). The steps of
 /// disjoint bits of e add up.
 template <class L, int v, class S, class Step, class Inside>

@@ -51,8 +51,9 @@ template <>
 TileBudget tile_budget(const Cuda& backend) {
   const cuda::DeviceLimits& device = cuda::limits(backend.device);
   const std::size_t filled = std::max(device.cache_bytes, static_cast<std::size_t>(device.multiprocessors) << 18);
-  return {std::min(filled, cuda::memory_limit(backend) / 4), std::size_t{1} << 20,
-          cuda::transform_bytes_on_chip(backend.device)};
+  const std::size_t most = cuda::memory_limit(backend) / 4;
+  return {std::min(filled, most), std::size_t{1} << 20, cuda::transform_bytes_on_chip(backend.device),
+          std::min(std::size_t{1} << 29, most)};
 }
 
 template <>

@@ -57,4 +57,12 @@ class DirectionSet {
   Buffer<T, B> length_;            // structured: of every direction, times the transforms' normalisation
 };
 
+/// x (rows, d) -> out (rows, size()): the products with all directions.
+template <Real T, Backend B>
+void project_all(Tile<B>& tile, const DirectionSet<T, B>& directions, View<const T, B> x, View<T, B> out) {
+  const std::size_t panel = directions.panel();
+  for (std::size_t first = 0; first < out.cols; first += panel)
+    directions.apply(tile, x, first, {}, out.col_block(first, out.cols - first < panel ? out.cols - first : panel));
+}
+
 }  // namespace fastntk

@@ -86,11 +86,6 @@ void product_tiles(const B& backend, View<const T, B> u, View<const T, B> v, boo
 }
 
 template <Real T, Backend B>
-bool same_rows(View<const T, B> x, View<const T, B> y) {
-  return x.data == y.data && x.rows == y.rows && x.stride == y.stride;
-}
-
-template <Real T, Backend B>
 void kernel_matrix(const B& backend, ReluKernel kind, std::size_t depth, View<const T, B> x, View<const T, B> y, T bias,
                    View<T, B> out) {
   if (x.rows == 0 || y.rows == 0) return;

@@ -96,6 +96,8 @@ struct TileBudget {
   std::size_t most_rows;
   /// Rows up to this size are transformed in one pass over memory: a device's block holds them.
   std::size_t on_chip_bytes = 0;
+  /// What a device's tile of rows should take whose scratch is far beyond a cache: enough of them to fill the chip.
+  std::size_t streamed_bytes = 0;
 };
 template <Backend B>
 TileBudget tile_budget(const B& backend);

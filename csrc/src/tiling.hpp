@@ -57,6 +57,12 @@ inline void require_columns(std::size_t found, std::size_t needed, const char* n
   });
 }
 
+/// Whether y is x, so that a matrix between their rows is symmetric.
+template <class T, Backend B>
+bool same_rows(View<T, B> x, View<T, B> y) {
+  return x.data == y.data && x.rows == y.rows && x.stride == y.stride;
+}
+
 template <Backend B>
 bool same_memory(const B& a, const B& b) {
   if constexpr (std::same_as<B, Cuda>) {

@@ -13,6 +13,8 @@ if TYPE_CHECKING:
     from ._config import show_config as show_config
     from ._persistence import load as load
     from .classifier import NTKClassifier as NTKClassifier
+    from .cntk_sketch import CNTKSketch as CNTKSketch
+    from .convolutional import cntk_kernel as cntk_kernel
     from .dot_product import DotProductFeatures as DotProductFeatures
     from .features import NTKRandomFeatures as NTKRandomFeatures
     from .functional import arc_cosine_kernel as arc_cosine_kernel
@@ -36,6 +38,7 @@ __version__: str
 
 _MODULES = {
     "SRHT": "sketches",
+    "CNTKSketch": "cntk_sketch",
     "CountSketch": "sketches",
     "DotProductFeatures": "dot_product",
     "GradientFeatures": "gradient_features",
@@ -49,6 +52,7 @@ _MODULES = {
     "RidgeState": "ridge",
     "TensorSRHT": "sketches",
     "arc_cosine_kernel": "functional",
+    "cntk_kernel": "convolutional",
     "fwht": "functional",
     "load": "_persistence",
     "nngp_kernel": "functional",
@@ -62,6 +66,7 @@ _SUBMODULES = ("datasets", "leverage")
 __all__ = [
     "SRHT",
     "BackendError",
+    "CNTKSketch",
     "CountSketch",
     "DotProductFeatures",
     "GradientFeatures",
@@ -76,6 +81,7 @@ __all__ = [
     "TensorSRHT",
     "__version__",
     "arc_cosine_kernel",
+    "cntk_kernel",
     "datasets",
     "fwht",
     "leverage",

@@ -47,7 +47,7 @@ class BlockInputs:
         """Rows number `part` in the order of the index, until the next call."""
         if not self._resident:
             X = self._X[part if self._index is None else self._index[part]]
-            return X if self._upload is None else self._upload(X)
+            return X if self._upload is None else self._upload(np.asarray(X))
         if self._index is None:
             return self._X[part]
         out = self._gathered[: part.stop - part.start]

@@ -60,6 +60,11 @@ class Pooling(Enum):
     gap = 0
     none = 1
 
+class Padding(Enum):
+    __pybind11_native_enum__: Any
+    same = 0
+    valid = 1
+
 class ModifiedSampler(Enum):
     __pybind11_native_enum__: Any
     gibbs = 0
@@ -110,9 +115,70 @@ def linear_kernel(x: _F32, y: _F32, out: _F32, backend: Cpu) -> None: ...
 @overload
 def linear_kernel(x: _F64, y: _F64, out: _F64, backend: Cpu) -> None: ...
 @overload
+def standardize(x: _F32, mean: _F32, scale: _F32, out: _F32, backend: Cpu) -> None: ...
+@overload
+def standardize(x: _F64, mean: _F64, scale: _F64, out: _F64, backend: Cpu) -> None: ...
+@overload
 def scale_to_ntk_diagonal(x: _F32, depth: int, bias: float, z: _F32, backend: Cpu) -> None: ...
 @overload
 def scale_to_ntk_diagonal(x: _F64, depth: int, bias: float, z: _F64, backend: Cpu) -> None: ...
+
+class CntkMethod(Enum):
+    __pybind11_native_enum__: Any
+    sketch = 0
+    random_features = 1
+
+class CntkParams(metaclass=_Pybind11Type):
+    def __init__(
+        self,
+        *,
+        image_height: int,
+        image_width: int,
+        channels: int,
+        depth: int,
+        filter_size: int,
+        padding: Padding,
+        pooling: Pooling,
+        train_first: bool,
+        train_last: bool,
+        bias: float,
+    ) -> None: ...
+
+class CntkSketchParams(metaclass=_Pybind11Type):
+    def __init__(
+        self,
+        *,
+        out_features: int,
+        kernel: CntkParams,
+        method: CntkMethod,
+        kappa_1: Sequence[Sequence[float]],
+        kappa_0: Sequence[Sequence[float]],
+        diagonal: Diagonal,
+        average_flips: bool,
+        width: int,
+        seed: int,
+    ) -> None: ...
+    @property
+    def width(self) -> int: ...
+    @property
+    def diagonal(self) -> Diagonal: ...
+
+class CntkSketchF32(metaclass=_Pybind11Type):
+    def __init__(self, *, params: CntkSketchParams, backend: Cpu) -> None: ...
+    def __call__(self, x: _F32, out: _F32, backend: Cpu) -> None: ...
+
+class CntkSketchF64(metaclass=_Pybind11Type):
+    def __init__(self, *, params: CntkSketchParams, backend: Cpu) -> None: ...
+    def __call__(self, x: _F64, out: _F64, backend: Cpu) -> None: ...
+
+@overload
+def cntk_kernel(x: _F32, y: _F32, params: CntkParams, out: _F32, backend: Cpu) -> None: ...
+@overload
+def cntk_kernel(x: _F64, y: _F64, params: CntkParams, out: _F64, backend: Cpu) -> None: ...
+@overload
+def cntk_pairs(x: _F32, y: _F32, params: CntkParams, out: _F32, backend: Cpu) -> None: ...
+@overload
+def cntk_pairs(x: _F64, y: _F64, params: CntkParams, out: _F64, backend: Cpu) -> None: ...
 @overload
 def sample_modified_directions(
     *, method: ModifiedSampler, chains: int, burn_in: int, sweeps: int, seed: int, out: _F32, backend: Cpu

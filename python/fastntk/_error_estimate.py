@@ -141,7 +141,7 @@ class PairSample:
         """Rows on the host in float64."""
         if isinstance(rows, CsrRows):
             return rows.moved(self._place.fetch).to_dense()
-        dense: Float64Array = self._place.fetch(rows).astype(np.float64, copy=False)
+        dense: Float64Array = np.asarray(self._place.fetch(rows)).astype(np.float64, copy=False)
         return dense
 
 

@@ -14,6 +14,7 @@ from . import _arguments as arguments
 from ._arrays import Source, is_sparse, matrix
 from ._error_estimate import ErrorEstimate, PairSample
 from ._exact_pairs import Float64Array, ntk_pairs
+from ._images import columns_of
 from ._memory import require_memory
 from ._place import Place
 from ._random import RandomState, resolve_seed
@@ -128,11 +129,11 @@ class FeatureMap(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimato
         MemoryError
             If what the map keeps does not fit into the memory that is available.
         """
-        array, place = self._matrix(X)
+        array, place = self._matrix(X, reset=True)
         n_components = self._checked_components()
         seed = resolve_seed(self.random_state)
         drawn = self._draw(array, place, n_components, seed)
-        validate_data(self, X, skip_check_array=True)
+        validate_data(self, columns_of(X, array), skip_check_array=True)
         self._keep(seed, *drawn)
         return self
 
@@ -178,8 +179,8 @@ class FeatureMap(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimato
             If the result does not fit into the memory that is available.
         """
         check_is_fitted(self)
-        array, place = self._matrix(X)
-        validate_data(self, X, skip_check_array=True, reset=False)
+        array, place = self._matrix(X, reset=False)
+        validate_data(self, columns_of(X, array), skip_check_array=True, reset=False)
         lower = "lower n_components or pass fewer rows at a time"
         out = allocate(array.shape[0], self._n_features_out, array.dtype, lower=lower, place=place)
         self._map(array, out, place)
@@ -268,13 +269,14 @@ class FeatureMap(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimato
         return smallest_size(MeanError(self, X, pairs, seed), target, most, type(self).__name__)
 
     def _pair_sample(self, X: Any, n_pairs: int, random_state: RandomState, *, reset: bool) -> PairSample:
-        source = self._matrix(X)
-        validate_data(self, X, skip_check_array=True, reset=reset)
+        source = self._matrix(X, reset=reset)
+        validate_data(self, columns_of(X, source.array), skip_check_array=True, reset=reset)
         if len(source.array) < 2:
             raise ValueError(f"X has 1 sample(s) (shape={source.array.shape}) while a minimum of 2 is required.")
         return PairSample(source, n_pairs, resolve_seed(random_state))
 
-    def _matrix(self, X: Any) -> Source:
+    def _matrix(self, X: Any, *, reset: bool) -> Source:  # noqa: ARG002 - for those that override it
+        """The rows of `X`, checked; `reset` in a fit, where their number of columns is not known before."""
         if self._takes_sparse and is_sparse(X):
             return self._csr_rows(X)
         return matrix(

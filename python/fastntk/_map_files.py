@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 __all__ = ["map_from", "map_header", "plain"]
 
-_MAPS = ("DotProductFeatures", "GradientFeatures", "NTKRandomFeatures", "NTKSketch", "NystroemNTK")
+_MAPS = ("CNTKSketch", "DotProductFeatures", "GradientFeatures", "NTKRandomFeatures", "NTKSketch", "NystroemNTK")
 
 
 def map_header(features: Any) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:

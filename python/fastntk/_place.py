@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from ._lazy_rows import LazyRows, dense_blocks
 from ._load import _core
 
 __all__ = ["Place", "current_stream", "is_device_array", "is_ordered", "library_of", "map_rows"]
@@ -200,15 +201,20 @@ def map_rows(
     ----------
     place : Place
     inputs, outputs : matrices of equally many rows
+        A single input may be `LazyRows`.
     call : callable
-        Called with inputs, outputs and the backend: with all rows at once, or, where a GPU computes for the host, with
-        blocks of rows in its memory, in order.
+        Called with inputs, outputs and the backend: with all rows at once, or, of lazy rows and where a GPU computes for the
+        host, with blocks of rows in the memory where the call computes, in order.
     threads : int
         Of the CPU; 0 means all that this process may use.
     """
     backend = place.backend(threads)
     if not place.staged or is_device_array(outputs[0]):
-        call(inputs, outputs, backend)
+        if len(inputs) != 1 or not isinstance(inputs[0], LazyRows):
+            call(inputs, outputs, backend)
+            return
+        for part, block in dense_blocks(inputs[0]):
+            call([block], [out[part] for out in outputs], backend)
         return
     rows = len(outputs[0])
     if rows == 0:
@@ -217,7 +223,7 @@ def map_rows(
     uploads = [_transfer("Uploader", a, size, backend) for a in inputs]
     downloads = [_transfer("Downloader", a, size, backend) for a in outputs]
     for block in (slice(first, min(first + size, rows)) for first in range(0, rows, size)):
-        there = [upload(array[block]) for upload, array in zip(uploads, inputs, strict=True)]
+        there = [upload(np.asarray(array[block])) for upload, array in zip(uploads, inputs, strict=True)]
         results = [download.block(block.stop - block.start) for download in downloads]
         call(there, results, backend)
         for download, out in zip(downloads, outputs, strict=True):

@@ -15,6 +15,8 @@ from . import _arguments as arguments
 from ._arrays import Source, astype, is_sparse, matrix
 from ._feature_map import FeatureMap
 from ._holdout import Holdout, holdout_rows
+from ._image_map import ImageMap
+from ._images import columns_of, image_rows
 from ._memory import require_memory
 from ._place import Place, is_device_array
 from ._plan import Plan, plan_fit, rows_at_once
@@ -77,7 +79,7 @@ class RidgeModel(BaseEstimator):  # type: ignore[misc]
         if rows.weight is not None and not rows.weight.any():
             raise ValueError("sample_weight is zero in all rows; at least one positive weight is needed")
         n = len(rows) if rows.weight is None else int(np.count_nonzero(rows.weight))
-        begun = self._begin(rows, n)
+        begun = self._begin(X, rows, n)
         fit = begun["_fit"]
         fit.add(rows, verbose=self.verbose, batch=False)
         begun["_solution"] = fit.solve(self._settings(), keep_holdout=False, rows=rows)
@@ -86,7 +88,7 @@ class RidgeModel(BaseEstimator):  # type: ignore[misc]
 
     def _fit_first_rows(self, X: Any, rows: Rows) -> None:
         """Begin a fit to rows that come in batches."""
-        begun = self._begin(rows, None)
+        begun = self._begin(X, rows, None)
         begun["_fit"].add(rows, verbose=self.verbose, batch=True)
         self._see_columns(X, rows.X, reset=True)
         self.__dict__.update(begun)
@@ -107,16 +109,23 @@ class RidgeModel(BaseEstimator):  # type: ignore[misc]
         fit.add(replace(rows, X=astype(rows.X, fit.dtype, rows.place)), verbose=self.verbose, batch=True)
         self._solution = None
 
-    def _read(self, X: Any) -> Source:
-        """The rows of `X`, checked, and where to compute on them."""
+    def _read(self, X: Any, *, reset: bool) -> Source:
+        """The rows of `X`, checked, and where to compute on them; `reset` if a fit begins with them."""
         if is_sparse(X) and self._sketches():
             raise TypeError(
                 f"X is sparse ({type(X).__name__}); {type(self).__name__} takes dense rows only. The map takes sparse "
                 "ones: fit a linear model to its features, as in sklearn.pipeline.make_pipeline(fastntk.NTKSketch("
                 "n_components), sklearn.linear_model.RidgeCV()), see docs/feature_maps.md"
             )
-        finite = self.assume_finite
-        return matrix(X, min_rows=1, assume_finite=finite, device=self.device, max_memory=self.max_memory)
+        how: Any = {"assume_finite": self.assume_finite, "device": self.device, "max_memory": self.max_memory}
+        features = self.features if reset else self.features_
+        images = features._expected_images(X, reset=reset) if isinstance(features, ImageMap) else None
+        if images is None:
+            return matrix(X, min_rows=1, **how)
+        source = image_rows(X, images, lazy=True, **how)
+        if not reset:
+            features._require_like_fit(source.array)
+        return source
 
     def _sketches(self) -> bool:
         """Whether `features` is a map that takes sparse rows."""
@@ -125,10 +134,11 @@ class RidgeModel(BaseEstimator):  # type: ignore[misc]
 
     def _see_columns(self, X: Any, array: Any, *, reset: bool) -> None:
         """Keep the number and the names of the columns (`reset`), or compare them."""
-        validate_data(self, array if is_device_array(array) else X, skip_check_array=True, reset=reset)
+        seen = array if is_device_array(array) else columns_of(X, array)
+        validate_data(self, seen, skip_check_array=True, reset=reset)
 
-    def _begin(self, rows: Rows, n: int | None) -> dict[str, Any]:
-        """Check the parameters; the attributes of an empty fit for such rows: `n` in all, if that is known."""
+    def _begin(self, given: Any, rows: Rows, n: int | None) -> dict[str, Any]:
+        """Check the parameters; the attributes of an empty fit for rows that were `given`: `n` in all, if that is known."""
         arguments.threads(self.n_threads)
         arguments.device(self.device)
         arguments.choice(self.selection, "selection", SELECTION)
@@ -137,6 +147,9 @@ class RidgeModel(BaseEstimator):  # type: ignore[misc]
         seed = resolve_seed(self.random_state)
         X = rows.X
         unfitted = self._unfitted(seed, n, X.shape[1], device="cuda" if rows.place.staged else "auto")
+        images = unfitted._expected_images(given, reset=True) if isinstance(unfitted, ImageMap) else None
+        if images is not None:
+            unfitted.set_params(image_shape=images)  # it is given rows
         known = goes_along(unfitted)  # how wide it is, and what it takes
         features = None if known else self._fitted(unfitted, rows)
         n_features = self._checked_components(unfitted) if known else _width(features, X, rows.place)
@@ -237,7 +250,7 @@ class RidgeModel(BaseEstimator):  # type: ignore[misc]
     def _linear(self, X: Any) -> tuple[Any, Place]:
         """Z coef + intercept for the rows of `X`, in its memory, and the place of that."""
         check_is_fitted(self)
-        array, place = self._read(X)
+        array, place = self._read(X, reset=False)
         self._see_columns(X, array, reset=False)
         _, coef, intercept = self._solved()
         linear = LinearMap(coef, intercept, place)

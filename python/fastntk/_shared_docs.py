@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from ._docs import with_parts
 
-__all__ = ["documented"]
+__all__ = ["MACHINE_PARAMETERS", "documented"]
 
 _BACKEND_PARAMETERS = """\
     n_threads : int, optional
@@ -14,7 +14,7 @@ _BACKEND_PARAMETERS = """\
     max_memory : None, int or str
         Workspace of GPU work, in bytes or as in "2GB"; None means an eighth of the GPU's memory."""
 
-_MACHINE_PARAMETERS = f"""\
+MACHINE_PARAMETERS = f"""\
     random_state : None, int, numpy.random.Generator or numpy.random.RandomState
         Resolved once, in `fit`, to the 64-bit `seed_`; an int is the seed itself.
 {_BACKEND_PARAMETERS}
@@ -30,7 +30,7 @@ _COLUMNS = """\
 documented = with_parts(
     {
         "backend parameters": _BACKEND_PARAMETERS,
-        "machine parameters": _MACHINE_PARAMETERS,
+        "machine parameters": MACHINE_PARAMETERS,
         "columns": _COLUMNS,
     }
 )

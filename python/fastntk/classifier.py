@@ -125,7 +125,7 @@ class NTKClassifier(ClassifierMixin, RidgeModel):  # type: ignore[misc]
         BackendError
             If a GPU has to compute and cannot.
         """
-        source, labels, weight = self._labelled(X, y, sample_weight)
+        source, labels, weight = self._labelled(X, y, sample_weight, reset=True)
         classes = np.unique(labels)
         self._fit_rows(X, self._rows(source, labels, weight, classes))
         self.classes_ = classes
@@ -161,8 +161,8 @@ class NTKClassifier(ClassifierMixin, RidgeModel):  # type: ignore[misc]
                 f"class_weight is {self.class_weight!r}; None or a dict is allowed in partial_fit, "
                 "which cannot know the frequencies of the classes"
             )
-        source, labels, weight = self._labelled(X, y, sample_weight)
         first = not hasattr(self, "n_features_in_")
+        source, labels, weight = self._labelled(X, y, sample_weight, reset=first)
         if first and classes is None:
             raise ValueError("classes is None; the first call of partial_fit needs all labels that will ever occur")
         given: Any = None if classes is None else np.unique(on_host(classes, "classes"))
@@ -239,8 +239,10 @@ class NTKClassifier(ClassifierMixin, RidgeModel):  # type: ignore[misc]
         """
         return score_on_host(accuracy_score, y, self.predict(X), sample_weight)
 
-    def _labelled(self, X: Any, y: Any, sample_weight: Any) -> tuple[Source, NDArray[Any], NDArray[np.float64] | None]:
-        source = self._read(X)
+    def _labelled(
+        self, X: Any, y: Any, sample_weight: Any, *, reset: bool
+    ) -> tuple[Source, NDArray[Any], NDArray[np.float64] | None]:
+        source = self._read(X, reset=reset)
         require_y(self, y)
         labels = column_or_1d(on_host(y, "y", source), warn=True)
         n = len(source.array)

@@ -20,6 +20,8 @@ app = typer.Typer(
     help="Neural tangent kernels: features, exact kernels and ridge models.",
 )
 
+_LISTS = ("--components", "--seeds")
+
 Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 Threads = Annotated[Optional[int], typer.Option("--threads", help="Threads; by default all that may be used.")]  # noqa: UP045
 Device = Annotated[str, typer.Option(help="Where to compute: cpu, cuda (the first GPU) or auto (the CPU, for files).")]
@@ -204,16 +206,27 @@ def bench(
         typer.Argument(
             help="Benchmarks: errors, exact, features, fit, import, kernels, nystroem, sketch, threads, cuda; all of them "
             "by default. Studies, which take long and run only when named: mnist, uci, fig1, spectral, pointwise, slopes, "
-            "scale, theorems, names.",
+            "scale, theorems, names, cifar10, cntk.",
         ),
     ] = None,
     output: Annotated[Path, typer.Option("--output", "-o", help="Folder of a study's results.")] = Path("fastntk-bench"),
-    components: Annotated[Optional[str], typer.Option(help="Of a study: numbers of features, as in 256,1024.")] = None,  # noqa: UP045
-    rows: Annotated[Optional[int], typer.Option(help="Of a study: number of rows.")] = None,  # noqa: UP045
+    components: Annotated[
+        Optional[str],  # noqa: UP045
+        typer.Option(help="Of a study: numbers of features, as in 256,1024 or 256 1024."),
+    ] = None,
+    rows: Annotated[
+        Optional[int],  # noqa: UP045
+        typer.Option("--rows", "--train-rows", help="Of a study: number of rows; of cifar10, of the first training images."),
+    ] = None,
+    exact_rows: Annotated[Optional[int], typer.Option(help="Of cifar10: images for the exact kernel.")] = None,  # noqa: UP045
     depth: Annotated[Optional[int], typer.Option(help="Of a study: number of hidden layers.")] = None,  # noqa: UP045
     seeds: Annotated[Optional[str], typer.Option(help="Of a study: seeds, as in 0,1,2.")] = None,  # noqa: UP045
     data: Annotated[Optional[str], typer.Option(help="Of a study: names of data sets, as in digits,protein.")] = None,  # noqa: UP045
     maps: Annotated[Optional[str], typer.Option(help="Of a study: names of maps, as in its table.")] = None,  # noqa: UP045
+    fix: Annotated[
+        Optional[str],  # noqa: UP045
+        typer.Option(help="Of cifar10: settings that are not to be chosen, as in filter_size=4,padding=valid."),
+    ] = None,
     small: Annotated[bool, typer.Option("--small", help="Of a study: little data, few features, done in seconds.")] = False,
     threads: Threads = None,
     device: Device = "auto",
@@ -233,10 +246,12 @@ def bench(
         folder=output,
         components=None if components is None else _integers(components, "--components", low=1),
         rows=None if rows is None else integer(rows, "--rows"),
+        exact_rows=None if exact_rows is None else integer(exact_rows, "--exact-rows"),
         depth=None if depth is None else integer(depth, "--depth"),
         seeds=None if seeds is None else _integers(seeds, "--seeds", low=0),
         data=None if data is None else _names(data),
         maps=None if maps is None else _names(maps),
+        fixed=None if fix is None else _settings(fix, "--fix"),
         small=small,
         device=check_device(device),
         threads=threads,
@@ -247,6 +262,31 @@ def bench(
 
 def _names(text: str) -> tuple[str, ...]:
     return tuple(name.strip() for name in text.split(","))
+
+
+def _settings(text: str, name: str) -> dict[str, Any]:
+    """Settings by name; values are numbers, true, false, none, or else strings."""
+    settings: dict[str, Any] = {}
+    for part in text.split(","):
+        key, equals, value = (word.strip() for word in part.partition("="))
+        if not (key and equals and value):
+            raise ValueError(f"{name} is {text!r}; settings such as filter_size=4,padding=valid are allowed")
+        try:
+            settings[key] = json.loads({"none": "null"}.get(value.lower(), value.lower()))
+        except ValueError:
+            settings[key] = value
+    return settings
+
+
+def _with_commas(words: list[str]) -> list[str]:
+    """The words of a command, integers that follow such an option joined: `--components 256 1024` means 256,1024."""
+    out: list[str] = []
+    for word in words:
+        if word.isdigit() and out[-2:-1] and out[-2] in _LISTS:
+            out[-1] += f",{word}"
+        else:
+            out.append(word)
+    return out
 
 
 def _integers(text: str, name: str, *, low: int) -> tuple[int, ...]:
@@ -293,7 +333,7 @@ def _say(text: str) -> None:
 def main() -> None:
     """Run the command; bad input ends it with exit code 2 and one line on stderr."""
     try:
-        app()
+        app(_with_commas(sys.argv[1:]))
     except (ValueError, TypeError, OverflowError, OSError, MemoryError, RuntimeError) as error:
         _say(f"fastntk: {' '.join(str(error).split())}")
         raise SystemExit(2) from None

@@ -13,7 +13,7 @@ from ._finite import has_nan, require_no_overflow, scan_wanted
 from ._memory import require_memory
 from ._place import Place, is_device_array, map_rows
 
-__all__ = ["arc_cosine_kernel", "fwht", "nngp_kernel", "ntk_kernel", "relu_ntk"]
+__all__ = ["allocate_gram", "arc_cosine_kernel", "fwht", "kernel_matrix", "nngp_kernel", "ntk_kernel", "relu_ntk"]
 
 # Below this an allocation is left to the operating system; above, it is checked against what is available.
 _PLANNED_BYTES = 1 << 28
@@ -130,7 +130,7 @@ def arc_cosine_kernel(
     arguments.device(device)
     threads = arguments.threads(n_threads)
     x, y, place = _pair(X, Y, assume_finite, device)
-    out = _gram(place, x, y, "arc_cosine_kernel", (order,), threads)
+    out = kernel_matrix(place, x, y, "arc_cosine_kernel", (order,), threads)
     _check(out, x, y, 0, 0.0, assume_finite)
     return place.give_back(out)
 
@@ -192,7 +192,7 @@ def ntk_kernel(
     arguments.device(device)
     threads = arguments.threads(n_threads)
     x, y, place = _pair(X, Y, assume_finite, device)
-    out = _gram(place, x, y, "ntk_kernel", (depth, bias), threads)
+    out = kernel_matrix(place, x, y, "ntk_kernel", (depth, bias), threads)
     _check(out, x, y, depth, bias, assume_finite)
     return place.give_back(out)
 
@@ -254,7 +254,7 @@ def nngp_kernel(
     arguments.device(device)
     threads = arguments.threads(n_threads)
     x, y, place = _pair(X, Y, assume_finite, device)
-    out = _gram(place, x, y, "nngp_kernel", (depth, bias), threads)
+    out = kernel_matrix(place, x, y, "nngp_kernel", (depth, bias), threads)
     _check(out, x, y, 0, bias, assume_finite)
     return place.give_back(out)
 
@@ -369,12 +369,17 @@ def _pair(X: Any, Y: Any, assume_finite: bool, device: str) -> tuple[Any, Any, P
     return astype(x, dtype, place), astype(y, dtype, place), place
 
 
-def _gram(place: Place, x: Any, y: Any, name: str, arguments: tuple[Any, ...], threads: int) -> Any:
-    """The matrix of a kernel, by the function `name` of the compiled side."""
+def allocate_gram(place: Place, x: Any, y: Any) -> Any:
+    """A matrix for the kernel of rows, in the caller's kind of memory; MemoryError without room for it."""
     needed = len(x) * len(y) * x.itemsize
     if needed >= _PLANNED_BYTES and not place.on_device:
         require_memory(needed, None, what=f"a kernel matrix of {len(x)} x {len(y)}", lower="pass fewer rows at a time")
-    out = place.empty((len(x), len(y)), x.dtype)
+    return place.empty((len(x), len(y)), x.dtype)
+
+
+def kernel_matrix(place: Place, x: Any, y: Any, name: str, arguments: tuple[Any, ...], threads: int) -> Any:
+    """The matrix of a kernel, by the function `name` of the compiled side."""
+    out = allocate_gram(place, x, y)
     kernel = getattr(place.core, name)
     there: list[Any] = []  # y where the place computes, once that is not x itself
 

@@ -2,30 +2,26 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from typing import Any
 
-import numpy as np
 from numpy.typing import NDArray
 
 from . import _arguments as arguments
-from ._cntk_pairs import cntk_pairs
+from ._cntk import POOLING, cntk_pairs, cntk_params
 from ._compiled_map import CompiledMap, parameters_named
-from ._error_estimate import PairSample
 from ._exact_pairs import Float64Array
-from ._feature_map import DIAGONAL, FeatureMap
+from ._feature_map import DIAGONAL
+from ._image_docs import documented
+from ._image_map import ImageMap
+from ._images import ImageShape
 from ._load import _core
 from ._place import Place
 from ._random import RandomState
-from ._shared_docs import documented
 
 __all__ = ["GradientFeatures"]
 
 ARCHITECTURES = ("mlp", "cnn")
-POOLING = ("gap", "none")
-
-Shape = tuple[int, int, int]
 
 
 class _GradientMap(CompiledMap):
@@ -45,7 +41,7 @@ def network(params: dict[str, Any]) -> Any:
 
 
 @documented
-class GradientFeatures(FeatureMap):
+class GradientFeatures(ImageMap):
     """Entries of the gradient of a random finite-width ReLU network at initialisation (GradRF).
 
     The inner product of two such gradients estimates the neural tangent kernel of the architecture with all its weight
@@ -76,9 +72,7 @@ class GradientFeatures(FeatureMap):
         Height and width of the filters, odd and not larger than the images ("cnn" only).
     pooling : {"gap", "none"}
         Mean over all positions before the last layer, or weights of their own for each position ("cnn" only).
-    image_shape : tuple of int, optional
-        (height, width, channels) of images that come as rows of height * width * channels numbers, the channels of a pixel
-        together ("cnn" only). Arrays of shape (n, height, width, channels) tell it themselves.
+    <image shape>
     <machine parameters>
 
     Attributes
@@ -147,54 +141,8 @@ class GradientFeatures(FeatureMap):
         self.max_memory = max_memory
         self.assume_finite = assume_finite
 
-    def fit(self, X: Any, y: Any = None) -> Any:
-        """Draw the network for inputs like `X`.
-
-        Parameters
-        ----------
-        X : array of shape (n, d), or (n, height, width, channels) for a "cnn"
-        y : ignored
-
-        Returns
-        -------
-        GradientFeatures
-            The map itself.
-
-        Raises
-        ------
-        ValueError
-            If a parameter is out of its range, or `X` has NaN, inf, no row, no column, or images of another shape than
-            `image_shape`.
-        TypeError
-            If `X` is sparse or of an unsupported dtype, or a parameter is of the wrong type.
-        MemoryError
-            If the network does not fit into the memory that is available.
-        """
-        self._images = self._shape_of_images(X)
-        return super().fit(_as_rows(X, self._images), y)
-
-    def transform(self, X: Any) -> Any:
-        """Map rows to features.
-
-        Parameters
-        ----------
-        X : array of shape (n, n_features_in_), or (n, height, width, channels) for a "cnn"
-
-        Returns
-        -------
-        array of shape (n, n_components)
-            float32 or float64 like `X`, in the caller's kind of array.
-
-        Raises
-        ------
-        ValueError
-            If `X` has rows or images of another shape than in `fit`, no row, NaN or inf.
-        TypeError
-            If `X` is sparse or of an unsupported dtype.
-        MemoryError
-            If the result does not fit into the memory that is available.
-        """
-        return super().transform(_as_rows(X, getattr(self, "image_shape_", None)))
+    def _takes_images(self) -> bool:
+        return self.architecture == "cnn"
 
     def _draw(self, array: Any, place: Place, n_components: int, seed: int) -> tuple[_GradientMap, dict[str, Any]]:
         params = self._network(array.shape[1], self._images, n_components, seed)
@@ -207,7 +155,7 @@ class GradientFeatures(FeatureMap):
             attributes["image_shape_"] = self._images
         return row_map, attributes
 
-    def _network(self, d: int, images: Shape | None, n_components: int, seed: int) -> dict[str, Any]:
+    def _network(self, d: int, images: ImageShape | None, n_components: int, seed: int) -> dict[str, Any]:
         """The parameters of the compiled map, checked one by one."""
         height, width, channels = images or (0, 0, 0)
         return {
@@ -227,19 +175,21 @@ class GradientFeatures(FeatureMap):
         }
 
     def _state(self) -> dict[str, NDArray[Any]]:
-        return {"image_shape": np.array(self.image_shape_)} if self.architecture == "cnn" else {}
+        return self._image_state() if self.architecture == "cnn" else {}
 
     def _restore_state(
         self, state: dict[str, NDArray[Any]], array: Any, place: Place, n_components: int, seed: int
     ) -> tuple[_GradientMap, dict[str, Any]]:
         if list(state) != (["image_shape"] if self.architecture == "cnn" else []):
             raise ValueError(f"{self.architecture!r} networks and a state of {list(state)} do not belong together")
-        self._images = _shape(state["image_shape"].tolist(), "image_shape of the file") if state else None
+        self._images = None
+        if state:
+            self._restore_images(state)
         return self._draw(array, place, n_components, seed)
 
     def _fit_bytes(self, n: int | None, d: int, item: int) -> tuple[int, int]:  # noqa: ARG002 - the same for all n
         try:
-            images = None if self.image_shape is None else _shape(self.image_shape, "image_shape")
+            images = self._images_in(d) if self._takes_images() else None
             kept = _kept_bytes(network(self._network(d, images, self._checked_components(), 0)), item)
         except (TypeError, ValueError):  # fit will say what is wrong
             return 0, 0
@@ -251,59 +201,17 @@ class GradientFeatures(FeatureMap):
     def _exact_pairs(self, left: Float64Array, right: Float64Array) -> Float64Array:
         if self.architecture == "mlp":
             return super()._exact_pairs(left, right)
-        return cntk_pairs(
-            left.reshape(-1, *self.image_shape_),
-            right.reshape(-1, *self.image_shape_),
+        params = cntk_params(
+            self.image_shape_,
             depth=self.depth,
             filter_size=self.filter_size,
             pooling=self.pooling,
+            train_first=True,
+            train_last=True,
         )
-
-    def _pair_sample(self, X: Any, n_pairs: int, random_state: RandomState, *, reset: bool) -> PairSample:
-        images = self._shape_of_images(X) if reset else getattr(self, "image_shape_", None)
-        return super()._pair_sample(_as_rows(X, images), n_pairs, random_state, reset=reset)
-
-    def _shape_of_images(self, X: Any) -> Shape | None:
-        """The images of `X` for a "cnn"; None for others."""
-        if self.architecture != "cnn":
-            return None
-        shape = None if self.image_shape is None else _shape(self.image_shape, "image_shape")
-        if _ndim(X) == 4:
-            found: Shape = tuple(X.shape[1:])
-            if shape is not None and found != shape:
-                raise ValueError(f"X has images of shape {found}; image_shape is {shape}")
-            return found
-        if shape is None:
-            raise ValueError(
-                f"image_shape is None, and X has shape {tuple(getattr(X, 'shape', ()))}; pass images of shape "
-                "(n, height, width, channels), or image_shape=(height, width, channels)"
-            )
-        return shape
+        return cntk_pairs(left, right, params, arguments.threads(self.n_threads))
 
 
 def _kept_bytes(net: Any, item: int) -> int:
     """Of the weights for the way forward and back, in float32, in which a `CompiledMap` is made first, and in X's type."""
     return int(2 * net.parameters * (4 + item))
-
-
-def _ndim(X: Any) -> int:
-    return len(getattr(X, "shape", ()))
-
-
-def _shape(value: Any, name: str) -> Shape:
-    allowed = "(height, width, channels), three integers of at least 1,"
-    if isinstance(value, (str, bytes)) or not isinstance(value, (Sequence, np.ndarray)):
-        raise TypeError(f"{name} is {value!r}; {allowed} is allowed")
-    if len(value) != 3:
-        raise ValueError(f"{name} is {value!r}; {allowed} is allowed")
-    height, width, channels = (arguments.integer(size, f"{name}[{i}]") for i, size in enumerate(value))
-    return height, width, channels
-
-
-def _as_rows(X: Any, shape: Shape | None) -> Any:
-    """Images as rows; everything else as it is, for the checks to come."""
-    if shape is None or _ndim(X) != 4:
-        return X
-    if tuple(X.shape[1:]) != shape:
-        raise ValueError(f"X has images of shape {tuple(X.shape[1:])}; {shape} is needed")
-    return X.reshape((len(X), math.prod(shape)))

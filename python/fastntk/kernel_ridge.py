@@ -13,17 +13,17 @@ from sklearn.metrics import r2_score
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from . import _arguments as arguments
-from ._arrays import Source, astype, matrix
+from ._arrays import Source, matrix
+from ._gram import pair_progress
 from ._host import on_host, score_on_host
+from ._images import ImageShape, columns_of, image_rows, images_of
 from ._memory import require_memory
+from ._named_kernel import KERNELS, NamedKernel
 from ._place import Place, is_device_array
 from ._prediction import LinearMap
-from .functional import nngp_kernel, ntk_kernel
 from .ridge import targets, weights
 
 __all__ = ["KernelRidge"]
-
-KERNELS: dict[str, Callable[..., Any]] = {"ntk": ntk_kernel, "nngp": nngp_kernel}
 
 _BLOCK_BYTES = 1 << 26  # of the kernel matrix that exist at a time in `predict`
 
@@ -36,21 +36,29 @@ class KernelRidge(MultiOutputMixin, RegressorMixin, BaseEstimator):  # type: ign
 
     Parameters
     ----------
-    kernel : {"ntk", "nngp"} or callable
+    kernel : {"ntk", "nngp", "cntk"} or callable
+        "cntk" is that of images: of arrays (n, height, width, channels), or rows with `image_shape` in `kernel_params`.
         A callable gets (X, Y) and `kernel_params`, and returns the matrix of shape (len(X), len(Y)). If the rows are on a
         GPU it gets the caller's kind of arrays; then there may be no weights.
     alpha : float
         Ridge parameter, positive; no hidden factor n.
     kernel_params : dict, optional
-        Arguments of the kernel: `depth` and `bias` of "ntk" and "nngp".
+        Arguments of the kernel: `depth` and `bias` of "ntk" and "nngp"; those of `cntk_kernel`, which say what is computed.
+    cache : path, optional
+        A folder, new or of an earlier fit, that keeps finished blocks of the matrix of a named kernel, 4 n**2 bytes. A
+        fit that was killed goes on with them, and one with another `alpha` or other targets computes no kernel; either has
+        the bits of a fit at one go. Blocks of other inputs or another kernel are refused.
     max_memory : None, int or str
         Budget beyond the inputs in the memory where it computes, in bytes or as in "2GB"; None means what is available.
     n_threads : int, optional
-        Threads of "ntk" and "nngp"; by default all processors that this process may use.
+        Threads of "ntk", "nngp" and "cntk"; by default all processors that this process may use.
     device : {"auto", "cpu", "cuda"}
         Where to compute; "auto" follows the input.
     assume_finite : bool
         Skip the scan of inputs for NaN and inf.
+    verbose : bool
+        Show the progress of "cntk", and of any with a `cache`, on stderr, if that is a terminal and it takes more than a few
+        seconds.
 
     Attributes
     ----------
@@ -58,6 +66,8 @@ class KernelRidge(MultiOutputMixin, RegressorMixin, BaseEstimator):  # type: ign
         In host memory, like `X_fit_`, wherever the fit was made.
     X_fit_ : ndarray of shape (n, d)
         The training inputs.
+    image_shape_ : tuple of int
+        Shape of an image ("cntk" only).
     n_features_in_ : int
     feature_names_in_ : ndarray
         Only if `X` had string names.
@@ -77,25 +87,29 @@ class KernelRidge(MultiOutputMixin, RegressorMixin, BaseEstimator):  # type: ign
         *,
         alpha: float = 1.0,
         kernel_params: dict[str, Any] | None = None,
+        cache: Any = None,
         max_memory: int | str | None = None,
         n_threads: int | None = None,
         device: str = "auto",
         assume_finite: bool = False,
+        verbose: bool = True,
     ) -> None:
         self.kernel = kernel
         self.alpha = alpha
         self.kernel_params = kernel_params
+        self.cache = cache
         self.max_memory = max_memory
         self.n_threads = n_threads
         self.device = device
         self.assume_finite = assume_finite
+        self.verbose = verbose
 
     def fit(self, X: Any, y: Any, sample_weight: Any = None) -> KernelRidge:
         """Solve the dual problem.
 
         Parameters
         ----------
-        X : array of shape (n, d)
+        X : array of shape (n, d), or (n, height, width, channels) for "cntk"
         y : array of shape (n,) or (n, n_targets)
         sample_weight : array of shape (n,), optional
             Non-negative weights.
@@ -111,17 +125,29 @@ class KernelRidge(MultiOutputMixin, RegressorMixin, BaseEstimator):  # type: ign
         ------
         ValueError
             If a parameter is out of its range, shapes do not fit, a value is NaN or inf, arrays are in different places, or
-            K + alpha I is not positive definite to working precision (then raise `alpha`).
+            K + alpha I is not positive definite to working precision (then raise `alpha`); or if `cache` holds something
+            else, is used by another fit, or `kernel` is a function.
         TypeError
-            On sparse input and unsupported dtypes.
+            On sparse input, unsupported dtypes and unknown `kernel_params`.
         MemoryError
             If the kernel matrix exceeds `max_memory`; nothing has been done then.
+        OSError
+            If `cache` cannot be written.
         """
         alpha = arguments.real(self.alpha, "alpha", positive=True)
+        arguments.boolean(self.verbose, "verbose")
         if not callable(self.kernel):
             arguments.choice(self.kernel, "kernel", KERNELS)
-        source = self._read(X)
+        elif self.cache is not None:
+            raise ValueError(
+                f"cache is {self.cache!r} and kernel is a function, of which there is no cache; pass cache=None"
+            )
+        images = None
+        if self.kernel == "cntk":
+            images = images_of(X, (self.kernel_params or {}).get("image_shape"))
+        source = self._read(X, images)
         array, place = source
+        kernel = self._named(images)
         if y is None:
             raise ValueError("KernelRidge requires y to be passed, but the target y is None")
         n = len(array)
@@ -132,10 +158,14 @@ class KernelRidge(MultiOutputMixin, RegressorMixin, BaseEstimator):  # type: ign
         needed = (16 if callable(self.kernel) else 8) * n * n
         what = f"KernelRidge.fit with {n} rows"
         require_memory(needed, self.max_memory, what=what, lower="pass fewer rows", device=place.device)
-        dual = self._solve(self._gram(array, place, root), Y if root is None else Y * root[:, None], alpha, place)
+        K = self._gram(array, place, root) if kernel is None else self._named_gram(kernel, array, place, root)
+        dual = self._solve(K, Y if root is None else Y * root[:, None], alpha, place)
         if root is not None:
             dual *= root[:, None]
-        validate_data(self, array if is_device_array(array) else X, skip_check_array=True)
+        self._see_columns(X, array, reset=True)
+        self.__dict__.pop("image_shape_", None)
+        if images is not None:
+            self.image_shape_ = images
         self.X_fit_ = place.fetch(array).copy()
         self.dual_coef_ = dual[:, 0] if given.ndim == 1 else dual
         return self
@@ -145,7 +175,7 @@ class KernelRidge(MultiOutputMixin, RegressorMixin, BaseEstimator):  # type: ign
 
         Parameters
         ----------
-        X : array of shape (k, d)
+        X : array of shape (k, d), or (k, height, width, channels) for "cntk"
 
         Returns
         -------
@@ -158,8 +188,9 @@ class KernelRidge(MultiOutputMixin, RegressorMixin, BaseEstimator):  # type: ign
             If `X` does not fit, or has NaN or inf.
         """
         check_is_fitted(self)
-        array, place = self._read(X)
-        validate_data(self, array if is_device_array(array) else X, skip_check_array=True, reset=False)
+        images = getattr(self, "image_shape_", None)
+        array, place = self._read(X, images)
+        self._see_columns(X, array, reset=False)
         fitted, dual = self.X_fit_, self.dual_coef_.reshape(len(self.X_fit_), -1)
         # A function gets host arrays unless those of the caller are elsewhere.
         there = Place() if callable(self.kernel) and not place.on_device else place.inside()
@@ -167,12 +198,16 @@ class KernelRidge(MultiOutputMixin, RegressorMixin, BaseEstimator):  # type: ign
         linear = LinearMap(dual, None, there)
         out = place.empty((len(array), dual.shape[1]), np.float64)
         block = max(1, _BLOCK_BYTES // (8 * len(fitted)))
-        for rows in (slice(first, first + block) for first in range(0, len(array), block)):
-            result = linear(self._kernel(there.load(array[rows]), fitted, place))
-            if place.on_device:
-                place.core.convert(result, out[rows], place.backend())
-            else:
-                out[rows] = place.fetch(result)
+        named = self._named(images)
+        with pair_progress(len(array) * len(fitted), self.verbose and self.kernel == "cntk") as done:
+            for rows in (slice(first, first + block) for first in range(0, len(array), block)):
+                some = there.load(array[rows])
+                K = self._given_kernel(some, fitted, place) if named is None else named(some, fitted, there, done)
+                result = linear(K)
+                if place.on_device:
+                    place.core.convert(result, out[rows], place.backend())
+                else:
+                    out[rows] = place.fetch(result)
         return place.give_back(out.reshape((-1,)) if self.dual_coef_.ndim == 1 else out)
 
     def score(self, X: Any, y: Any, sample_weight: Any = None) -> float:
@@ -190,35 +225,46 @@ class KernelRidge(MultiOutputMixin, RegressorMixin, BaseEstimator):  # type: ign
         """
         return score_on_host(r2_score, y, self.predict(X), sample_weight)
 
-    def _read(self, X: Any) -> Source:
-        finite = self.assume_finite
-        return matrix(X, min_rows=1, assume_finite=finite, device=self.device, max_memory=self.max_memory)
+    def _read(self, X: Any, images: ImageShape | None) -> Source:
+        how: Any = {"assume_finite": self.assume_finite, "device": self.device, "max_memory": self.max_memory}
+        return matrix(X, min_rows=1, **how) if images is None else image_rows(X, images, **how)
+
+    def _see_columns(self, X: Any, array: Any, *, reset: bool) -> None:
+        seen = array if is_device_array(array) else columns_of(X, array)
+        validate_data(self, seen, skip_check_array=True, reset=reset)
+
+    def _named(self, images: ImageShape | None) -> NamedKernel | None:
+        """The kernel, unless that is a function."""
+        return None if callable(self.kernel) else NamedKernel(self.kernel, self.kernel_params, images, self.n_threads)
 
     def _gram(self, array: Any, place: Place, root: NDArray[np.float64] | None) -> Any:
-        """R K R for the diagonal matrix R of `root`, to be overwritten, in the memory where `place` computes."""
-        if callable(self.kernel):
-            if place.on_device:
-                if root is not None:
-                    raise ValueError("sample_weight is given and kernel is a function; pass host arrays for both together")
-                K = self._kernel(array, array, place)
-                copy = place.inside().empty(K.shape, np.float64)
-                place.core.convert(K, copy, place.backend())
-                return copy
-            K = self._kernel(array, array, place).copy()  # the caller may keep it
-        elif place.device is None:
-            K = self._kernel(array, None, place)
-        else:
-            there, params = place.inside(), dict(self.kernel_params or {})
+        """R K R for the diagonal matrix R of `root`, to be overwritten, of a kernel that is a function."""
+        if place.on_device:
             if root is not None:
-                # Both kernels are homogeneous in rows that have the bias as a column.
-                bias = arguments.real(params.pop("bias", 0.0), "bias")
-                rows = np.hstack([place.fetch(array), np.full((len(array), 1), bias)]) if bias else place.fetch(array)
-                array = rows * root[:, None]
-            return self._named_kernel(there.load(array), None, params, there)
-        if root is not None:
-            K *= root[:, None]
-            K *= root
-        return K
+                raise ValueError("sample_weight is given and kernel is a function; pass host arrays for both together")
+            K = self._given_kernel(array, array, place)
+            copy = place.inside().empty(K.shape, np.float64)
+            place.core.convert(K, copy, place.backend())
+            return copy
+        return _weighted(self._given_kernel(array, array, place).copy(), root)  # the caller may keep it
+
+    def _named_gram(self, kernel: NamedKernel, array: Any, place: Place, root: NDArray[np.float64] | None) -> Any:
+        """The same of a named kernel, in the memory where `place` computes, or on the host."""
+        there = place.inside()
+        cached = self.cache is not None
+        with pair_progress(kernel.pairs(len(array)), self.verbose and (cached or self.kernel == "cntk")) as done:
+            if cached:
+                return _weighted(kernel.cached(self.cache, there.load(array), there, done), root)
+            if place.device is None or root is None:
+                return _weighted(kernel(there.load(array), None, there, done), root)
+            if self.kernel == "cntk":
+                return _weighted(place.fetch(kernel(there.load(array), None, there, done)), root)
+            # Both other kernels are homogeneous in rows that have the bias as a column.
+            params = dict(kernel.params)
+            bias = arguments.real(params.pop("bias"), "bias")
+            rows = np.hstack([place.fetch(array), np.full((len(array), 1), bias)]) if bias else place.fetch(array)
+            unbiased = NamedKernel(kernel.name, params, None, self.n_threads)
+            return unbiased(there.load(rows * root[:, None]), None, there)
 
     def _solve(self, K: Any, Y: NDArray[np.float64], alpha: float, place: Place) -> NDArray[np.float64]:
         """(K + alpha I)^-1 Y on the host; K is spoilt."""
@@ -239,13 +285,11 @@ class KernelRidge(MultiOutputMixin, RegressorMixin, BaseEstimator):  # type: ign
             raise ValueError(message) from error
         return place.fetch(dual)
 
-    def _kernel(self, X: Any, Y: Any, place: Place) -> Any:
-        """The float64 matrix between rows in the same memory; `Y` None means `X`."""
-        if not callable(self.kernel):
-            return self._named_kernel(X, Y, dict(self.kernel_params or {}), place.inside())
-        params, shape = self.kernel_params or {}, (len(X), len(X if Y is None else Y))
-        both = (X, X if Y is None else Y)
-        K = self.kernel(*(map(place.give_back, both) if place.on_device else both), **params)
+    def _given_kernel(self, X: Any, Y: Any, place: Place) -> Any:
+        """The float64 matrix between rows in the same memory, by the function `kernel`."""
+        assert callable(self.kernel)
+        both, shape = (X, Y), (len(X), len(Y))
+        K = self.kernel(*(map(place.give_back, both) if place.on_device else both), **(self.kernel_params or {}))
         if place.on_device:
             K = matrix(K, "kernel's matrix", assume_finite=True, dtype=np.dtype(np.float64)).array
         else:
@@ -254,12 +298,15 @@ class KernelRidge(MultiOutputMixin, RegressorMixin, BaseEstimator):  # type: ign
             raise ValueError(f"kernel gave a matrix of shape {tuple(K.shape)}; {shape} is needed")
         return K
 
-    def _named_kernel(self, X: Any, Y: Any, params: dict[str, Any], place: Place) -> Any:
-        x = astype(X, np.float64, place)
-        y = None if Y is None else astype(Y, np.float64, place)
-        return KERNELS[str(self.kernel)](x, y, **params, n_threads=self.n_threads, assume_finite=True)
-
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()
         tags.target_tags.required = True
         return tags
+
+
+def _weighted(K: Any, root: NDArray[np.float64] | None) -> Any:
+    """R K R, in place of K."""
+    if root is not None:
+        K *= root[:, None]
+        K *= root
+    return K

@@ -76,7 +76,7 @@ class NTKRegressor(MultiOutputMixin, RegressorMixin, RidgeModel):  # type: ignor
         BackendError
             If a GPU has to compute and cannot.
         """
-        rows, one_target = self._rows(X, y, sample_weight)
+        rows, one_target = self._rows(X, y, sample_weight, reset=True)
         self._fit_rows(X, rows)
         self._one_target = one_target
         return self
@@ -101,8 +101,9 @@ class NTKRegressor(MultiOutputMixin, RegressorMixin, RidgeModel):  # type: ignor
         ValueError, TypeError, MemoryError
             As in `fit`; the model is then as it was.
         """
-        rows, one_target = self._rows(X, y, sample_weight)
-        if hasattr(self, "n_features_in_"):
+        first = not hasattr(self, "n_features_in_")
+        rows, one_target = self._rows(X, y, sample_weight, reset=first)
+        if not first:
             self._fit_more_rows(X, rows)
         else:
             self._fit_first_rows(X, rows)
@@ -144,9 +145,9 @@ class NTKRegressor(MultiOutputMixin, RegressorMixin, RidgeModel):  # type: ignor
         """
         return score_on_host(r2_score, y, self.predict(X), sample_weight)
 
-    def _rows(self, X: Any, y: Any, sample_weight: Any) -> tuple[Rows, bool]:
+    def _rows(self, X: Any, y: Any, sample_weight: Any, *, reset: bool) -> tuple[Rows, bool]:
         """The rows, and whether `y` has one dimension."""
-        source = self._read(X)
+        source = self._read(X, reset=reset)
         require_y(self, y)
         Y = on_host(y, "y", source)
         n = len(source.array)

@@ -27,6 +27,10 @@ void bind_poly_sketch(pybind11::module_& m);
 template <Backend B>
 void bind_exact(pybind11::module_& m);
 template <Backend B>
+void bind_cntk(pybind11::module_& m);
+template <Backend B>
+void bind_cntk_sketch(pybind11::module_& m);
+template <Backend B>
 void bind_modified_directions(pybind11::module_& m);
 template <Backend B>
 void bind_ntk_features(pybind11::module_& m);
@@ -38,6 +42,8 @@ template <Backend B>
 void bind_gradient_features(pybind11::module_& m);
 template <Backend B>
 void bind_ridge(pybind11::module_& m);
+template <Backend B>
+void bind_standardize(pybind11::module_& m);
 
 /// DeviceArray and what is done with it besides the pipeline; the module is _cuda.
 void bind_device_array(pybind11::module_& m);

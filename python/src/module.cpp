@@ -16,12 +16,15 @@ void bind_pipeline(py::module_& m) {
   bindings::bind_tensor_srht<B>(m);
   bindings::bind_poly_sketch<B>(m);
   bindings::bind_exact<B>(m);
+  bindings::bind_cntk<B>(m);
   bindings::bind_modified_directions<B>(m);
   bindings::bind_ntk_features<B>(m);
   bindings::bind_dot_product_features<B>(m);
   bindings::bind_ntk_sketch<B>(m);
   bindings::bind_gradient_features<B>(m);
+  bindings::bind_cntk_sketch<B>(m);
   bindings::bind_ridge<B>(m);
+  bindings::bind_standardize<B>(m);
 }
 
 }  // namespace

@@ -303,15 +303,17 @@ TEST(same_bits_for_any_threads_and_batches) {
   const std::vector<float> x = normal_rows<float>(n, d, 5);
   for (const NtkRandomFeaturesParams& p : every_mode(d, 600, Diagonal::automatic)) {
     const std::vector<float> whole = features(p, x);
-    for (const int threads : {2, 3, 4, 8}) CHECK(features(p, x, threads) == whole);
+    for (const int threads : {2, 3, 4, 8})
+      if (!check::sanitized || threads == 3) CHECK(features(p, x, threads) == whole);
     const NtkRandomFeatures<float> map(p);
+    constexpr std::size_t first = check::repetitions(n);
     for (const std::size_t batch : {1, 7, 64, 150}) {
-      std::vector<float> z(n * 600);
-      for (std::size_t begin = 0; begin < n; begin += batch) {
-        const std::size_t rows = std::min(batch, n - begin);
+      std::vector<float> z(first * 600);
+      for (std::size_t begin = 0; begin < first; begin += batch) {
+        const std::size_t rows = std::min(batch, first - begin);
         map({x.data() + begin * d, rows, d}, {z.data() + begin * 600, rows, 600});
       }
-      if (!CHECK(z == whole))
+      if (!CHECK(std::equal(z.begin(), z.end(), whole.begin())))
         std::cout << "batch " << batch << " directions " << static_cast<int>(p.directions) << " low_orders "
                   << static_cast<int>(p.low_orders) << "\n";
     }

@@ -30,11 +30,18 @@ namespace {
 #include "../../src/relu_recursion.hpp"
 #include "arc_cosine.hpp"
 
+#include "../../src/cntk_gap.hpp"
+#include "cntk_layer.hpp"
+
+#include "cntk.hpp"
+
 #include "activation.hpp"
 #include "projection.hpp"
 #include "rotated_hadamard.hpp"
 
 #include "dots.hpp"
+
+#include "pixels.hpp"
 
 template <class T>
 constexpr Kernels<T> table = {
@@ -57,6 +64,13 @@ constexpr Kernels<T> table = {
     .row_squares = row_squares<T>,
     .dots = dots<T>,
     .project = project<T>,
+    .fold_patches = fold_patches<T>,
+    .pixel_features = pixel_features<T>,
+    .add_combinations = add_combinations<T>,
+    .mix_features = mix_features<T>,
+    .pool_columns = pool_columns<T>,
+    .cntk_theta = cntk_theta<T>,
+    .cntk_bytes = cntk_bytes<T>,
 };
 
 }  // namespace

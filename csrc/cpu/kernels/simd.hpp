@@ -171,3 +171,44 @@ template <class T>
   return (Vec<T>)((BitVec<T>)v ^ (minus & minus_zero));
 #endif
 }
+
+/// As many float64 elements as a Vec<T> has elements.
+template <class T>
+struct WideVec {
+  static constexpr std::size_t parts = lanes<T> / lanes<double>;
+  Vec<double> part[parts];
+};
+
+template <class T>
+[[gnu::always_inline]] inline Vec<T> narrow(const WideVec<T>& x) {
+  if constexpr (sizeof(T) == sizeof(double)) {
+    return x.part[0];
+  } else {
+#if defined(__AVX512F__)
+    return _mm512_insertf32x8(_mm512_castps256_ps512(_mm512_cvtpd_ps(x.part[0])), _mm512_cvtpd_ps(x.part[1]), 1);
+#elif defined(__AVX2__)
+    return _mm256_insertf128_ps(_mm256_castps128_ps256(_mm256_cvtpd_ps(x.part[0])), _mm256_cvtpd_ps(x.part[1]), 1);
+#else
+    Vec<T> out;
+    for (std::size_t i = 0; i < lanes<T>; ++i) out[i] = static_cast<T>(x.part[i / lanes<double>][i % lanes<double>]);
+    return out;
+#endif
+  }
+}
+
+template <class T>
+[[gnu::always_inline]] inline WideVec<T> widen(Vec<T> x) {
+  if constexpr (sizeof(T) == sizeof(double)) {
+    return {{x}};
+  } else {
+#if defined(__AVX512F__)
+    return {{_mm512_cvtps_pd(_mm512_castps512_ps256(x)), _mm512_cvtps_pd(_mm512_extractf32x8_ps(x, 1))}};
+#elif defined(__AVX2__)
+    return {{_mm256_cvtps_pd(_mm256_castps256_ps128(x)), _mm256_cvtps_pd(_mm256_extractf128_ps(x, 1))}};
+#else
+    WideVec<T> out;
+    for (std::size_t i = 0; i < lanes<T>; ++i) out.part[i / lanes<double>][i % lanes<double>] = static_cast<double>(x[i]);
+    return out;
+#endif
+  }
+}

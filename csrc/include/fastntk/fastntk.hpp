@@ -1,6 +1,8 @@
 // Everything: include this, or only the steps you need.
 #pragma once
 
+#include <fastntk/cntk.hpp>
+#include <fastntk/cntk_sketch.hpp>
 #include <fastntk/config.hpp>
 #include <fastntk/convert.hpp>
 #include <fastntk/count_sketch.hpp>
@@ -11,6 +13,7 @@
 #include <fastntk/fwht.hpp>
 #include <fastntk/gradient_features.hpp>
 #include <fastntk/half.hpp>
+#include <fastntk/images.hpp>
 #include <fastntk/kernel_series.hpp>
 #include <fastntk/linear.hpp>
 #include <fastntk/memory.hpp>
@@ -21,6 +24,7 @@
 #include <fastntk/ridge.hpp>
 #include <fastntk/rng.hpp>
 #include <fastntk/srht.hpp>
+#include <fastntk/standardize.hpp>
 #include <fastntk/tensor_srht.hpp>
 #include <fastntk/upload.hpp>
 #include <fastntk/view.hpp>

@@ -106,6 +106,25 @@ def blas_threads(count: int) -> Iterator[None]:
         yield
 
 
+class Peak:
+    """The peak of resident memory of this process beyond that when this was made, in bytes."""
+
+    def __init__(self) -> None:
+        Path("/proc/self/clear_refs").write_text("5")  # the peak counts from here
+        self._start = _status_bytes("VmRSS")
+
+    @property
+    def bytes(self) -> int:
+        """Until now."""
+        return _status_bytes("VmHWM") - self._start
+
+
+def _status_bytes(key: str) -> int:
+    """An amount of memory that Linux gives for this process."""
+    lines = Path("/proc/self/status").read_text().splitlines()
+    return next(int(line.split()[1]) * 1024 for line in lines if line.startswith(key))
+
+
 def fresh_process(code: str, *, threads: int | None, show_progress: bool = False) -> Any:
     """The JSON that `code` prints in a new interpreter with so many threads; its stderr is ours with `show_progress`."""
     names = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")

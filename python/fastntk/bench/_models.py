@@ -25,6 +25,7 @@ from ._study import Options, Record
 __all__ = [
     "BASELINES",
     "Data",
+    "best_alpha",
     "choose",
     "exact",
     "features",
@@ -218,13 +219,13 @@ def choose(data: Data, candidates: list[Record], seed: int, options: Options, *,
     with threads(options):
         for settings in candidates:
             K, K_held = (kernel_matrix(settings, data.X[part], data.X[kept], options) for part in (kept, held))
-            alpha, error = _best_alpha(K, Y[kept], K_held, Y[held])
+            alpha, error = best_alpha(K, Y[kept], K_held, Y[held])
             if error < best["held_out_error"]:
                 best = {**settings, "alpha": alpha, "held_out_error": error, "rows": len(order)}
     return best
 
 
-def _best_alpha(
+def best_alpha(
     K: NDArray[np.float64], Y: NDArray[np.float64], K_held: NDArray[np.float64], Y_held: NDArray[np.float64]
 ) -> tuple[float, float]:
     """The alpha whose dual coefficients (K + alpha I)^-1 Y have the least squared error on held-out rows, and the error."""

@@ -21,6 +21,7 @@ __all__ = ["Options", "Record", "Study", "most_seeds", "number_of_seeds"]
 
 Record = dict[str, Any]
 
+_OPTIONS = {"exact_rows": "exact-rows", "fixed": "fix"}  # of the command, where they have other names
 _PACKAGES = ("fastntk", "numpy", "scipy", "scikit-learn")
 
 
@@ -36,12 +37,16 @@ class Options:
         Numbers of features.
     rows : int, optional
         Number of rows, where the study generates them or takes some of a data set.
+    exact_rows : int, optional
+        Number of rows for the exact kernel, where that takes longer than everything else.
     depth : int, optional
         Number of hidden layers.
     seeds : tuple of int, optional
         Seeds; each case is measured once for each.
     data, maps : tuple of str, optional
         Names of the data sets and of the maps to measure.
+    fixed : dict, optional
+        Settings by name that the study would choose otherwise.
     small : bool
         Few rows and columns of embedded or generated data: shows in seconds that the study works.
     device : str
@@ -51,10 +56,12 @@ class Options:
     folder: Path = Path("fastntk-bench")
     components: tuple[int, ...] | None = None
     rows: int | None = None
+    exact_rows: int | None = None
     depth: int | None = None
     seeds: tuple[int, ...] | None = None
     data: tuple[str, ...] | None = None
     maps: tuple[str, ...] | None = None
+    fixed: Mapping[str, Any] | None = None
     small: bool = False
     device: str = "auto"
     threads: int | None = None
@@ -63,7 +70,7 @@ class Options:
         """ValueError if one of these is given, which the study would ignore."""
         for name in names:
             if getattr(self, name) not in (None, "auto"):
-                raise ValueError(f"--{name} is no option of the study {study}; leave it away")
+                raise ValueError(f"--{_OPTIONS.get(name, name)} is no option of the study {study}; leave it away")
 
 
 class Study:

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 from .._arguments import choice, integer
-from ._common import fresh_process, require
+from ._common import Peak, fresh_process, require
 from ._stream import RowStream
 from ._study import Options, Record, Study
 
@@ -110,8 +109,7 @@ def stream(case: Record, threads: int | None, device: str) -> Record:
         n_threads=threads,
         device=device,
     )
-    Path("/proc/self/clear_refs").write_text("5")  # the peak counts from here
-    start = _status_bytes("VmRSS")
+    peak = Peak()
     generate_s = fit_s = cpu_s = 0.0
     blocks = -(-rows // BLOCK_ROWS)
     for number in trange(blocks, unit="block", leave=False, disable=None):
@@ -135,11 +133,5 @@ def stream(case: Record, threads: int | None, device: str) -> Record:
         "rows_per_s": rows / (fit_s + solve_s),
         "r2": r2,
         "alpha": alpha,
-        "peak_bytes": _status_bytes("VmHWM") - start,
+        "peak_bytes": peak.bytes,
     }
-
-
-def _status_bytes(key: str) -> int:
-    """An amount of memory that Linux gives for this process."""
-    lines = Path("/proc/self/status").read_text().splitlines()
-    return next(int(line.split()[1]) * 1024 for line in lines if line.startswith(key))

@@ -1,0 +1,244 @@
+#include "cntk_sketch.hpp"
+
+#include <algorithm>
+#include <cmath>
+
+#include "tiling.hpp"
+
+namespace fastntk {
+namespace {
+
+enum Part : std::uint64_t { columns_part = 1 << 20 };  // beyond every layer's
+
+// Numbers have columns of their own where those are a small share.
+constexpr std::size_t columns_per_number = 8;
+
+// (x, bias)/norm as pixels of all channels, mirrored or not.
+template <Real T, Backend B>
+void to_pixels(Tile<B>& tile, const ImageShape& image, std::size_t own_channels, bool mirrored, View<const T, B> unit,
+               View<T, B> pixels) {
+  const std::size_t per_image = image.pixels(), width = image.width;
+  for_each(tile, pixels.rows, [=] FASTNTK_FORMULA(std::size_t row) {
+    const std::size_t b = row / per_image, p = row % per_image;
+    const std::size_t from = mirrored ? p / width * width + (width - 1 - p % width) : p;
+    for (std::size_t c = 0; c < pixels.cols; ++c)
+      pixels(row, c) = c < own_channels ? unit(b, from * own_channels + c) : unit(b, unit.cols - 1);
+  });
+}
+
+template <Real T, Backend B>
+void clear(Tile<B>& tile, View<T, B> v) {
+  for_each(tile, v.rows * v.cols, [=] FASTNTK_FORMULA(std::size_t i) { v(i / v.cols, i % v.cols) = 0; });
+}
+
+// numbers[b][first + j] += scale * the sum of means over the pixels of image b.
+template <Real T, Backend B>
+void add_sums(Tile<B>& tile, std::size_t pixels, View<const T, B> means, T scale, View<T, B> numbers) {
+  const std::size_t terms = means.cols;
+  for_each(tile, numbers.rows * terms, [=] FASTNTK_FORMULA(std::size_t index) {
+    const std::size_t b = index / terms, j = index % terms;
+    T sum = 0;
+    for (std::size_t p = 0; p < pixels; ++p) sum += means(b * pixels + p, j);
+    numbers(b, j) += scale * sum;
+  });
+}
+
+// factor = norm, times what makes the rows' squares those of theta.
+template <Real T, Backend B>
+void diagonal_factors(Tile<B>& tile, const T* norm, const T* square, const T* theta, T* factor, std::size_t rows) {
+  for_each(tile, rows, [=] FASTNTK_FORMULA(std::size_t r) {
+    factor[r] = square[r] > 0 && theta[r] > 0 ? norm[r] * std::sqrt(theta[r] / square[r]) : T(0);
+  });
+}
+
+template <Real T, Backend B>
+void average(Tile<B>& tile, T* a, const T* b, std::size_t count) {
+  for_each(tile, count, [=] FASTNTK_FORMULA(std::size_t i) { a[i] = (a[i] + b[i]) / 2; });
+}
+
+template <Real T, Backend B>
+void scale_vector(Tile<B>& tile, T scale, T* v, std::size_t count) {
+  for_each(tile, count, [=] FASTNTK_FORMULA(std::size_t i) { v[i] *= scale; });
+}
+
+}  // namespace
+
+template <Real T, Backend B>
+CntkSketch<T, B>::State::State(const CntkSketchParams& p, const B& backend)
+    : params(resolved_cntk_sketch(p)), layers(params, backend) {
+  require_finite<T>(params.kernel.bias, "CntkSketch: bias");
+  if (params.diagonal == Diagonal::exact) {
+    CntkParams seen = params.kernel;
+    seen.image = layers.image;
+    seen.bias = 0;
+    diagonal.emplace(seen, "CntkSketch");
+  }
+  const bool gap = params.kernel.pooling == Pooling::gap;
+  const PixelLayer<T, B>& top = layers.last();
+  const std::size_t m = layers.m;
+  const std::size_t of_psi = top.has_psi ? top.numbers : 0;
+  const std::size_t numbers = of_psi + (layers.train_last ? 1 : 0);
+  exact_columns = gap && numbers * columns_per_number <= params.out_features ? numbers : 0;
+  const std::size_t random = params.out_features - exact_columns;
+  random_columns = (random + fold_group - 1) / fold_group * fold_group;
+
+  const double pixels = static_cast<double>(top.height * top.width);
+  const double filter = static_cast<double>(layers.q);
+  const double mean = gap ? 1 / pixels : 1 / std::sqrt(pixels);
+  const double scale = mean * std::sqrt(static_cast<double>(m) / static_cast<double>(random));
+  // psi's numbers are q times the patch means, and the last layer's features have them times sqrt(b_0)/q.
+  number_scale = static_cast<T>(top.root_b0 * mean);
+  e_scale = static_cast<T>(top.root_a0 / filter * mean);
+
+  const std::uint64_t seed = rng::child_seed(params.seed, columns_part);
+  const std::size_t blocks = (random_columns + m - 1) / m;
+  const rng::Draws shifts{rng::child_seed(seed, 1), rng::Stream::sample};
+  std::vector<std::uint32_t> shift_values(blocks);
+  for (std::size_t l = 0; l < blocks; ++l)
+    shift_values[l] = static_cast<std::uint32_t>(fold_group) * shifts.integer(l, static_cast<std::uint32_t>(m / fold_group));
+  shift = Buffer<std::uint32_t, B>(backend, shift_values);
+  std::vector<T> weights[3];
+  const double scales[3] = {scale * top.root_b0 / filter, scale, scale};
+  for (std::size_t term = 0; term < 3; ++term) {
+    const rng::Draws signs_of_term{rng::child_seed(seed, 2 + term), rng::Stream::sign};
+    for (std::size_t c = 0; c < random_columns; ++c)
+      weights[term].push_back(c < random ? static_cast<T>(scales[term] * signs_of_term.sign(c)) : T(0));
+  }
+  linear = Buffer<T, B>(backend, weights[0]);
+  product = Buffer<T, B>(backend, weights[1]);
+  last = Buffer<T, B>(backend, weights[2]);
+  sign_words = (random_columns + 31) / 32;
+  if (!gap) signs = draw_signs(backend, rng::child_seed(seed, 5), top.height * top.width * sign_words * 32);
+
+  if (exact_columns == 0) return;
+  // The exact columns' numbers are spread over the other ones too, which have to be without them.
+  std::vector<T> part;
+  for (std::size_t j = 0; j < of_psi; ++j)
+    for (std::size_t c = 0; c < random_columns; ++c)
+      part.push_back(static_cast<T>(-static_cast<double>(weights[0][c] * layers.last_spread[j * m + c % m]) /
+                                    static_cast<double>(number_scale) * filter));
+  if (layers.train_last)
+    for (std::size_t c = 0; c < random_columns; ++c)
+      part.push_back(static_cast<T>(-static_cast<double>(weights[2][c] * layers.last_constant[c % m]) /
+                                    static_cast<double>(e_scale) * top.root_a0 / filter));
+  exact_part = Buffer<T, B>(backend, part);
+}
+
+template <Real T, Backend B>
+std::size_t CntkSketch<T, B>::State::tile_rows(const B& backend) const {
+  if constexpr (std::same_as<B, Cpu>) return 1;  // an image is more than a cache holds
+  const TileBudget budget = tile_budget(backend);
+  return std::clamp<std::size_t>(budget.streamed_bytes / layers.image_bytes(backend), 1, budget.most_rows);
+}
+
+template <Real T, Backend B>
+PoolColumns<T> CntkSketch<T, B>::State::columns() const {
+  const bool gap = params.kernel.pooling == Pooling::gap;
+  return {shift.data(), linear.data(), product.data(), last.data(), gap ? nullptr : signs.data(), sign_words};
+}
+
+template <Real T, Backend B>
+void CntkSketch<T, B>::State::add_image(Tile<B>& tile, std::size_t images, View<const T, B> pixels, View<T, B> sums,
+                                        View<T, B> numbers) const {
+  const typename Tile<B>::Scope scope(tile);
+  const PixelLayer<T, B>& top = layers.last();
+  const std::size_t positions = top.height * top.width;
+  const PixelMaps<T, B> maps = pixel_maps<T, B>(tile, layers, images, pixels);
+  if (exact_columns > 0) {
+    const std::size_t of_psi = top.has_psi ? top.numbers : 0;
+    if (of_psi > 0) add_sums<T, B>(tile, positions, maps.numbers.back(), number_scale, numbers.col_block(0, of_psi));
+    if (layers.train_last)
+      add_sums<T, B>(tile, positions, View<const T, B>(maps.norm.back(), images * positions, 1), e_scale,
+                     numbers.col_block(of_psi, 1));
+  }
+  const auto take = [&](const PixelBand<T, B>& band) {
+    pool_columns<T, B>(tile, columns(), band.first_row * top.width, band.rows * top.width, band.psi, band.phi, band.gate,
+                       sums);
+  };
+  for_bands<T, B>(tile, layers, images, pixels, maps, take);
+}
+
+template <Real T, Backend B>
+void CntkSketch<T, B>::State::apply(Tile<B>& tile, View<const T, B> x, View<T, B> out) const {
+  const typename Tile<B>::Scope scope(tile);
+  const std::size_t rows = x.rows, own_channels = params.kernel.image.channels;
+  const bool with_bias = params.kernel.bias != 0;
+  const View<T, B> unit = tile.template scratch<T>(rows, x.cols + (with_bias ? 1 : 0));
+  const View<T, B> scalars = tile.template scratch<T>(4, rows);
+  T *const norm = scalars.row(0), *const square = scalars.row(1), *const theta = scalars.row(2);
+  unit_rows<T, B>(tile, x, static_cast<T>(params.kernel.bias), unit, norm);
+
+  const std::size_t image_size = layers.image.features();
+  const auto take_images = [&] { return View<T, B>(tile.template scratch<T>(1, rows * image_size).data, rows, image_size); };
+  const auto as_pixels = [&](View<T, B> images) {
+    return View<T, B>(images.data, rows * layers.image.pixels(), layers.image.channels);
+  };
+  const View<T, B> images = take_images();
+  to_pixels<T, B>(tile, layers.image, own_channels, false, unit, as_pixels(images));
+  View<T, B> mirrored;
+  if (params.average_flips) {
+    mirrored = take_images();
+    to_pixels<T, B>(tile, layers.image, own_channels, true, unit, as_pixels(mirrored));
+  }
+
+  const View<T, B> sums = tile.template scratch<T>(rows, random_columns);
+  const View<T, B> numbers = tile.template scratch<T>(rows, std::max<std::size_t>(exact_columns, 1));
+  clear<T, B>(tile, sums);
+  clear<T, B>(tile, numbers);
+  add_image(tile, rows, as_pixels(images), sums, numbers);
+  if (params.average_flips) add_image(tile, rows, as_pixels(mirrored), sums, numbers);
+  if (exact_columns > 0) {
+    const View<T, B> exact = numbers.col_block(0, exact_columns);
+    add_combinations<T, B>(tile, exact, exact_part.data(), sums);
+    copy<T, B>(tile, exact, out.col_block(0, exact_columns));
+  }
+  const std::size_t random = params.out_features - exact_columns;
+  copy<T, B>(tile, sums.col_block(0, random), out.col_block(exact_columns, random));
+
+  if (diagonal) {
+    row_squares<T, B>(tile, out, square);
+    diagonal->pairs(tile, images, images, theta);
+    if (params.average_flips) {
+      T* const across = scalars.row(3);
+      diagonal->pairs(tile, images, mirrored, across);
+      average<T, B>(tile, theta, across, rows);
+    }
+    diagonal_factors<T, B>(tile, norm, square, theta, norm, rows);
+  } else if (params.average_flips) {
+    scale_vector<T, B>(tile, T(0.5), norm, rows);
+  }
+  scale_rows<T, B>(tile, norm, out, out);
+}
+
+template <Real T, Backend B>
+CntkSketch<T, B>::CntkSketch(const CntkSketchParams& params, B backend)
+    : backend_(backend), state_(std::make_shared<State>(params, backend)) {
+  finish(backend);
+}
+
+template <Real T, Backend B>
+CntkSketch<T, B> CntkSketch<T, B>::on(const B& backend) const {
+  require_same_memory(backend_, backend, "CntkSketch: on");
+  CntkSketch other = *this;
+  other.backend_ = backend;
+  return other;
+}
+
+template <Real T, Backend B>
+const CntkSketchParams& CntkSketch<T, B>::params() const {
+  return state_->params;
+}
+
+template <Real T, Backend B>
+void CntkSketch<T, B>::operator()(View<const T, B> x, View<T, B> out) const {
+  require_shape(x, x.rows, state_->params.kernel.image.features(), "CntkSketch: x");
+  require_shape(out, x.rows, state_->params.out_features, "CntkSketch: out");
+  for_tiles<B>(backend_, x.rows, state_->tile_rows(backend_), [&](Tile<B>& tile, RowRange r) {
+    state_->apply(tile, x.row_block(r.begin, r.count), out.row_block(r.begin, r.count));
+  });
+}
+
+template class CntkSketch<float, FASTNTK_BACKEND>;
+template class CntkSketch<double, FASTNTK_BACKEND>;
+
+}  // namespace fastntk

@@ -1,0 +1,321 @@
+"""Features of the convolutional neural tangent kernel as a scikit-learn transformer."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from . import _arguments as arguments
+from ._cntk import cntk_pairs, cntk_params
+from ._compiled_map import CompiledMap, parameters_named
+from ._exact_pairs import Float64Array
+from ._feature_map import DIAGONAL
+from ._image_docs import documented
+from ._image_map import ImageMap
+from ._images import ImageShape
+from ._layer_polynomials import layer_polynomials
+from ._lazy_rows import LazyRows
+from ._load import _core
+from ._place import Place, is_device_array, map_rows
+from ._plan import rows_at_once
+from ._random import RandomState
+from ._standardize import Standardisation, standardisation, whiten_bytes
+
+__all__ = ["CNTKSketch"]
+
+METHODS = ("sketch", "random_features")
+
+_MOST_DEGREE = 64
+_NETWORK = ("depth", "filter_size", "padding", "pooling", "train_first", "train_last", "bias")
+_ENUMS = {"method": "CntkMethod", "diagonal": "Diagonal"}
+# What the numbers of images say about themselves: nothing, bytes from 0 to 255, or bytes over 255.
+_RANGES = ("other", "bytes", "unit")
+
+
+class _CntkMap(CompiledMap):
+    """The compiled map behind `CNTKSketch`, after the standardisation of its rows."""
+
+    _core_name = "CntkSketch"
+
+    def __init__(self, params: dict[str, Any], standard: Standardisation | None, **machine: Any) -> None:
+        self._standard = standard
+        super().__init__(params, **machine)
+
+    def _core_params(self) -> dict[str, Any]:
+        return {"params": resolved(self._params)}
+
+    def __call__(self, array: Any, out: Any, place: Place) -> None:
+        """Write the features of `array` to `out`, both as `place` has them."""
+        standard = self._standard
+        if standard is None:
+            super().__call__(array, out, place)
+            return
+        operator = self._operator(array.dtype, place)
+        d, gpu = array.shape[1], place.device is not None
+        size = rows_at_once(d * array.itemsize, gpu=gpu, max_memory=self._max_memory if gpu else None)
+
+        def call(ins: Any, outs: Any, backend: Any) -> None:
+            X, Z = ins[0], outs[0]
+            standardised = place.inside().empty((min(size, len(X)), d), array.dtype)
+            for part in (slice(first, min(first + size, len(X))) for first in range(0, len(X), size)):
+                some = standardised[: part.stop - part.start]
+                standard(X[part], some, place, backend)
+                operator(some, Z[part], backend)
+
+        map_rows(place, [array], [out], call, self._threads)
+
+
+def resolved(params: dict[str, Any]) -> Any:
+    """The compiled parameters, with "auto" and the default width resolved; ValueError if they do not fit together."""
+    own = {name: getattr(getattr(_core, _ENUMS[name]), v) if name in _ENUMS else v for name, v in params.items()}
+    kernel = cntk_params(own.pop("images"), **own.pop("network"))
+    with parameters_named():
+        return _core.CntkSketchParams(kernel=kernel, **own)
+
+
+@documented
+class CNTKSketch(ImageMap):
+    """Features Z(x) of the convolutional neural tangent kernel: <Z(x), Z(y)> estimates `cntk_kernel`, at any depth.
+
+    Time of an image grows with its number of pixels; that of a pair in the exact kernel with its square.
+
+    Parameters
+    ----------
+    n_components : int
+        Number of features D.
+    <network parameters>
+    method : {"sketch", "random_features"}
+        In every layer, for every pixel: "sketch" sketches polynomials of the patch in place of kappa_1 and kappa_0;
+        "random_features" takes arc-cosine random features of it.
+    degree : int
+        Of the polynomials of "sketch", at least 1.
+    <image shape>
+    diagonal : {"auto", "exact", "sampled"}
+        "exact" scales every row so that its squared norm is the known Theta(x, x), at the cost of a pair of images in the
+        exact kernel; "sampled" leaves them. "auto" is "exact".
+    bias : float
+        Value of a constant channel appended to all images.
+    standardize : {None, "channels", "whiten"}
+        Done first: "channels" takes every channel to mean 0 and variance 1 over the images given to `fit`; "whiten" takes
+        off the mean image and multiplies by (C + whiten_epsilon tr(C)/d I)^(-1/2), with the covariance C of all d pixels and
+        channels (ZCA), which takes 32 d**2 bytes and time d**2 (n + d) in `fit`, d**2 for an image. With None and without
+        bias Z(c x) = c Z(x) for c > 0, and a zero image has a zero row; else neither holds.
+    whiten_epsilon : float
+        Regularisation of "whiten", relative to the average variance, at least 0.
+    average_flips : bool
+        Features of an image are the mean of its own and of its left-right mirror image's, at twice the cost: they estimate
+        the kernel averaged over mirror images, (Theta(x, y) + Theta(x, flipped y)) / 2.
+    width : int, optional
+        Features of a pixel inside, a power of two from 64 on. By default chosen by D.
+    <machine parameters>
+
+    Attributes
+    ----------
+    seed_ : int
+        The seed of the map.
+    image_shape_ : tuple of int
+        Shape of an image.
+    width_ : int
+        Features of a pixel inside.
+    diagonal_ : str
+        What was chosen where `diagonal` was "auto".
+    kappa_1_, kappa_0_ : list of ndarray
+        "sketch": each layer's polynomials.
+    n_features_in_ : int
+        height * width * channels.
+    feature_names_in_ : ndarray of shape (d,)
+        Their names, if `X` had string names.
+
+    Notes
+    -----
+    Images of bytes (uint8) are taken as numbers from 0 to 255; they are converted block by block, so that all of them are
+    never there in float32. A map that was fitted to bytes refuses images with fractions between 0 and 1, and one that was
+    fitted to those refuses bytes: their features would be of another size.
+
+    References
+    ----------
+    Zandieh et al., "Scaling Neural Tangent Kernels via Sketching and Random Features", NeurIPS 2021, section 4; Arora et
+    al., "On Exact Computation with an Infinitely Wide Neural Net", NeurIPS 2019 (the kernel).
+
+    Examples
+    --------
+    >>> import numpy as np, fastntk
+    >>> images = np.random.default_rng(0).normal(size=(10, 8, 8, 3))
+    >>> Z = fastntk.CNTKSketch(1024, depth=2, random_state=0).fit_transform(images)
+    >>> K = fastntk.cntk_kernel(images, depth=2)
+    >>> bool(np.linalg.norm(Z @ Z.T - K) < 0.2 * np.linalg.norm(K))
+    True
+    """
+
+    _chosen = ("width_", "diagonal_")
+
+    def __init__(
+        self,
+        n_components: int = 4096,
+        *,
+        depth: int = 3,
+        filter_size: int = 3,
+        padding: str = "same",
+        pooling: str = "gap",
+        train_first: bool = False,
+        train_last: bool = False,
+        method: str = "sketch",
+        degree: int = 3,
+        image_shape: Sequence[int] | None = None,
+        diagonal: str = "auto",
+        bias: float = 0.0,
+        standardize: str | None = None,
+        whiten_epsilon: float = 0.1,
+        average_flips: bool = False,
+        width: int | None = None,
+        random_state: RandomState = None,
+        n_threads: int | None = None,
+        device: str = "auto",
+        max_memory: int | str | None = None,
+        assume_finite: bool = False,
+    ) -> None:
+        self.n_components = n_components
+        self.depth = depth
+        self.filter_size = filter_size
+        self.padding = padding
+        self.pooling = pooling
+        self.train_first = train_first
+        self.train_last = train_last
+        self.method = method
+        self.degree = degree
+        self.image_shape = image_shape
+        self.diagonal = diagonal
+        self.bias = bias
+        self.standardize = standardize
+        self.whiten_epsilon = whiten_epsilon
+        self.average_flips = average_flips
+        self.width = width
+        self.random_state = random_state
+        self.n_threads = n_threads
+        self.device = device
+        self.max_memory = max_memory
+        self.assume_finite = assume_finite
+
+    def _draw(self, array: Any, place: Place, n_components: int, seed: int) -> tuple[_CntkMap, dict[str, Any]]:
+        assert self._images is not None
+        params = self._checked(self._images, n_components, seed)
+        kind, epsilon = standardisation(self.standardize, self.whiten_epsilon)
+        resolved(params)  # what it refuses, before the images are looked at
+        standard = None
+        if kind is not None:
+            standard = Standardisation.of_rows(
+                array,
+                self._images,
+                kind,
+                epsilon=epsilon,
+                flips=params["average_flips"],
+                place=place,
+                threads=arguments.threads(self.n_threads),
+            )
+        return self._compile(params, standard, _range_of(array), place)
+
+    def _compile(
+        self, params: dict[str, Any], standard: Standardisation | None, value_range: str, place: Place
+    ) -> tuple[_CntkMap, dict[str, Any]]:
+        chosen = resolved(params)
+        row_map = _CntkMap(
+            params, standard, n_threads=self.n_threads, device=self.device, max_memory=self.max_memory, place=place
+        )
+        return row_map, {
+            "image_shape_": self._images,
+            "width_": chosen.width,
+            "diagonal_": chosen.diagonal.name,
+            "kappa_1_": [np.asarray(c) for c in params["kappa_1"]],
+            "kappa_0_": [np.asarray(c) for c in params["kappa_0"]],
+            "_standard": standard,
+            "_value_range": value_range,
+        }
+
+    def _network(self) -> dict[str, Any]:
+        return {name: getattr(self, name) for name in _NETWORK}
+
+    def _checked(self, images: ImageShape, n_components: int, seed: int) -> dict[str, Any]:
+        """The parameters of the compiled map, checked one by one, and the polynomials."""
+        cntk_params(images, **self._network())
+        method = arguments.choice(self.method, "method", METHODS)
+        degree = arguments.integer(self.degree, "degree", high=_MOST_DEGREE)
+        kappa_1, kappa_0 = layer_polynomials(self.depth, degree) if method == "sketch" else ([], [])
+        return {
+            "out_features": n_components,
+            "images": images,
+            "network": self._network(),
+            "method": method,
+            "diagonal": arguments.choice(self.diagonal, "diagonal", DIAGONAL),
+            "average_flips": arguments.boolean(self.average_flips, "average_flips"),
+            "width": 0 if self.width is None else arguments.integer(self.width, "width"),
+            "kappa_1": kappa_1,
+            "kappa_0": kappa_0,
+            "seed": seed,
+        }
+
+    def _state(self) -> dict[str, NDArray[Any]]:
+        standard = {} if self._standard is None else self._standard.state()
+        return {**self._image_state(), "value_range": np.array(_RANGES.index(self._value_range)), **standard}
+
+    def _restore_state(
+        self, state: dict[str, NDArray[Any]], array: Any, place: Place, n_components: int, seed: int
+    ) -> tuple[_CntkMap, dict[str, Any]]:
+        learnt = dict(state)
+        if not {"image_shape", "value_range"} <= learnt.keys():
+            raise ValueError(f"CNTKSketch needs image_shape and value_range; the file has {', '.join(state) or 'nothing'}")
+        self._restore_images({"image_shape": learnt.pop("image_shape")})
+        value_range = learnt.pop("value_range")
+        if value_range.shape != () or value_range.dtype.kind not in "iu" or not 0 <= value_range < len(_RANGES):
+            raise ValueError(f"the range of numbers is damaged: {value_range!r}")
+        assert self._images is not None
+        params = self._checked(self._images, n_components, seed)
+        if array.shape[1] != math.prod(self._images):
+            raise ValueError(f"images of shape {self._images} do not have {array.shape[1]} numbers")
+        kind, _ = standardisation(self.standardize, self.whiten_epsilon)
+        if kind is None and learnt:
+            raise ValueError(f"there is no standardisation, and the file has {', '.join(learnt)}")
+        standard = None if kind is None else Standardisation.from_state(self._images, kind, learnt)
+        return self._compile(params, standard, _RANGES[int(value_range)], place)
+
+    def _fit_bytes(self, n: int | None, d: int, item: int) -> tuple[int, int]:  # noqa: ARG002 - the same for all n
+        return whiten_bytes(d, item) if self.standardize == "whiten" else (0, 0)
+
+    def _exact_pairs(self, left: Float64Array, right: Float64Array) -> Float64Array:
+        fitted = self._map._params  # type: ignore[attr-defined]
+        params = cntk_params(self.image_shape_, **fitted["network"])
+        threads = arguments.threads(self.n_threads)
+        same = left is right
+        if self._standard is not None:
+            left, right = (np.ascontiguousarray(self._standard.apply(rows, threads)) for rows in (left, right))
+        exact = cntk_pairs(left, left if same else right, params, threads)
+        if fitted["average_flips"]:
+            # Theta does not change when both images are mirrored.
+            mirrored = right.reshape(-1, *self.image_shape_)[:, :, ::-1].reshape(right.shape)
+            exact = (exact + cntk_pairs(left, mirrored, params, threads)) / 2
+        return exact
+
+    def _require_like_fit(self, rows: Any) -> None:
+        if self.assume_finite:
+            return
+        fitted, found = self._value_range, _range_of(rows)
+        if {fitted, found} == {"bytes", "unit"}:
+            kinds = {"bytes": "bytes from 0 to 255", "unit": "numbers between 0 and 1"}
+            remedy = "divide them by 255" if found == "bytes" else "multiply them by 255"
+            raise ValueError(f"X has images of {kinds[found]}, and those given to fit were {kinds[fitted]}; {remedy}")
+
+
+def _range_of(rows: Any) -> str:
+    """The range of the numbers of rows, "other" where they do not tell it: on a GPU, and if they are integers up to 1."""
+    if is_device_array(rows):
+        return "other"
+    if isinstance(rows, LazyRows) and rows.raw.dtype == np.uint8:
+        return "bytes" if rows.raw.max() > 1 else "other"
+    raw = rows.raw if isinstance(rows, LazyRows) else rows
+    if raw.dtype.kind != "f" or raw.min() < 0 or raw.max() > 1:
+        return "other"
+    fractions = any((part != np.floor(part)).any() for part in raw)
+    return "unit" if fractions else "other"

@@ -1,0 +1,147 @@
+"""The exact kernel of convolutional ReLU networks."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from . import _arguments as arguments
+from ._arrays import astype, common_dtype
+from ._cntk import cntk_params
+from ._finite import require_no_overflow, scan_wanted
+from ._gram import Block, blocks_of, fill, pair_progress, pairs_of
+from ._image_docs import documented
+from ._images import image_rows, images_of
+from ._place import Place
+from .functional import allocate_gram, kernel_matrix
+
+__all__ = ["cntk_edge", "cntk_gram", "cntk_kernel"]
+
+
+@documented
+def cntk_kernel(
+    X: Any,
+    Y: Any = None,
+    *,
+    depth: int = 3,
+    filter_size: int = 3,
+    padding: str = "same",
+    pooling: str = "gap",
+    train_first: bool = False,
+    train_last: bool = False,
+    bias: float = 0.0,
+    image_shape: Sequence[int] | None = None,
+    assume_finite: bool = False,
+    verbose: bool = True,
+    n_threads: int | None = None,
+    device: str = "auto",
+) -> Any:
+    """Exact neural tangent kernel Theta of a convolutional ReLU network (CNTK).
+
+    Time of a pair of images grows with the square of the number of pixels with pooling "gap", and with that number with
+    pooling "none"; memory is that of the result and of the pairs that are being computed.
+
+    Parameters
+    ----------
+    X : array of shape (n, height, width, channels), or (n, height * width * channels) with `image_shape`
+    Y : array of k such images, optional
+        By default `X`, at half the cost.
+    <network parameters>
+    bias : float
+        Value of a constant channel appended to all images. Without it Theta(c x, y) = c Theta(x, y) for c > 0.
+    <image shape>
+    assume_finite : bool
+        Skip the scan for NaN and inf.
+    verbose : bool
+        Show progress on stderr if that is a terminal and it takes more than a few seconds.
+    n_threads : int, optional
+        Threads; by default all processors that this process may use.
+    device : {"auto", "cpu", "cuda"}
+        Where to compute; "auto" follows the input.
+
+    Returns
+    -------
+    array of shape (n, k)
+        float32 or float64 like the images. A zero image gives a zero row or column. Each entry depends on its two images
+        alone, whatever stands beside them.
+
+    Raises
+    ------
+    ValueError
+        If a parameter is out of its range, the filters do not fit the images, the kernel is zero (depth 1 without flags), on
+        images of unequal shapes or with channels first, and on NaN or inf.
+    TypeError
+        On sparse input and unsupported dtypes.
+    MemoryError
+        If the result does not fit into the memory that is available.
+
+    References
+    ----------
+    Arora et al., "On Exact Computation with an Infinitely Wide Neural Net", NeurIPS 2019, section 4; Zandieh et al.,
+    "Scaling Neural Tangent Kernels via Sketching and Random Features", NeurIPS 2021, section 4.
+
+    Examples
+    --------
+    >>> import numpy as np, fastntk
+    >>> images = np.random.default_rng(0).integers(0, 256, (5, 8, 8, 3), dtype=np.uint8)
+    >>> K = fastntk.cntk_kernel(images, depth=2)
+    >>> K.shape, bool(np.all(np.linalg.eigvalsh(K) > 0))
+    ((5, 5), True)
+    """
+    arguments.device(device)
+    threads = arguments.threads(n_threads)
+    verbose = arguments.boolean(verbose, "verbose")
+    images = images_of(X, image_shape)
+    params = cntk_params(
+        images,
+        depth=depth,
+        filter_size=filter_size,
+        padding=padding,
+        pooling=pooling,
+        train_first=train_first,
+        train_last=train_last,
+        bias=bias,
+    )
+    first = image_rows(X, images, min_rows=0, assume_finite=assume_finite, device=device)
+    x, place = first
+    y = x
+    if Y is not None:
+        y = image_rows(Y, images, "Y", min_rows=0, assume_finite=assume_finite, like=first).array
+        dtype = common_dtype(x, y)
+        x, y = astype(x, dtype, place), astype(y, dtype, place)
+    if y.shape[1] != x.shape[1]:
+        raise ValueError(f"Y has shape {tuple(y.shape)}; {x.shape[1]} columns, of images of shape {images}, are needed")
+    n, k = len(x), len(y)
+    pairs = pairs_of(n, k, cntk_edge(pooling), symmetric=x is y)
+    with pair_progress(pairs, verbose and place.device is None) as done:
+        out = cntk_gram(place, x, None if x is y else y, params, pooling, threads, done)
+    if out.size and scan_wanted(assume_finite):
+        require_no_overflow(out, "X" if x is y else "X or Y")
+    return place.give_back(out)
+
+
+def cntk_gram(
+    place: Place, x: Any, y: Any, params: Any, pooling: str, threads: int, done: Callable[[int], Any] = int
+) -> Any:
+    """The matrix between rows of images of one type; `y` None means `x`. On the CPU `done` gets the numbers of pairs."""
+    other = x if y is None else y
+    if place.device is not None:
+        out = kernel_matrix(place, x, other, "cntk_kernel", (params,), threads)
+        done(out.size)
+        return out
+    out = allocate_gram(place, x, other)
+    backend = place.backend(threads)
+
+    def compute(block: Block, part: Any) -> None:
+        rows, columns = block
+        left = x[rows]
+        place.core.cntk_kernel(left, left if y is None and rows == columns else other[columns], params, part, backend)
+
+    blocks = blocks_of(len(x), len(other), cntk_edge(pooling), symmetric=y is None)
+    fill(out, compute, blocks, done, symmetric=y is None)
+    return out
+
+
+def cntk_edge(pooling: str) -> int:
+    """Images on a side of a block of the matrix: of 32 x 32 pixels, several seconds of work of a processor."""
+    return 64 if pooling == "gap" else 512
