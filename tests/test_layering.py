@@ -19,8 +19,8 @@ MAY_INCLUDE = {
     "csrc/cpu": {"csrc/src"},
     "csrc/cuda": {"csrc/src"},
     "python/src": set(),
-    "tests/cpp": set(),
-    # The emulation's own tests and those of single kernels look inside.
+    # Tests of single primitives, of single kernels and of the emulation look inside.
+    "tests/cpp": {"csrc/src"},
     "tests/cuda": {"csrc/src", "csrc/cuda", "tests/cpp"},
     "bench": set(),
     "bench/cuda": {"bench"},
@@ -31,8 +31,8 @@ SOURCE_SUFFIXES = {".hpp", ".cpp", ".cuh", ".cu"}
 # Each public header builds on those before it only, in the order of the pipeline.
 PIPELINE = ["error", "half", "view", "memory", "convert", "upload", "config", "rng", "fwht", "srht", "count_sketch"]
 PIPELINE += ["images", "tensor_srht", "poly_sketch", "exact", "cntk", "kernel_series", "modified_directions", "ntk_features"]
-PIPELINE += ["dot_product_features", "dot_product_sketch", "ntk_sketch", "cntk_sketch", "gradient_features", "ridge", "linear"]
-PIPELINE += ["standardize", "fastntk"]
+PIPELINE += ["dot_product_features", "dot_product_sketch", "ntk_sketch", "cntk_sketch", "gradient_features", "ridge"]
+PIPELINE += ["linear", "standardize", "fastntk"]
 FOREIGN_HEADERS = re.compile(r"cuda|cublas|cusolver|cblas|lapack|openblas|mkl|Python\.h|pybind11|numpy", re.IGNORECASE)
 
 

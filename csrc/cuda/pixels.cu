@@ -9,6 +9,7 @@
 #include "../src/pixel_primitives.hpp"
 #include "arithmetic.cuh"
 #include "columns.cuh"
+#include "hadamard_chunk.cuh"
 #include "platform.cuh"
 #include "runtime.cuh"
 
@@ -18,44 +19,67 @@ namespace {
 constexpr unsigned block_threads = 256;
 
 /// Neighbouring pixels whose patches a thread adds up at one place of their vectors: they share its weights.
-constexpr unsigned pixels_a_thread = 8;
+constexpr unsigned run_pixels = 8;
 
-// A few times m threads of a block have as many runs of pixels; `lanes` of them walk over a run's m entries. Of every m
-// entries written, (pixels_a_thread + q - 1) q / pixels_a_thread times m are read from the second-level cache, 3.75 for
-// q = 3: the q^2 pixels of a patch come from the first level, where the run's patches meet.
-template <class T>
-__global__ void __launch_bounds__(block_threads)
+/// Neighbouring entries, read and written at once: 16 bytes, or one entry where rows are not aligned to that.
+template <class T, unsigned size>
+struct alignas(size * sizeof(T)) Entries {
+  T v[size];
+};
+
+// A block has several runs of neighbouring pixels, or one; `lanes` threads walk over a run's m entries. Of every m entries
+// written, (run_pixels + q - 1) q / run_pixels times m are read from the second-level cache, 3.75 for q = 3; a pixel serves
+// the q patches of its row that it is in from the first level, to which block_threads * size of its entries come together.
+template <class T, unsigned size>
+__global__ void __launch_bounds__(block_threads, 2)
     fold_patches_kernel(PatchBand band, View<const T, Cuda> in, PatchFold<T> fold, View<T, Cuda> out, unsigned lanes,
                         std::size_t runs) {
-  const std::size_t run = std::size_t{blockIdx.x} * (blockDim.x / lanes) + threadIdx.x / lanes;
+  using Pack = Entries<T, size>;
+  // Numbers of vectors, of which no device holds 2^32.
+  const unsigned run = blockIdx.x * (blockDim.x / lanes) + threadIdx.x / lanes;
   if (run >= runs) return;
-  const std::size_t runs_across = (band.width + pixels_a_thread - 1) / pixels_a_thread;
-  const std::size_t out_line = run / runs_across;
-  const std::size_t image = out_line / band.count, top = band.first + out_line % band.count;
-  const auto first = static_cast<unsigned>(run % runs_across) * pixels_a_thread;
+  const auto out_width = static_cast<unsigned>(band.width), count = static_cast<unsigned>(band.count);
+  const unsigned runs_across = (out_width + run_pixels - 1) / run_pixels;
+  const unsigned out_line = run / runs_across, first = run % runs_across * run_pixels;
+  const unsigned image = out_line / count, top = static_cast<unsigned>(band.first) + out_line % count;
   const auto m = static_cast<unsigned>(in.cols), q = static_cast<unsigned>(band.q), pad = static_cast<unsigned>(band.pad);
-  const auto in_width = static_cast<unsigned>(band.in.width), out_width = static_cast<unsigned>(band.width);
+  const auto in_height = static_cast<unsigned>(band.in.height), in_width = static_cast<unsigned>(band.in.width);
 
-  for (unsigned c = threadIdx.x % lanes; c < m; c += lanes) {
-    T sum[pixels_a_thread] = {};
+  for (unsigned c = threadIdx.x % lanes * size; c < m; c += lanes * size) {
+    Pack sum[run_pixels] = {};
     for (unsigned a = 0; a < q; ++a) {
-      const std::size_t i = top + a - pad;  // wraps above the image, as columns do to its left
-      if (i >= band.in.height) continue;
+      const unsigned i = top + a - pad;  // wraps above the image, as columns do to its left
+      if (i >= in_height) continue;
       const T* const line = in.row(band.in.row(image, i, 0));
-      for (unsigned k = a * q; k < (a + 1) * q; ++k) {
-        const T weight = fold.weight[std::size_t{k} * m + c];
+      for (unsigned b = 0; b < q; ++b) {
+        const unsigned k = a * q + b, left = first + b - pad;
+        const Pack weight = *reinterpret_cast<const Pack*>(fold.weight + std::size_t{k} * m + c);
         const unsigned rotated = c + fold.shift[k];
         const T* const from = line + (rotated < m ? rotated : rotated - m);
-        const unsigned left = first + (k - a * q) - pad;
 #pragma unroll
-        for (unsigned p = 0; p < pixels_a_thread; ++p)
-          if (left + p < in_width) sum[p] += weight * from[(left + p) * in.stride];
+        for (unsigned p = 0; p < run_pixels; ++p) {
+          if (left + p >= in_width) continue;
+          const Pack x = *reinterpret_cast<const Pack*>(from + (left + p) * in.stride);
+#pragma unroll
+          for (unsigned e = 0; e < size; ++e) sum[p].v[e] += weight.v[e] * x.v[e];
+        }
       }
     }
 #pragma unroll
-    for (unsigned p = 0; p < pixels_a_thread; ++p)
-      if (first + p < out_width) out(out_line * out_width + first + p, c) = sum[p];
+    for (unsigned p = 0; p < run_pixels; ++p)
+      if (first + p < out_width)
+        *reinterpret_cast<Pack*>(out.row(std::size_t{out_line} * out_width + first + p) + c) = sum[p];
   }
+}
+
+template <unsigned size, Real T>
+void fold_patches_by(const Cuda& backend, const PatchBand& band, View<const T, Cuda> in, const PatchFold<T>& fold,
+                     View<T, Cuda> out) {
+  const auto lanes = static_cast<unsigned>(std::min<std::size_t>(in.cols / size, block_threads));
+  const unsigned runs_a_block = block_threads / lanes;
+  const std::size_t runs = band.in.images * band.count * ((band.width + run_pixels - 1) / run_pixels);
+  cuda::launch(backend, {(runs + runs_a_block - 1) / runs_a_block, lanes * runs_a_block}, fold_patches_kernel<T, size>, band,
+               in, fold, out, lanes, runs);
 }
 
 /// Pixels of a block that makes features: they share the constants.
@@ -221,11 +245,11 @@ void pool_columns_by(const Cuda& backend, const PoolColumns<T>& columns, std::si
 
 template <Real T, Backend B>
 void fold_patches(Tile<B>& tile, const PatchBand& band, View<const T, B> in, const PatchFold<T>& fold, View<T, B> out) {
-  const auto lanes = static_cast<unsigned>(std::min<std::size_t>(in.cols, block_threads));
-  const unsigned runs_a_block = block_threads / lanes;
-  const std::size_t runs = band.in.images * band.count * ((band.width + pixels_a_thread - 1) / pixels_a_thread);
-  cuda::launch(tile.backend(), {(runs + runs_a_block - 1) / runs_a_block, lanes * runs_a_block}, fold_patches_kernel<T>,
-               band, in, fold, out, lanes, runs);
+  const auto aligned = [](const T* data, std::size_t stride) { return cuda::in_vectors(data, stride, 0); };
+  if (aligned(in.data, in.stride) && aligned(out.data, out.stride) && aligned(fold.weight, 0))
+    fold_patches_by<16 / sizeof(T)>(tile.backend(), band, in, fold, out);
+  else
+    fold_patches_by<1>(tile.backend(), band, in, fold, out);
 }
 
 template <Real T, Backend B>

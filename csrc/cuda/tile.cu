@@ -46,6 +46,8 @@ void copy_out(const Cuda& backend, const void* memory, std::size_t bytes, void* 
 // launches, and one that is much larger than the second-level cache would pass every intermediate result through memory. The
 // cache's size lies between: 50 MB where it is that large, with the output, which only passes through, about half of it. At
 // least 256 KiB for each multiprocessor, several times what its threads have in flight.
+// Rows whose scratch no cache holds pass through memory however few they are: their tiles are as large as makes the last
+// blocks of a launch, which find the chip empty, a small share.
 // A call may take up to four times the live scratch, because the arena's chunks double.
 template <>
 TileBudget tile_budget(const Cuda& backend) {

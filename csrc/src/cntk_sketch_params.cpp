@@ -14,10 +14,9 @@ namespace {
 
 constexpr std::size_t least_width = 64;
 
+// Until their error is that of the columns, features of pixels inside cost less than they gain.
 std::size_t default_width(const CntkSketchParams& p) {
-  // Features of pixels inside cost less than they gain until their error is that of the columns.
-  const std::size_t width = p.out_features <= 2048 ? 512 : p.out_features <= 8192 ? 1024 : 2048;
-  return p.method == CntkMethod::sketch && p.out_features > 2048 ? 2 * width : width;
+  return p.out_features <= 512 ? 512 : p.out_features <= 2048 ? 1024 : p.out_features <= 8192 ? 2048 : 4096;
 }
 
 void require_polynomials(const std::vector<std::vector<double>>& kappa, std::size_t depth, std::size_t size,

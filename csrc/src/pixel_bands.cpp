@@ -16,11 +16,15 @@ void patch_means(Tile<B>& tile, const PatchBand& band, View<const T, B> in, View
     const std::size_t row = index / out.cols, column = index % out.cols;
     const std::size_t j = row % band.width, i = row / band.width % band.count, b = row / band.width / band.count;
     T sum = 0;
-    for (std::size_t k = 0; k < band.q; ++k)
+    for (std::size_t k = 0; k < band.q; ++k) {
+      const std::size_t y = i + k - band.pad;
+      if (y >= band.in.height) continue;
+      const std::size_t first = band.in.row(b, y, 0);
       for (std::size_t l = 0; l < band.q; ++l) {
-        const std::size_t y = i + k - band.pad, x = j + l - band.pad;
-        if (y < band.in.height && x < band.in.width) sum += in(band.in.row(b, y, x), column);
+        const std::size_t x = j + l - band.pad;
+        if (x < band.in.width) sum += in(first + x, column);
       }
+    }
     out(row, column) = share * sum;
   });
 }

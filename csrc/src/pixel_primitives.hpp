@@ -17,7 +17,9 @@ namespace fastntk {
 struct Field {
   std::size_t images = 1, height = 0, width = 0, held = 0;
   FASTNTK_FORMULA std::size_t row(std::size_t image, std::size_t i, std::size_t j) const {
-    return (image * held + i % held) * width + j;
+    // In 32 bits, because devices divide in software.
+    const std::uint32_t slot = static_cast<std::uint32_t>(i) % static_cast<std::uint32_t>(held);
+    return (image * held + slot) * width + j;
   }
 };
 

@@ -5,22 +5,25 @@ from __future__ import annotations
 from functools import cache
 
 import numpy as np
+from scipy.optimize import nnls
 
 from ._polynomial import fit_polynomial, kernel_function
 
 __all__ = ["layer_polynomials"]
 
-_COSINES = 4096
+_COSINES = 1024
 
 Layers = list[list[float]]
 
 
 @cache
 def layer_polynomials(depth: int, degree: int) -> tuple[Layers, Layers]:
-    """The closest polynomials with non-negative coefficients, exact at 1.
+    """The closest polynomials with non-negative coefficients in the mean square over cosines.
 
-    The first layer's cosines may be anything in [-1, 1], and follow the default law of `fit_polynomial`; those of later
-    layers are values of kappa_1, and so in [0, 1].
+    Cosines are uniform in [-1, 1] in the first layer. Those of later layers are means of kappa_1 over a filter, which for
+    images hardly fall below kappa_1(0) = 1/pi: they are uniform between that and 1. kappa_1 is exact at 1, so that norms
+    pass from layer to layer. kappa_0, whose slope is infinite there, is not: among the pairs of pixels of two images hardly
+    any are equal, and a fit that has to be exact for those is worse for all others.
 
     Parameters
     ----------
@@ -34,13 +37,10 @@ def layer_polynomials(depth: int, degree: int) -> tuple[Layers, Layers]:
         Coefficients of each layer, degree + 1 each.
     """
     value, slope = (kernel_function(f"arc_cosine_{order}") for order in (1, 0))
-    angle = np.pi * (np.arange(_COSINES) + 0.5) / _COSINES
-    # Uniform in the angle; the density sqrt(1 - a^2) of a = cos(angle) is sin(angle)^2 there.
-    cosines = np.repeat(np.cos(angle), np.round(8 * np.sin(angle) ** 2).astype(int))
     kappa_1: Layers = []
     kappa_0: Layers = []
-    for _ in range(depth):
-        for kappa, out in ((value, kappa_1), (slope, kappa_0)):
-            out.append(fit_polynomial(kappa, degree, cosines=cosines).tolist())
-        cosines = value(cosines)
+    for layer in range(depth):
+        cosines = np.linspace(-1 if layer == 0 else 1 / np.pi, 1, _COSINES)
+        kappa_1.append(fit_polynomial(value, degree, cosines=cosines).tolist())
+        kappa_0.append(nnls(np.vander(cosines, degree + 1, increasing=True), slope(cosines))[0].tolist())
     return kappa_1, kappa_0

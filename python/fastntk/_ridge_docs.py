@@ -61,8 +61,8 @@ _NOTES = """\
     attributes are NumPy arrays in any case: a model that was fitted on a GPU predicts, is saved and is read anywhere, and
     each call may bring another kind of rows. A transformer of the caller's as `features` gets the caller's kind of arrays.
 
-    Where `features` is a map of images, `CNTKSketch` or `GradientFeatures(architecture="cnn")`, `X` may be images too, of shape
-    (n, height, width, channels); those of bytes stay bytes until the features of their block are computed.
+    Where `features` is a map of images, `CNTKSketch` or `GradientFeatures(architecture="cnn")`, `X` may be images too, of
+    shape (n, height, width, channels); those of bytes stay bytes until the features of their block are computed.
 
     Work is queued on the caller's current stream. `fit` waits for it where numbers decide: to scan the inputs (unless
     `assume_finite`), at the end of the pass, and for each alpha that is tried. `partial_fit` also waits for each block of

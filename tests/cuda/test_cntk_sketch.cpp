@@ -7,6 +7,7 @@
 #include <string>
 #include <vector>
 
+#include "../../csrc/cuda/runtime.cuh"
 #include "device.hpp"
 #include "stream.hpp"
 

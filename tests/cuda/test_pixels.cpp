@@ -91,16 +91,19 @@ void check_fold(const PatchBand& band, std::size_t m) {
       for (std::size_t j = 0; j < field.width; ++j)
         std::copy_n(&whole.values[pixels::whole_row(field, b, i, j) * m], m, &held.values[field.row(b, i, j) * m]);
 
-  const Input<T> in(held);
   const Buffer<std::uint32_t, Cuda> shift_there(Cuda(), shift);
   const Constants<T> weight_there(weight);
-  Guarded<T> out(Matrix<T>(band.rows(), m), 5);
-  Tile<Cuda> tile(Cuda{});
-  fastntk::fold_patches<T, Cuda>(tile, band, in.matrix.view(), {shift_there.data(), weight_there.data()}, out.view());
-  check_equal(out.to_host(), pixels::expect_fold_patches(band, whole, shift, weight),
-              "q " + std::to_string(band.q) + " pad " + std::to_string(band.pad) + " of " + std::to_string(field.height) +
-                  "x" + std::to_string(field.width) + " from row " + std::to_string(band.first) + ", m " +
-                  std::to_string(m));
+  const Matrix<double> expected = pixels::expect_fold_patches(band, whole, shift, weight);
+  for (const std::size_t gap : {4, 5}) {  // rows aligned to 16 bytes, and not
+    const Input<T> in(held, gap);
+    Guarded<T> out(Matrix<T>(band.rows(), m), gap);
+    Tile<Cuda> tile(Cuda{});
+    fastntk::fold_patches<T, Cuda>(tile, band, in.matrix.view(), {shift_there.data(), weight_there.data()}, out.view());
+    check_equal(out.to_host(), expected,
+                "q " + std::to_string(band.q) + " pad " + std::to_string(band.pad) + " of " + std::to_string(field.height) +
+                    "x" + std::to_string(field.width) + " from row " + std::to_string(band.first) + ", m " +
+                    std::to_string(m) + ", rows " + std::to_string(gap) + " apart");
+  }
 }
 
 template <class T>
