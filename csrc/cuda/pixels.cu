@@ -27,9 +27,10 @@ struct alignas(size * sizeof(T)) Entries {
   T v[size];
 };
 
-// A block has several runs of neighbouring pixels, or one; `lanes` threads walk over a run's m entries. Of every m entries
-// written, (run_pixels + q - 1) q / run_pixels times m are read from the second-level cache, 3.75 for q = 3; a pixel serves
-// the q patches of its row that it is in from the first level, to which block_threads * size of its entries come together.
+// A block has several runs of neighbouring pixels, or one; `lanes` threads walk over a run's m entries. A pixel's m entries
+// are read from memory and m are written; the second-level cache gives (run_pixels + q - 1) q / run_pixels times m, 3.75 for
+// q = 3. A pixel serves the q patches of its row that it is in from the first level, to which block_threads * size of its
+// entries come together.
 template <class T, unsigned size>
 __global__ void __launch_bounds__(block_threads, 2)
     fold_patches_kernel(PatchBand band, View<const T, Cuda> in, PatchFold<T> fold, View<T, Cuda> out, unsigned lanes,
@@ -153,7 +154,8 @@ __global__ void __launch_bounds__(block_threads)
   }
 }
 
-// Entries of a pixel, one thread's each; a block has several pixels, which share what belongs to a column.
+// Entries of a pixel, one thread's each; a block has several pixels, which share what belongs to a column. Combination moves
+// 2m entries a pixel, Mixture 4m.
 
 template <class T>
 struct Combination {
@@ -215,14 +217,14 @@ __global__ void __launch_bounds__(block_threads)
 #pragma unroll 8
   for (std::size_t pixel = 0; pixel < pixels; ++pixel) {
     const std::size_t row = image * pixels + pixel;
-    const std::uint32_t* const signs = columns.signs + (first_pixel + pixel) * columns.words;
+    const std::size_t words = (first_pixel + pixel) * columns.words;
     const T at_psi = psi.data ? psi(row, c) : T(0);
     const T at_gate = psi.data ? gate(row, c) : T(0);
     const T at_phi = phi.data ? phi(row, c) : T(0);
 #pragma unroll
     for (unsigned l = 0; l < blocks; ++l) {
       const T partner = psi.data ? psi(row, rotated[l]) : T(0);
-      const std::uint32_t word = columns.signs ? signs[column[l] / 32] : 0;
+      const std::uint32_t word = columns.signs ? columns.signs[words + column[l] / 32] : 0;
       const T value = linear[l] * at_psi + last[l] * at_phi + product[l] * (partner * at_gate);
       sum[l] += cuda::flipped(value, word, static_cast<unsigned>(column[l] % 32));
     }
