@@ -129,8 +129,8 @@ void measure(CntkMethod method, std::size_t columns) {
   for (const float value : z.span()) square += static_cast<double>(value) * static_cast<double>(value);
   bench::require(std::abs(square / static_cast<double>(theta) - 1) < 1e-5, "cntk_sketch: the diagonal is not exact");
   const double error_sampled = gram_error(sampled.params()), error_exact = gram_error(exact.params());
-  // Twice what was measured for the fewest columns: the check is of the result, not of its luck.
-  bench::require(error_exact < 0.2, "cntk_sketch: the Gram matrix is off by " + digits(error_exact));
+  // Four times what was measured for the fewest columns: the check is of the result, not of its luck.
+  bench::require(error_exact < 0.02, "cntk_sketch: the Gram matrix is off by " + digits(error_exact));
 
   const Count count = count_of(sampled.params(), side * side);
   const std::size_t entries = static_cast<std::size_t>(count.vectors) * sampled.params().width;
