@@ -8,27 +8,11 @@
 #include "../src/relu_kernels.hpp"
 #include "for_each.cuh"
 #include "reduce.cuh"
+#include "relu_scalars.cuh"
 #include "runtime.cuh"
 
 namespace fastntk {
 namespace {
-
-template <class T>
-__device__ inline T square_root(T x) {
-  return std::sqrt(x);
-}
-template <class T>
-__device__ inline T magnitude(T x) {
-  return std::abs(x);
-}
-template <class T>
-__device__ inline T with_sign(T x, T sign) {
-  return std::copysign(x, sign);
-}
-template <class T>
-__device__ inline bool is_negative(T x) {
-  return std::signbit(x);
-}
 
 #include "../src/relu_recursion.hpp"
 

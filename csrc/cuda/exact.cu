@@ -5,28 +5,12 @@
 
 #include "../src/primitives.hpp"
 #include "gemm.cuh"
+#include "relu_scalars.cuh"
 #include "runtime.cuh"
 
 namespace fastntk {
 
 namespace {
-
-template <class T>
-__device__ inline T square_root(T x) {
-  return std::sqrt(x);
-}
-template <class T>
-__device__ inline T magnitude(T x) {
-  return std::abs(x);
-}
-template <class T>
-__device__ inline T with_sign(T x, T sign) {
-  return std::copysign(x, sign);
-}
-template <class T>
-__device__ inline bool is_negative(T x) {
-  return std::signbit(x);
-}
 
 #include "../src/relu_recursion.hpp"
 

@@ -113,7 +113,8 @@ __global__ void __launch_bounds__(block_threads)
     }
 #pragma unroll
     for (int distance = 16; distance > 0; distance /= 2) square += __shfl_xor_sync(cuda::whole_warp, square, distance);
-    if (lane == 0) inverse[pair] = square > 0 ? std::sqrt(static_cast<T>(m) / square) : T(0);
+    const auto count = static_cast<T>(m);
+    if (lane == 0) inverse[pair] = square >= count * least_mean_square<T> ? std::sqrt(count / square) : T(0);
   }
   __syncthreads();
 
@@ -225,7 +226,9 @@ __global__ void __launch_bounds__(block_threads)
     for (unsigned l = 0; l < blocks; ++l) {
       const T partner = psi.data ? psi(row, rotated[l]) : T(0);
       const std::uint32_t word = columns.signs ? columns.signs[words + column[l] / 32] : 0;
-      const T value = linear[l] * at_psi + last[l] * at_phi + product[l] * (partner * at_gate);
+      // Bits must not depend on how many columns a thread has, and so not on where the compiler would round a product.
+      const T value = cuda::multiply_add(product[l], partner * at_gate,
+                                         cuda::multiply_add(linear[l], at_psi, cuda::rounded_product(last[l], at_phi)));
       sum[l] += cuda::flipped(value, word, static_cast<unsigned>(column[l] % 32));
     }
   }

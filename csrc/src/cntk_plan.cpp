@@ -9,6 +9,8 @@ CntkPlan cntk_plan(const CntkParams& p, const std::string& caller) {
   require_size(p.image.height, name("image height").c_str());
   require_size(p.image.width, name("image width").c_str());
   require_size(p.image.channels, name("image channels").c_str());
+  require_size(p.image.pixels(), name("image height * width").c_str());
+  require_size(p.image.features(), name("image height * width * channels").c_str());
   require_depth(p.depth, name("depth").c_str());
   require_size(p.filter_size, name("filter_size").c_str());
   const bool same = p.padding == Padding::same;

@@ -112,15 +112,18 @@ CntkSketch<T, B>::State::State(const CntkSketchParams& p, const B& backend)
 
   if (exact_columns == 0) return;
   // The exact columns' numbers are spread over the other ones too, which have to be without them.
+  // Without a constant in the polynomial a number is 0, and so is its scale.
+  const auto per_number = [](T value, T number) {
+    return number == 0 ? 0.0 : -static_cast<double>(value) / static_cast<double>(number);
+  };
   std::vector<T> part;
   for (std::size_t j = 0; j < of_psi; ++j)
     for (std::size_t c = 0; c < random_columns; ++c)
-      part.push_back(static_cast<T>(-static_cast<double>(weights[0][c] * layers.last_spread[j * m + c % m]) /
-                                    static_cast<double>(number_scale) * filter));
+      part.push_back(static_cast<T>(per_number(weights[0][c] * layers.last_spread[j * m + c % m], number_scale) * filter));
   if (layers.train_last)
     for (std::size_t c = 0; c < random_columns; ++c)
-      part.push_back(static_cast<T>(-static_cast<double>(weights[2][c] * layers.last_constant[c % m]) /
-                                    static_cast<double>(e_scale) * top.root_a0 / filter));
+      part.push_back(
+          static_cast<T>(per_number(weights[2][c] * layers.last_constant[c % m], e_scale) * top.root_a0 / filter));
   exact_part = Buffer<T, B>(backend, part);
 }
 
@@ -128,7 +131,9 @@ template <Real T, Backend B>
 std::size_t CntkSketch<T, B>::State::tile_rows(const B& backend) const {
   if constexpr (std::same_as<B, Cpu>) return 1;  // an image is more than a cache holds
   const TileBudget budget = tile_budget(backend);
-  return std::clamp<std::size_t>(budget.streamed_bytes / layers.image_bytes(backend), 1, budget.most_rows);
+  const std::size_t mirrored = params.average_flips ? layers.image.features() : 0;
+  const std::size_t bytes = layers.image_bytes(backend) + sizeof(T) * (mirrored + random_columns + params.out_features);
+  return std::clamp<std::size_t>(budget.streamed_bytes / bytes, 1, budget.most_rows);
 }
 
 template <Real T, Backend B>

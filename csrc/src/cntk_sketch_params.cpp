@@ -12,7 +12,7 @@
 namespace fastntk {
 namespace {
 
-constexpr std::size_t least_width = 64;
+constexpr std::size_t least_width = 64, most_width = std::size_t{1} << 17;
 
 // Until their error is that of the columns, features of pixels inside cost less than they gain.
 std::size_t default_width(const CntkSketchParams& p) {
@@ -42,7 +42,9 @@ void require_polynomials(const std::vector<std::vector<double>>& kappa, std::siz
 CntkSketchParams resolved_cntk_sketch(const CntkSketchParams& params) {
   CntkSketchParams p = params;
   require_size(p.out_features, "CntkSketch: out_features");
-  cntk_plan(p.kernel, "CntkSketch");
+  const CntkPlan plan = cntk_plan(p.kernel, "CntkSketch");
+  require_size(plan.filter_size * plan.filter_size, "CntkSketch: filter_size^2");
+  require_size(plan.filter_size * plan.filter_size * plan.channels, "CntkSketch: filter_size^2 * channels");
   require_finite<double>(p.kernel.bias, "CntkSketch: bias");
   if (p.method == CntkMethod::sketch) {
     const std::size_t size = p.kappa_1.empty() ? 0 : p.kappa_1[0].size();
@@ -50,9 +52,9 @@ CntkSketchParams resolved_cntk_sketch(const CntkSketchParams& params) {
     require_polynomials(p.kappa_0, p.kernel.depth, size, "kappa_0");
   }
   if (p.width == 0) p.width = default_width(p);
-  require(p.width >= least_width && std::has_single_bit(p.width) && p.width <= std::size_t{1} << 24, [&] {
+  require(p.width >= least_width && std::has_single_bit(p.width) && p.width <= most_width, [&] {
     return "CntkSketch: width is " + std::to_string(p.width) + "; a power of two from " + std::to_string(least_width) +
-           " to 2^24 is needed, or the default";
+           " to " + std::to_string(most_width) + " is needed, or the default";
   });
   if (p.diagonal == Diagonal::automatic) p.diagonal = Diagonal::exact;
   return p;

@@ -56,10 +56,9 @@ void squared_norms(Tile<B>& tile, View<const T, B> pixels, T scale, View<T, B> s
 // The numbers of eta: those of psi, the patch's means times q, times `scale`, then e.
 template <Real T, Backend B>
 void eta_numbers(Tile<B>& tile, View<const T, B> means, T scale, const T* norm, T e_scale, View<T, B> out) {
-  const std::size_t last = out.cols - 1;
   for_each(tile, out.rows, [=] FASTNTK_FORMULA(std::size_t p) {
-    for (std::size_t j = 0; j < last; ++j) out(p, j) = scale * means(p, j);
-    out(p, last) = e_scale * norm[p];
+    for (std::size_t j = 0; j < means.cols; ++j) out(p, j) = scale * means(p, j);
+    out(p, means.cols) = e_scale * norm[p];
   });
 }
 

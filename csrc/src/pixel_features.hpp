@@ -6,15 +6,20 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <limits>
 
 namespace fastntk {
 
 /// Entries of a pixel's vector that stay together when it is rotated.
 inline constexpr std::size_t fold_group = 16;
 
+/// Below this a mean square is taken for 0: its inverse would overflow.
+template <Real T>
+inline constexpr T least_mean_square = std::numeric_limits<T>::min();
+
 /// The features of kappa_1 and of kappa_0 at a pixel, without those of their constants, from projections z_1, ..., z_degree
 /// of its patch, side by side in blocks of m columns; u_j[c] = z_j[c] + mean * offset[j][c], over the root of its mean
-/// square over c (0 where that is 0):
+/// square over c (0 where that is below least_mean_square):
 ///   relu        f_1[c] = sqrt(2) max(u_1[c], 0) - 1/sqrt(pi), f_0[c] = sign(u_1[c])/sqrt(2), sign(0) = 0
 ///   otherwise   f_k[c] = the sum over j of kappa_k[j][c] * u_1[c] ... u_j[c]
 template <Real T>

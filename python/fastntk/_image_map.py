@@ -11,6 +11,8 @@ from numpy.typing import NDArray
 from . import _arguments as arguments
 from ._arrays import Source
 from ._feature_map import FeatureMap, RowMap
+from ._image_range import RANGES, range_of, require_same_range
+from ._finite import scan_wanted
 from ._images import ImageShape, completed, image_rows, image_shape, images_of
 
 __all__ = ["ImageMap"]
@@ -19,12 +21,15 @@ __all__ = ["ImageMap"]
 class ImageMap(FeatureMap):
     """Base of the feature maps of images.
 
-    Its parameters include image_shape, and its fitted attributes `image_shape_`, for which `_draw` takes `_images`.
+    Its parameters include image_shape, and its fitted attributes `image_shape_` and `_value_range`, for which `_draw` takes
+    `_images` and `_range`.
     """
 
     image_shape: Sequence[int] | None
     image_shape_: ImageShape
+    _value_range: str
     _images: ImageShape | None = None  # of the fit that is going on
+    _range: str = "other"
 
     def fit(self, X: Any, y: Any = None) -> Any:
         """Draw the map for images like those of `X`.
@@ -99,29 +104,36 @@ class ImageMap(FeatureMap):
             max_memory=self.max_memory,
             lazy=True,
         )
-        if not reset:
-            self._require_like_fit(source.array)
+        if reset:
+            self._range = range_of(source.array)
+        elif scan_wanted(self.assume_finite):
+            require_same_range(self._value_range, range_of(source.array))
         return source
-
-    def _require_like_fit(self, rows: Any) -> None:
-        """ValueError if images are of another kind than those of the fit."""
 
     def _images_in(self, columns: int) -> ImageShape | None:
         """The shape of images in rows with that many columns, as far as the parameters tell it."""
         return None if self.image_shape is None else completed(image_shape(self.image_shape), columns)
 
     def _keep(self, seed: int, row_map: RowMap, attributes: dict[str, Any]) -> None:
-        self.__dict__.pop("image_shape_", None)
+        for name in ("image_shape_", "_value_range"):
+            self.__dict__.pop(name, None)
         super()._keep(seed, row_map, attributes)
 
     def _restore_images(self, state: dict[str, NDArray[Any]]) -> None:
-        """Take the shape from what `_state` gave; ValueError if that is damaged."""
-        shape = state["image_shape"]
+        """Take shape and range from what `_image_state` gave; ValueError if that is damaged."""
+        shape, value_range = state["image_shape"], state.get("value_range", np.array(0))
         if shape.shape != (3,) or shape.dtype.kind not in "iu" or not (shape > 0).all():
             raise ValueError(f"the shape of images is damaged: {shape!r}")
+        if value_range.shape != () or value_range.dtype.kind not in "iu" or not 0 <= value_range < len(RANGES):
+            raise ValueError(f"the range of numbers is damaged: {value_range!r}")
         height, width, channels = (int(size) for size in shape)
         self._images = height, width, channels
+        self._range = RANGES[int(value_range)]
+
+    def _image_attributes(self) -> dict[str, Any]:
+        """Fitted attributes, for `_draw`."""
+        return {"image_shape_": self._images, "_value_range": self._range}
 
     def _image_state(self) -> dict[str, NDArray[Any]]:
         """For `_state`."""
-        return {"image_shape": np.array(self.image_shape_)}
+        return {"image_shape": np.array(self.image_shape_), "value_range": np.array(RANGES.index(self._value_range))}

@@ -12,6 +12,7 @@ import json
 import os
 import time
 import zlib
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, Self
 
@@ -61,11 +62,14 @@ class KernelCache:
     def __init__(self, folder: Any, description: dict[str, Any], blocks: list[Block]) -> None:
         self._folder = Path(folder)
         self._description = {"format": "fastntk-kernel", "version": _VERSION, **description}
+        self._header = json.dumps(self._description, indent=1)  # what it cannot hold, before there is a folder
         self._shapes = [(r.stop - r.start, c.stop - c.start) for r, c in blocks]
         ends = np.cumsum([rows * columns for rows, columns in self._shapes], dtype=np.int64)
         self._starts = [0, *(int(end) for end in ends)]
         self._sums: dict[int, int] = {}
         self._pending: list[str] = []
+        self._is_new = False  # no fit before had it
+        self._stored = False
         self._committed = 0.0
 
     def __enter__(self) -> Self:
@@ -74,19 +78,24 @@ class KernelCache:
         self._journal = open(self._folder / _JOURNAL, "a+b")
         try:
             self._lock()
-            if not self._is_there():
+            self._is_new = not self._is_there()
+            if self._is_new:
                 self._create()
             self._data = open(self._folder / _BLOCKS, "r+b")
             self._offset = self._data_offset()
             self._sums = self._finished()
         except BaseException:
+            if self._is_new:
+                self._discard()
             self._journal.close()
             raise
         return self
 
-    def __exit__(self, *_: object) -> None:
+    def __exit__(self, error: object, *_: object) -> None:
         try:
             self._commit()
+            if error is not None and self._is_new and not self._stored:
+                self._discard()
         finally:
             self._data.close()
             self._journal.close()
@@ -108,6 +117,7 @@ class KernelCache:
         data = np.ascontiguousarray(block).tobytes()
         self._data.seek(self._position(number))
         self._data.write(data)
+        self._stored = True
         self._pending.append(f"{number} {zlib.crc32(data):08x}\n")
         if time.monotonic() - self._committed >= _SECONDS:
             self._commit()
@@ -122,6 +132,13 @@ class KernelCache:
             _to_disk(self._journal)
             self._pending = []
         self._committed = time.monotonic()
+
+    def _discard(self) -> None:
+        """Leave nothing of a fit that ended before its first block, unless the folder cannot be changed any more."""
+        with suppress(OSError):
+            for name in (_HEADER, f"{_HEADER}.part", _BLOCKS, _JOURNAL):
+                (self._folder / name).unlink(missing_ok=True)
+            self._folder.rmdir()
 
     def _require_ours(self) -> None:
         """ValueError unless the folder has nothing but parts of a cache."""
@@ -173,7 +190,7 @@ class KernelCache:
             _to_disk(file)
         temporary = self._folder / f"{_HEADER}.part"
         with open(temporary, "w", encoding="utf-8") as header:
-            json.dump(self._description, header, indent=1)
+            header.write(self._header)
             _to_disk(header)
         os.replace(temporary, self._folder / _HEADER)
 

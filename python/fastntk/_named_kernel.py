@@ -11,6 +11,7 @@ import numpy as np
 from . import _arguments as arguments
 from ._arrays import astype
 from ._cntk import cntk_params
+from ._finite import require_no_overflow, scan_wanted
 from ._gram import Block, blocks_of, pairs_of
 from ._images import ImageShape
 from ._kernel_cache import KernelCache, fingerprint
@@ -39,10 +40,23 @@ class NamedKernel:
     images : (int, int, int) or None
         The shape of the images in rows for "cntk".
     n_threads : int, optional
+    assume_finite : bool
+        Skip the scan of matrices for NaN and inf.
+
+    Raises
+    ------
+    ValueError, TypeError
+        If a parameter is unknown, of the wrong type or out of its range.
     """
 
     def __init__(
-        self, name: str, params: dict[str, Any] | None, images: ImageShape | None, n_threads: int | None = None
+        self,
+        name: str,
+        params: dict[str, Any] | None,
+        images: ImageShape | None,
+        n_threads: int | None = None,
+        *,
+        assume_finite: bool = False,
     ) -> None:
         known = parameters_of(name)
         given = dict(params or {})
@@ -52,20 +66,30 @@ class NamedKernel:
                 allowed = ", ".join([*known, "image_shape"] if name == "cntk" else known)
                 raise TypeError(f"kernel_params has {key!r}; {allowed} of {name!r} are allowed")
         self.name = name
-        self.params = {**known, **given}
+        self.params = {key: _plain(given.get(key, default), default, key) for key, default in known.items()}
         self.images = images
         self._n_threads = n_threads
+        self._assume_finite = assume_finite
         self._network = None if images is None else cntk_params(images, **self.params)
 
     def __call__(self, X: Any, Y: Any, place: Place, done: Done = int) -> Any:
-        """The float64 matrix between rows where `place` has arrays; `Y` None means `X`. `done` gets numbers of pairs."""
+        """The float64 matrix between rows where `place` has arrays; `Y` None means `X`. `done` gets numbers of pairs.
+
+        Raises
+        ------
+        ValueError
+            If it overflows.
+        """
         x = astype(X, np.float64, place)
         y = None if Y is None else astype(Y, np.float64, place)
         if self._network is not None:
             threads = arguments.threads(self._n_threads)
-            return cntk_gram(place, x, y, self._network, self.params["pooling"], threads, done)
-        K = _FUNCTIONS[self.name](x, y, **self.params, n_threads=self._n_threads, assume_finite=True)
-        done(len(x) * len(x if y is None else y))
+            K = cntk_gram(place, x, y, self._network, self._edge(), threads, done)
+        else:
+            K = _FUNCTIONS[self.name](x, y, **self.params, n_threads=self._n_threads, assume_finite=True)
+            done(len(x) * len(x if y is None else y))
+        if scan_wanted(self._assume_finite):
+            require_no_overflow(K, "X")
         return K
 
     def pairs(self, n: int) -> int:
@@ -109,7 +133,7 @@ class NamedKernel:
         return K
 
     def _edge(self) -> int:
-        return _EDGE if self._network is None else cntk_edge(self.params["pooling"])
+        return _EDGE if self.images is None else cntk_edge(self.images, self.params["pooling"])
 
     def _blocks(self, n: int) -> list[Block]:
         return list(blocks_of(n, n, self._edge(), symmetric=True))
@@ -120,6 +144,15 @@ def parameters_of(name: str) -> dict[str, Any]:
     parameters = inspect.signature(_FUNCTIONS[name]).parameters.values()
     machine = ("assume_finite", "n_threads", "device")
     return {p.name: p.default for p in parameters if p.kind is p.KEYWORD_ONLY and p.name not in machine}
+
+
+def _plain(value: Any, default: Any, name: str) -> Any:
+    """A parameter in the type of its default, which files know, checked; other strings are left to the kernel."""
+    if isinstance(default, bool):
+        return arguments.boolean(value, name)
+    if isinstance(default, int):
+        return arguments.integer(value, name)
+    return arguments.real(value, name) if isinstance(default, float) else value
 
 
 def _version() -> str:

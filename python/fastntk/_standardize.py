@@ -92,19 +92,25 @@ class Standardisation:
 
         Raises
         ------
+        ValueError
+            If the variance overflows float64.
         MemoryError
             If the matrices of "whiten" do not fit into the memory that is available.
         """
         place = place or Place()
         if kind == "channels":
-            mean, squares = _moments(_blocks(rows, place, images[2]))
+            with np.errstate(over="ignore", invalid="ignore"):
+                mean, squares = _moments(_blocks(rows, place, images[2]))
+            _require_finite(mean, squares)
             deviation = np.sqrt(squares)
             return cls(images, mean=mean, scale=1 / np.where(deviation > 0, deviation, 1.0))
         d = rows.shape[1]
         _, needed = whiten_bytes(d, rows.itemsize)
         if needed >= _PLANNED_BYTES:
             require_memory(needed, None, what=f"whitening images of {d} numbers", lower="use standardize='channels'")
-        mean, covariance = _covariance(_blocks(rows, place, d), threads)
+        with np.errstate(over="ignore", invalid="ignore"):
+            mean, covariance = _covariance(_blocks(rows, place, d), threads)
+        _require_finite(mean, covariance)
         if flips:
             mirror = np.arange(d).reshape(images)[:, ::-1].ravel()
             half = (mean - mean[mirror]) / 2
@@ -185,6 +191,11 @@ def standardisation(standardize: Any, epsilon: Any) -> tuple[str | None, float]:
     if value < 0:
         raise ValueError(f"whiten_epsilon is {value}; a finite number of at least 0 is allowed")
     return standardize, value
+
+
+def _require_finite(mean: Float64Array, squares: Float64Array) -> None:
+    if not (np.isfinite(mean).all() and np.isfinite(squares).all()):
+        raise ValueError("X has images so large that their variance overflows float64; scale them down")
 
 
 def _blocks(rows: Any, place: Place, columns: int) -> Iterator[Float64Array]:

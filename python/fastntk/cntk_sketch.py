@@ -13,27 +13,26 @@ from . import _arguments as arguments
 from ._cntk import cntk_pairs, cntk_params
 from ._compiled_map import CompiledMap, parameters_named
 from ._exact_pairs import Float64Array
-from ._feature_map import DIAGONAL
+from ._feature_map import DIAGONAL, itemsizes
 from ._image_docs import documented
 from ._image_map import ImageMap
 from ._images import ImageShape
 from ._layer_polynomials import layer_polynomials
-from ._lazy_rows import LazyRows
 from ._load import _core
-from ._place import Place, is_device_array, map_rows
+from ._place import Place, map_rows
 from ._plan import rows_at_once
 from ._random import RandomState
 from ._standardize import Standardisation, standardisation, whiten_bytes
+from .features import STRUCTURED
 
 __all__ = ["CNTKSketch"]
 
 METHODS = ("sketch", "random_features")
 
 _MOST_DEGREE = 64
+_ROWS = 256  # that the CPU maps in a call: seconds of work
 _NETWORK = ("depth", "filter_size", "padding", "pooling", "train_first", "train_last", "bias")
 _ENUMS = {"method": "CntkMethod", "diagonal": "Diagonal"}
-# What the numbers of images say about themselves: nothing, bytes from 0 to 255, or bytes over 255.
-_RANGES = ("other", "bytes", "unit")
 
 
 class _CntkMap(CompiledMap):
@@ -51,19 +50,20 @@ class _CntkMap(CompiledMap):
     def __call__(self, array: Any, out: Any, place: Place) -> None:
         """Write the features of `array` to `out`, both as `place` has them."""
         standard = self._standard
-        if standard is None:
-            super().__call__(array, out, place)
-            return
         operator = self._operator(array.dtype, place)
         d, gpu = array.shape[1], place.device is not None
         size = rows_at_once(d * array.itemsize, gpu=gpu, max_memory=self._max_memory if gpu else None)
+        # An interrupt waits for the compiled side.
+        size = size if gpu else min(size, _ROWS)
 
         def call(ins: Any, outs: Any, backend: Any) -> None:
             X, Z = ins[0], outs[0]
-            standardised = place.inside().empty((min(size, len(X)), d), array.dtype)
+            standardised = None if standard is None else place.inside().empty((min(size, len(X)), d), array.dtype)
             for part in (slice(first, min(first + size, len(X))) for first in range(0, len(X), size)):
-                some = standardised[: part.stop - part.start]
-                standard(X[part], some, place, backend)
+                some = X[part]
+                if standard is not None:
+                    some = standardised[: len(some)]
+                    standard(X[part], some, place, backend)
                 operator(some, Z[part], backend)
 
         map_rows(place, [array], [out], call, self._threads)
@@ -75,6 +75,22 @@ def resolved(params: dict[str, Any]) -> Any:
     kernel = cntk_params(own.pop("images"), **own.pop("network"))
     with parameters_named():
         return _core.CntkSketchParams(kernel=kernel, **own)
+
+
+def map_bytes(params: dict[str, Any], width: int, item: int, threads: int) -> int:
+    """What the compiled map keeps for rows of `item` bytes an entry, and its threads take while they map."""
+    height, row, channels = params["images"]
+    channels += params["network"]["bias"] != 0
+    depth, area, pixels = params["network"]["depth"], params["network"]["filter_size"] ** 2, height * row
+    degree = len(params["kappa_1"][0]) - 1 if params["kappa_1"] else 1
+    # Of a layer: two folds, directions, offsets and coefficients of each power, the numbers' vectors, signs.
+    constants = depth * width * (2 * area + (STRUCTURED + 3) * degree + 2 * depth + 4)
+    signs = pixels * params["out_features"] // 8 if params["network"]["pooling"] == "none" else 0
+    # Two fields of each layer below the last, as high as a filter; a row of the powers; the image, its patches and norms.
+    fields = width * row * (2 * (depth - 1) * min(params["network"]["filter_size"], height) + degree + 3)
+    image = pixels * (channels * (2 + area) + depth * (depth + 3))
+    threads = threads or int(_core.config()["threads"])
+    return int(itemsizes(item) * constants + 2 * signs + item * threads * (fields + image))
 
 
 @documented
@@ -133,8 +149,9 @@ class CNTKSketch(ImageMap):
     Notes
     -----
     Images of bytes (uint8) are taken as numbers from 0 to 255; they are converted block by block, so that all of them are
-    never there in float32. A map that was fitted to bytes refuses images with fractions between 0 and 1, and one that was
-    fitted to those refuses bytes: their features would be of another size.
+    never there in float32. A map that was fitted to bytes, or to whole numbers of another type beyond 1, refuses images with
+    fractions between 0 and 1, and one that was fitted to those refuses bytes: their features would be of another size. Nothing
+    else is told apart, nor are images in the memory of a GPU.
 
     References
     ----------
@@ -204,7 +221,9 @@ class CNTKSketch(ImageMap):
         assert self._images is not None
         params = self._checked(self._images, n_components, seed)
         kind, epsilon = standardisation(self.standardize, self.whiten_epsilon)
-        resolved(params)  # what it refuses, before the images are looked at
+        chosen = resolved(params)  # what it refuses, before the images are looked at
+        needed = map_bytes(params, chosen.width, array.dtype.itemsize, arguments.threads(self.n_threads))
+        self._require_memory(needed, place, n_components, self._to_lower())
         standard = None
         if kind is not None:
             standard = Standardisation.of_rows(
@@ -216,23 +235,22 @@ class CNTKSketch(ImageMap):
                 place=place,
                 threads=arguments.threads(self.n_threads),
             )
-        return self._compile(params, standard, _range_of(array), place)
+        return self._compile(params, standard, place)
 
     def _compile(
-        self, params: dict[str, Any], standard: Standardisation | None, value_range: str, place: Place
+        self, params: dict[str, Any], standard: Standardisation | None, place: Place
     ) -> tuple[_CntkMap, dict[str, Any]]:
         chosen = resolved(params)
         row_map = _CntkMap(
             params, standard, n_threads=self.n_threads, device=self.device, max_memory=self.max_memory, place=place
         )
         return row_map, {
-            "image_shape_": self._images,
+            **self._image_attributes(),
             "width_": chosen.width,
             "diagonal_": chosen.diagonal.name,
             "kappa_1_": [np.asarray(c) for c in params["kappa_1"]],
             "kappa_0_": [np.asarray(c) for c in params["kappa_0"]],
             "_standard": standard,
-            "_value_range": value_range,
         }
 
     def _network(self) -> dict[str, Any]:
@@ -259,7 +277,7 @@ class CNTKSketch(ImageMap):
 
     def _state(self) -> dict[str, NDArray[Any]]:
         standard = {} if self._standard is None else self._standard.state()
-        return {**self._image_state(), "value_range": np.array(_RANGES.index(self._value_range)), **standard}
+        return {**self._image_state(), **standard}
 
     def _restore_state(
         self, state: dict[str, NDArray[Any]], array: Any, place: Place, n_components: int, seed: int
@@ -267,10 +285,7 @@ class CNTKSketch(ImageMap):
         learnt = dict(state)
         if not {"image_shape", "value_range"} <= learnt.keys():
             raise ValueError(f"CNTKSketch needs image_shape and value_range; the file has {', '.join(state) or 'nothing'}")
-        self._restore_images({"image_shape": learnt.pop("image_shape")})
-        value_range = learnt.pop("value_range")
-        if value_range.shape != () or value_range.dtype.kind not in "iu" or not 0 <= value_range < len(_RANGES):
-            raise ValueError(f"the range of numbers is damaged: {value_range!r}")
+        self._restore_images({name: learnt.pop(name) for name in ("image_shape", "value_range")})
         assert self._images is not None
         params = self._checked(self._images, n_components, seed)
         if array.shape[1] != math.prod(self._images):
@@ -279,10 +294,21 @@ class CNTKSketch(ImageMap):
         if kind is None and learnt:
             raise ValueError(f"there is no standardisation, and the file has {', '.join(learnt)}")
         standard = None if kind is None else Standardisation.from_state(self._images, kind, learnt)
-        return self._compile(params, standard, _RANGES[int(value_range)], place)
+        return self._compile(params, standard, place)
 
     def _fit_bytes(self, n: int | None, d: int, item: int) -> tuple[int, int]:  # noqa: ARG002 - the same for all n
-        return whiten_bytes(d, item) if self.standardize == "whiten" else (0, 0)
+        kept, fitting = whiten_bytes(d, item) if self.standardize == "whiten" else (0, 0)
+        try:
+            # Images whose shape is not known here are taken for square ones of three colours.
+            images = self._images_in(d) or (math.isqrt(d // 3) or 1, math.isqrt(d // 3) or 1, 3)
+            params = self._checked(images, self._checked_components(), 0)
+            the_map = map_bytes(params, resolved(params).width, item, arguments.threads(self.n_threads))
+        except (TypeError, ValueError):  # fit will say what is wrong
+            return kept, fitting
+        return kept + the_map, fitting + the_map
+
+    def _to_lower(self) -> str:
+        return "lower n_components or width, or n_threads"
 
     def _exact_pairs(self, left: Float64Array, right: Float64Array) -> Float64Array:
         fitted = self._map._params  # type: ignore[attr-defined]
@@ -297,25 +323,3 @@ class CNTKSketch(ImageMap):
             mirrored = right.reshape(-1, *self.image_shape_)[:, :, ::-1].reshape(right.shape)
             exact = (exact + cntk_pairs(left, mirrored, params, threads)) / 2
         return exact
-
-    def _require_like_fit(self, rows: Any) -> None:
-        if self.assume_finite:
-            return
-        fitted, found = self._value_range, _range_of(rows)
-        if {fitted, found} == {"bytes", "unit"}:
-            kinds = {"bytes": "bytes from 0 to 255", "unit": "numbers between 0 and 1"}
-            remedy = "divide them by 255" if found == "bytes" else "multiply them by 255"
-            raise ValueError(f"X has images of {kinds[found]}, and those given to fit were {kinds[fitted]}; {remedy}")
-
-
-def _range_of(rows: Any) -> str:
-    """The range of the numbers of rows, "other" where they do not tell it: on a GPU, and if they are integers up to 1."""
-    if is_device_array(rows):
-        return "other"
-    if isinstance(rows, LazyRows) and rows.raw.dtype == np.uint8:
-        return "bytes" if rows.raw.max() > 1 else "other"
-    raw = rows.raw if isinstance(rows, LazyRows) else rows
-    if raw.dtype.kind != "f" or raw.min() < 0 or raw.max() > 1:
-        return "other"
-    fractions = any((part != np.floor(part)).any() for part in raw)
-    return "unit" if fractions else "other"

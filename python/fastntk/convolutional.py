@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -11,7 +12,7 @@ from ._cntk import cntk_params
 from ._finite import require_no_overflow, scan_wanted
 from ._gram import Block, blocks_of, fill, pair_progress, pairs_of
 from ._image_docs import documented
-from ._images import image_rows, images_of
+from ._images import ImageShape, image_rows, images_of
 from ._place import Place
 from .functional import allocate_gram, kernel_matrix
 
@@ -112,18 +113,19 @@ def cntk_kernel(
     if y.shape[1] != x.shape[1]:
         raise ValueError(f"Y has shape {tuple(y.shape)}; {x.shape[1]} columns, of images of shape {images}, are needed")
     n, k = len(x), len(y)
-    pairs = pairs_of(n, k, cntk_edge(pooling), symmetric=x is y)
+    pairs = pairs_of(n, k, cntk_edge(images, pooling), symmetric=x is y)
     with pair_progress(pairs, verbose and place.device is None) as done:
-        out = cntk_gram(place, x, None if x is y else y, params, pooling, threads, done)
+        out = cntk_gram(place, x, None if x is y else y, params, cntk_edge(images, pooling), threads, done)
     if out.size and scan_wanted(assume_finite):
         require_no_overflow(out, "X" if x is y else "X or Y")
     return place.give_back(out)
 
 
-def cntk_gram(
-    place: Place, x: Any, y: Any, params: Any, pooling: str, threads: int, done: Callable[[int], Any] = int
-) -> Any:
-    """The matrix between rows of images of one type; `y` None means `x`. On the CPU `done` gets the numbers of pairs."""
+def cntk_gram(place: Place, x: Any, y: Any, params: Any, edge: int, threads: int, done: Callable[[int], Any] = int) -> Any:
+    """The matrix between rows of images of one type; `y` None means `x`.
+
+    On the CPU it is computed in blocks of `edge` images on a side, after each of which `done` gets the number of its pairs.
+    """
     other = x if y is None else y
     if place.device is not None:
         out = kernel_matrix(place, x, other, "cntk_kernel", (params,), threads)
@@ -137,11 +139,17 @@ def cntk_gram(
         left = x[rows]
         place.core.cntk_kernel(left, left if y is None and rows == columns else other[columns], params, part, backend)
 
-    blocks = blocks_of(len(x), len(other), cntk_edge(pooling), symmetric=y is None)
+    blocks = blocks_of(len(x), len(other), edge, symmetric=y is None)
     fill(out, compute, blocks, done, symmetric=y is None)
     return out
 
 
-def cntk_edge(pooling: str) -> int:
-    """Images on a side of a block of the matrix: of 32 x 32 pixels, several seconds of work of a processor."""
-    return 64 if pooling == "gap" else 512
+def cntk_edge(images: ImageShape, pooling: str) -> int:
+    """Images on a side of a block of the matrix: several seconds of work of a processor, but for very large images.
+
+    The time of a pair grows with the square of the number of pixels under "gap", and with that number under "none". A block
+    has at least 64 pairs, so that many threads have work.
+    """
+    larger = images[0] * images[1] / 32**2
+    edge = 64 / larger if pooling == "gap" else 512 / math.sqrt(larger)
+    return max(8, min(64 if pooling == "gap" else 512, int(edge)))

@@ -152,7 +152,7 @@ class GradientFeatures(ImageMap):
         row_map = _GradientMap(params, n_threads=self.n_threads, device=self.device, max_memory=self.max_memory, place=place)
         attributes = {"width_": net.width, "n_weights_": net.parameters, "diagonal_": net.diagonal.name}
         if self._images:
-            attributes["image_shape_"] = self._images
+            attributes |= self._image_attributes()
         return row_map, attributes
 
     def _network(self, d: int, images: ImageShape | None, n_components: int, seed: int) -> dict[str, Any]:
@@ -180,7 +180,8 @@ class GradientFeatures(ImageMap):
     def _restore_state(
         self, state: dict[str, NDArray[Any]], array: Any, place: Place, n_components: int, seed: int
     ) -> tuple[_GradientMap, dict[str, Any]]:
-        if list(state) != (["image_shape"] if self.architecture == "cnn" else []):
+        known = [["image_shape"], ["image_shape", "value_range"]] if self.architecture == "cnn" else [[]]
+        if sorted(state) not in known:
             raise ValueError(f"{self.architecture!r} networks and a state of {list(state)} do not belong together")
         self._images = None
         if state:

@@ -14,8 +14,10 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 
 from . import _arguments as arguments
 from ._arrays import Source, matrix
+from ._finite import scan_wanted
 from ._gram import pair_progress
 from ._host import on_host, score_on_host
+from ._image_range import range_of, require_same_range
 from ._images import ImageShape, columns_of, image_rows, images_of
 from ._memory import require_memory
 from ._named_kernel import KERNELS, NamedKernel
@@ -125,8 +127,8 @@ class KernelRidge(MultiOutputMixin, RegressorMixin, BaseEstimator):  # type: ign
         ------
         ValueError
             If a parameter is out of its range, shapes do not fit, a value is NaN or inf, arrays are in different places, or
-            K + alpha I is not positive definite to working precision (then raise `alpha`); or if `cache` holds something
-            else, is used by another fit, or `kernel` is a function.
+            K + alpha I is not positive definite to working precision (then raise `alpha`); if a named kernel overflows float64
+            (then scale `X`); or if `cache` holds something else, is used by another fit, or `kernel` is a function.
         TypeError
             On sparse input, unsupported dtypes and unknown `kernel_params`.
         MemoryError
@@ -145,7 +147,7 @@ class KernelRidge(MultiOutputMixin, RegressorMixin, BaseEstimator):  # type: ign
         images = None
         if self.kernel == "cntk":
             images = images_of(X, (self.kernel_params or {}).get("image_shape"))
-        source = self._read(X, images)
+        source, value_range = self._read(X, images)
         array, place = source
         kernel = self._named(images)
         if y is None:
@@ -166,6 +168,7 @@ class KernelRidge(MultiOutputMixin, RegressorMixin, BaseEstimator):  # type: ign
         self.__dict__.pop("image_shape_", None)
         if images is not None:
             self.image_shape_ = images
+        self._value_range = value_range
         self.X_fit_ = place.fetch(array).copy()
         self.dual_coef_ = dual[:, 0] if given.ndim == 1 else dual
         return self
@@ -185,11 +188,15 @@ class KernelRidge(MultiOutputMixin, RegressorMixin, BaseEstimator):  # type: ign
         Raises
         ------
         ValueError, TypeError
-            If `X` does not fit, or has NaN or inf.
+            If `X` does not fit, or has NaN or inf, or numbers so large that a named kernel overflows; or, with "cntk", if it
+            has bytes (whole numbers from 0 to beyond 1) and the images of `fit` had fractions between 0 and 1, or the other
+            way round.
         """
         check_is_fitted(self)
         images = getattr(self, "image_shape_", None)
-        array, place = self._read(X, images)
+        (array, place), value_range = self._read(X, images)
+        if scan_wanted(self.assume_finite):
+            require_same_range(getattr(self, "_value_range", "other"), value_range)
         self._see_columns(X, array, reset=False)
         fitted, dual = self.X_fit_, self.dual_coef_.reshape(len(self.X_fit_), -1)
         # A function gets host arrays unless those of the caller are elsewhere.
@@ -225,9 +232,13 @@ class KernelRidge(MultiOutputMixin, RegressorMixin, BaseEstimator):  # type: ign
         """
         return score_on_host(r2_score, y, self.predict(X), sample_weight)
 
-    def _read(self, X: Any, images: ImageShape | None) -> Source:
+    def _read(self, X: Any, images: ImageShape | None) -> tuple[Source, str]:
+        """The rows, and the range of the numbers of images."""
         how: Any = {"assume_finite": self.assume_finite, "device": self.device, "max_memory": self.max_memory}
-        return matrix(X, min_rows=1, **how) if images is None else image_rows(X, images, **how)
+        if images is None:
+            return matrix(X, min_rows=1, **how), "other"
+        rows, place = image_rows(X, images, lazy=True, **how)
+        return Source(rows if is_device_array(rows) else np.asarray(rows), place), range_of(rows)
 
     def _see_columns(self, X: Any, array: Any, *, reset: bool) -> None:
         seen = array if is_device_array(array) else columns_of(X, array)
@@ -235,7 +246,11 @@ class KernelRidge(MultiOutputMixin, RegressorMixin, BaseEstimator):  # type: ign
 
     def _named(self, images: ImageShape | None) -> NamedKernel | None:
         """The kernel, unless that is a function."""
-        return None if callable(self.kernel) else NamedKernel(self.kernel, self.kernel_params, images, self.n_threads)
+        return (
+            None
+            if callable(self.kernel)
+            else NamedKernel(self.kernel, self.kernel_params, images, self.n_threads, assume_finite=self.assume_finite)
+        )
 
     def _gram(self, array: Any, place: Place, root: NDArray[np.float64] | None) -> Any:
         """R K R for the diagonal matrix R of `root`, to be overwritten, of a kernel that is a function."""
@@ -263,7 +278,7 @@ class KernelRidge(MultiOutputMixin, RegressorMixin, BaseEstimator):  # type: ign
             params = dict(kernel.params)
             bias = arguments.real(params.pop("bias"), "bias")
             rows = np.hstack([place.fetch(array), np.full((len(array), 1), bias)]) if bias else place.fetch(array)
-            unbiased = NamedKernel(kernel.name, params, None, self.n_threads)
+            unbiased = NamedKernel(kernel.name, params, None, self.n_threads, assume_finite=self.assume_finite)
             return unbiased(there.load(rows * root[:, None]), None, there)
 
     def _solve(self, K: Any, Y: NDArray[np.float64], alpha: float, place: Place) -> NDArray[np.float64]:

@@ -11,6 +11,7 @@
 #include <string>
 #include <vector>
 
+#include "check.hpp"
 #include "sketches.hpp"
 
 namespace cntk {
@@ -137,6 +138,41 @@ inline std::string describe(const CntkParams& p) {
          " depth " + std::to_string(p.depth) + " filter " + std::to_string(p.filter_size) +
          (p.padding == Padding::same ? " same" : " valid") + (p.pooling == Pooling::gap ? " gap" : " none") +
          (p.train_first ? " first" : "") + (p.train_last ? " last" : "") + " bias " + std::to_string(p.bias);
+}
+
+/// Checks a kernel matrix of x with itself, relative to its diagonal, which no entry exceeds.
+template <class T>
+void check_definition(const Matrix<T>& x, const Matrix<T>& found, const CntkParams& params, double tolerance) {
+  std::vector<double> diagonal;
+  for (std::size_t i = 0; i < x.rows; ++i)
+    diagonal.push_back(std::sqrt(static_cast<double>(theta(x.view().row(i), x.view().row(i), params))));
+  for (std::size_t i = 0; i < x.rows; ++i)
+    for (std::size_t j = 0; j <= i; ++j) {
+      const auto expected = static_cast<double>(theta(x.view().row(i), x.view().row(j), params));
+      if (!CHECK_CLOSE(found(i, j), expected, tolerance * diagonal[i] * diagonal[j])) {
+        check::fail(describe(params).c_str(), static_cast<int>(i), "of this kernel, with image " + std::to_string(j));
+        return;
+      }
+    }
+}
+
+/// All flags and poolings of a network.
+template <class Call>
+void for_flags(CntkParams params, Call&& call) {
+  for (const Pooling pooling : {Pooling::gap, Pooling::none})
+    for (const int flags : {0, 1, 2, 3}) {
+      params.pooling = pooling;
+      params.train_first = flags % 2 == 1;
+      params.train_last = flags >= 2;
+      if (params.depth > 1 || flags > 0) call(params);
+    }
+}
+
+template <class T>
+Matrix<T> rows_of(const Matrix<T>& x, std::size_t begin, std::size_t count) {
+  Matrix<T> part(count, x.cols);
+  std::copy_n(x.values.begin() + static_cast<std::ptrdiff_t>(begin * x.cols), part.values.size(), part.values.begin());
+  return part;
 }
 
 }  // namespace cntk

@@ -35,6 +35,7 @@ struct Matrix {
 
 template <class T>
 bool operator==(const Matrix<T>& a, const Matrix<T>& b) {
+  if (a.values.empty()) return b.values.empty();  // and their data may be null, which memcmp() does not take
   return a.values.size() == b.values.size() &&
          std::memcmp(a.values.data(), b.values.data(), a.values.size() * sizeof(T)) == 0;
 }

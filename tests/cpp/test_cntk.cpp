@@ -15,7 +15,9 @@
 
 namespace {
 
+using cntk::for_flags;
 using cntk::Matrix;
+using cntk::rows_of;
 using fastntk::CntkParams;
 using fastntk::Cpu;
 using fastntk::ImageShape;
@@ -39,44 +41,14 @@ Matrix<T> pairs(int threads, const Matrix<T>& x, const Matrix<T>& y, const CntkP
 }
 
 template <class T>
-Matrix<T> rows_of(const Matrix<T>& x, std::size_t begin, std::size_t count) {
-  Matrix<T> part(count, x.cols);
-  std::copy_n(x.values.begin() + static_cast<std::ptrdiff_t>(begin * x.cols), part.values.size(), part.values.begin());
-  return part;
-}
-
-// Checks all pairs of x, relative to the kernel's diagonal, which no entry exceeds. In float32 the images are rounded once
-// when their rows are made unit, and the functions of each layer, of relative error eps, twice; the sums are float64.
-template <class T>
 void check_definition(const Matrix<T>& x, const CntkParams& params, double tolerance) {
-  const Matrix<T> found = kernel<T>(1, x, x, params);
-  std::vector<double> diagonal;
-  for (std::size_t i = 0; i < x.rows; ++i)
-    diagonal.push_back(std::sqrt(static_cast<double>(cntk::theta(x.view().row(i), x.view().row(i), params))));
-  for (std::size_t i = 0; i < x.rows; ++i)
-    for (std::size_t j = 0; j <= i; ++j) {
-      const auto expected = static_cast<double>(cntk::theta(x.view().row(i), x.view().row(j), params));
-      if (!CHECK_CLOSE(found(i, j), expected, tolerance * diagonal[i] * diagonal[j])) {
-        check::fail(cntk::describe(params).c_str(), static_cast<int>(i), "of this kernel, with image " + std::to_string(j));
-        return;
-      }
-    }
+  cntk::check_definition(x, kernel<T>(1, x, x, params), params, tolerance);
 }
 
+// In float32 the images are rounded once when their rows are made unit, and the functions of each layer, of relative error
+// eps, twice; the sums are float64.
 template <class T>
 constexpr double promised = sizeof(T) == 4 ? 2e-6 : 1e-12;
-
-// All flags and poolings of a network.
-template <class Call>
-void for_flags(CntkParams params, Call&& call) {
-  for (const Pooling pooling : {Pooling::gap, Pooling::none})
-    for (const int flags : {0, 1, 2, 3}) {
-      params.pooling = pooling;
-      params.train_first = flags % 2 == 1;
-      params.train_last = flags >= 2;
-      if (params.depth > 1 || flags > 0) call(params);
-    }
-}
 
 template <class T>
 void check_networks() {
@@ -289,6 +261,9 @@ TEST(bad_arguments_are_named) {
   CHECK(fails({.image = {0, 4, 3}}, "image height is 0"));
   CHECK(fails({.image = {4, 0, 3}}, "image width is 0"));
   CHECK(fails({.image = {4, 3, 0}}, "image channels is 0"));
+  constexpr std::size_t large = std::size_t{1} << 30;
+  CHECK(fails({.image = {large, large, 1}}, "image height * width is 1152921504606846976; at most 2147483647"));
+  CHECK(fails({.image = {large, 1, large}}, "image height * width * channels is 1152921504606846976"));
   CHECK(fails({.depth = 0}, "depth is 0; at least 1 is needed"));
   CHECK(fails({.filter_size = 0}, "filter_size is 0"));
   CHECK(fails({.filter_size = 4}, "filter_size is 4; padding 'same' needs an odd one"));

@@ -181,6 +181,29 @@ TEST(homogeneous_and_zero_at_zero) {
   }
 }
 
+// Whose squares float32 does not hold, or whose inverse squares.
+TEST(pixels_next_to_nothing) {
+  for (const CntkSketchParams& p : maps(40)) {
+    Matrix<float> x(1, p.kernel.image.features());
+    x(0, 0) = x(0, 1) = 1;
+    const Matrix<float> alone = features(p, x);
+    for (const float little : {1e-17f, 1e-18f, 1e-19f, 1e-20f, 1e-22f, 1e-30f, 1e-38f, 1e-44f}) {
+      std::fill(x.values.begin() + 2, x.values.end(), little);
+      const Matrix<float> z = features(p, x);
+      for (std::size_t j = 0; j < z.cols; ++j) CHECK_CLOSE(z(0, j), alone(0, j), 1e-5);
+    }
+  }
+}
+
+TEST(polynomials_without_a_constant) {
+  for (const bool gate : {false, true})
+    for (CntkSketchParams p : maps(40)) {
+      for (std::vector<double>& kappa : gate ? p.kappa_0 : p.kappa_1) kappa[0] = 0;
+      for (const float value : features(p, random_rows<float>(2, p.kernel.image.features())).values)
+        CHECK(std::isfinite(value));
+    }
+}
+
 TEST(a_bias_gives_a_zero_image_features) {
   for (const CntkSketchParams& p : maps()) {
     const Matrix<double> z = features(p, Matrix<double>(1, p.kernel.image.features()));
@@ -312,6 +335,10 @@ TEST(bad_parameters_are_named) {
   CHECK(check::throws<Error>(with([](Params& p) { p.kernel.depth = 0; }), "depth is 0"));
   CHECK(check::throws<Error>(with([](Params& p) { p.kernel = {.image = {6, 5, 2}, .depth = 1}; }), "depth is 1"));
   CHECK(check::throws<Error>(with([](Params& p) { p.kernel.filter_size = 2; }), "filter_size is 2"));
+  CHECK(check::throws<Error>(with([](Params& p) { p.kernel.filter_size = (1u << 20) + 1; }),
+                             "filter_size^2 is 1099513724929"));
+  CHECK(
+      check::throws<Error>(with([](Params& p) { p.kernel.filter_size = 40001; }), "filter_size^2 * channels is 4800240003"));
   CHECK(check::throws<Error>(with([](Params& p) { p.kernel.bias = NAN; }), "bias"));
   CHECK(check::throws<Error>(with([](Params& p) { p.kernel.bias = 1e39; }), "bias is 1e+39; a finite number"));
   CHECK(check::throws<Error>(with([](Params& p) { p.width = 32; }), "width is 32; a power of two from 64"));

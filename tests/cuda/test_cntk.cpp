@@ -12,6 +12,8 @@
 
 namespace {
 
+using cntk::for_flags;
+using cntk::rows_of;
 using device::DeviceMatrix;
 using fastntk::CntkParams;
 using fastntk::Cpu;
@@ -38,40 +40,11 @@ Matrix<T> pairs(const DeviceMatrix<T>& x, const DeviceMatrix<T>& y, const CntkPa
   return out.to_host();
 }
 
-template <class T>
-Matrix<T> rows_of(const Matrix<T>& x, std::size_t begin, std::size_t count) {
-  Matrix<T> part(count, x.cols);
-  std::copy_n(x.values.begin() + static_cast<std::ptrdiff_t>(begin * x.cols), part.values.size(), part.values.begin());
-  return part;
-}
-
-// Against the definition, with the errors that the CPU's test promises.
+// With the errors that the CPU's test promises.
 template <class T>
 void check_definition(const Matrix<T>& x, const CntkParams& params, double tolerance) {
   const DeviceMatrix<T> images(x);
-  const Matrix<T> found = kernel<T>(images, images, params);
-  std::vector<double> diagonal;
-  for (std::size_t i = 0; i < x.rows; ++i)
-    diagonal.push_back(std::sqrt(static_cast<double>(cntk::theta(x.view().row(i), x.view().row(i), params))));
-  for (std::size_t i = 0; i < x.rows; ++i)
-    for (std::size_t j = 0; j <= i; ++j) {
-      const auto expected = static_cast<double>(cntk::theta(x.view().row(i), x.view().row(j), params));
-      if (!CHECK_CLOSE(found(i, j), expected, tolerance * diagonal[i] * diagonal[j])) {
-        check::fail(cntk::describe(params).c_str(), static_cast<int>(i), "of this kernel, with image " + std::to_string(j));
-        return;
-      }
-    }
-}
-
-template <class Call>
-void for_flags(CntkParams params, Call&& call) {
-  for (const Pooling pooling : {Pooling::gap, Pooling::none})
-    for (const int flags : {0, 1, 2, 3}) {
-      params.pooling = pooling;
-      params.train_first = flags % 2 == 1;
-      params.train_last = flags >= 2;
-      if (params.depth > 1 || flags > 0) call(params);
-    }
+  cntk::check_definition(x, kernel<T>(images, images, params), params, tolerance);
 }
 
 }  // namespace

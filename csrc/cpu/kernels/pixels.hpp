@@ -68,7 +68,8 @@ template <class T>
       squares += value * value;
     }
     const T square = sum_of_lanes<T>(squares);
-    const T factor = square > 0 ? static_cast<T>(__builtin_sqrt(static_cast<T>(m) / square)) : T(0);
+    const auto size = static_cast<T>(m);
+    const T factor = square >= size * least_mean_square<T> ? static_cast<T>(__builtin_sqrt(size / square)) : T(0);
     for (std::size_t c = 0; c < m; c += lanes<T>) store(u + c, factor * load(u + c));
   }
 }

@@ -32,8 +32,9 @@ struct CntkParams {
 /// 2e-6 sqrt(Theta(x, x) Theta(y, y)), however near the two images are; in float64 it is some 1e-15, and up to 3e-8 where
 /// neighbourhoods are parallel to 8 digits and more without being so.
 ///
-/// Throws Error if a size, the depth or the filter size is 0, the filter is even with Padding::same or an image is smaller
-/// than the filters take away, the kernel is zero for all images, bias is not finite in T, or a shape does not fit.
+/// Throws Error if a size, the depth or the filter size is 0, an image has more than 2^31 - 1 numbers, the filter is even
+/// with Padding::same or an image is smaller than the filters take away, the kernel is zero for all images, bias is not
+/// finite in T, or a shape does not fit.
 template <Real T, Backend B>
 void cntk_kernel(const B& backend, View<const T, B> x, View<const T, B> y, const CntkParams& params, View<T, B> out);
 

@@ -47,8 +47,9 @@ CntkSketchParams resolved_cntk_sketch(const CntkSketchParams& params);
 template <Real T, Backend B = Cpu>
 class CntkSketch {
  public:
-  /// Throws Error if out_features is 0, the kernel is one that cntk_kernel() refuses, width is neither 0 nor a power of two
-  /// from 64 on, or the polynomials are not `depth` ones of one degree >= 1 without negative or infinite coefficients.
+  /// Throws Error if out_features is 0, the kernel is one that cntk_kernel() refuses, a patch has more than 2^31 - 1
+  /// numbers, width is neither 0 nor a power of two from 64 on, or the polynomials are not `depth` ones of one degree >= 1
+  /// without negative or infinite coefficients.
   explicit CntkSketch(const CntkSketchParams& params, B backend = {});
 
   /// The same map, its constants shared, run by another backend: other threads, or another stream of the same device.
