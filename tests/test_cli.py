@@ -6,6 +6,7 @@ import re
 import subprocess
 import sys
 
+import fastntk
 import numpy as np
 import pytest
 from sklearn.datasets import load_iris
@@ -81,6 +82,39 @@ def test_predictions_are_the_same_in_every_format(files, tmp_path):
     wanted = np.load(tmp_path / "out.npy")
     assert np.array_equal(np.load(tmp_path / "out.npz")["y"], wanted)
     assert np.array_equal(np.loadtxt(tmp_path / "out.csv", skiprows=1, dtype=int), wanted)
+
+
+def test_images_are_rows_in_every_format(files, tmp_path):
+    model = tmp_path / "model.npz"
+    run("fit", files / "iris.npz", "-o", model, "--n-components", "64")
+    images = np.load(files / "inputs.npz")["X"].reshape(-1, 2, 1, 2)
+    np.save(tmp_path / "images.npy", images)
+    np.savez(tmp_path / "images.npz", X=images)
+    for suffix in ("npy", "npz"):
+        run("predict", model, tmp_path / f"images.{suffix}", "-o", tmp_path / f"of_{suffix}.npy")
+    assert np.array_equal(np.load(tmp_path / "of_npy.npy"), np.load(tmp_path / "of_npz.npy"))
+
+
+def test_models_of_images_predict_images(tmp_path):
+    images = np.random.default_rng(0).integers(0, 256, (12, 6, 5, 3), dtype=np.uint8)
+    labels = np.arange(12) % 2
+    model = fastntk.NTKClassifier(features=fastntk.CNTKSketch(32, depth=2, random_state=0), alpha=1.0).fit(images, labels)
+    model.save(tmp_path / "model.npz")
+    np.save(tmp_path / "images.npy", images)
+    np.savez(tmp_path / "images.npz", X=images, y=labels)
+    np.save(tmp_path / "rows.npy", images.reshape(12, -1))
+    np.save(tmp_path / "first.npy", images.transpose(0, 3, 1, 2))
+    for data in ("images.npy", "images.npz", "rows.npy"):
+        run("predict", tmp_path / "model.npz", tmp_path / data, "-o", tmp_path / "out.npy")
+        assert np.array_equal(np.load(tmp_path / "out.npy"), model.predict(images))
+    arguments = [tmp_path / "model.npz", tmp_path / "images.npz", "-o", tmp_path / "out.npy", "--target", "y", "--json"]
+    scored = run("predict", *arguments)
+    assert json.loads(scored.stdout)["accuracy"] == model.score(images, labels)
+    refused = run("predict", tmp_path / "model.npz", tmp_path / "first.npy", "-o", tmp_path / "out.npy", code=2)
+    assert "X has images of shape (3, 6, 5); (6, 5, 3) is needed" in refused.stderr
+    refused = run("fit", tmp_path / "images.npz", "-o", tmp_path / "other.npz", code=2)
+    assert "has images, X of shape (12, 6, 5, 3), and" in refused.stderr
+    assert "features=fastntk.CNTKSketch(...)" in refused.stderr
 
 
 BAD = {

@@ -6,6 +6,7 @@ import re
 import fastntk
 import numpy as np
 import pytest
+from fastntk.convolutional import cntk_edge
 from reference import cntk
 
 FLAGS = [
@@ -62,11 +63,22 @@ def test_the_matrix_with_itself_is_symmetric_and_has_the_bits_of_its_pairs(rng, 
     whole = fastntk.cntk_kernel(X, pooling=pooling)
     assert np.array_equal(whole, whole.T)
     assert not whole[7].any()
-    monkeypatch.setattr("fastntk.convolutional.cntk_edge", lambda pooling: 5)
+    monkeypatch.setattr("fastntk.convolutional.cntk_edge", lambda *_: 5)
     assert np.array_equal(fastntk.cntk_kernel(X, pooling=pooling, n_threads=3), whole)
     upper = np.triu_indices(23)
     assert np.array_equal(fastntk.cntk_kernel(X, X.copy(), pooling=pooling)[upper], whole[upper])
     assert np.array_equal(fastntk.cntk_kernel(X[3:9], X[2:], pooling=pooling)[:, 7:], whole[3:9, 9:])
+
+
+@pytest.mark.parametrize(("pooling", "power", "most"), [("gap", 2, 64), ("none", 1, 512)])
+def test_blocks_of_large_images_have_fewer_pairs(pooling, power, most):
+    assert cntk_edge((32, 32, 3), pooling) == cntk_edge((8, 8, 3), pooling) == most
+    for side in (33, 48, 64, 80):
+        edge = cntk_edge((side, side, 3), pooling)
+        # As much work, but for rounding.
+        work = edge**2 * side ** (2 * power) / (most**2 * 32 ** (2 * power))
+        assert 0.7 < work <= 1
+    assert cntk_edge((2000, 2000, 3), pooling) == 8
 
 
 def test_images_come_in_any_form(rng):
@@ -118,7 +130,7 @@ BAD[2, 1, 4, 0] = np.nan
         (lambda: fastntk.cntk_kernel(X, filter_size=0), ValueError, "filter_size is 0"),
         (lambda: fastntk.cntk_kernel(X, filter_size=2), ValueError, "^filter_size is 2; padding 'same' needs an odd one"),
         (lambda: fastntk.cntk_kernel(X, filter_size=3.0), TypeError, r"filter_size is 3\.0"),
-        (lambda: fastntk.cntk_kernel(X, padding="valid"), ValueError, "6 x 5 pixels; 3 convolutions .* at least 7 x 7"),
+        (lambda: fastntk.cntk_kernel(X, padding="valid"), ValueError, "6 x 5 pixels; 3 conv.* at least 7 x 7; fewer layers"),
         (lambda: fastntk.cntk_kernel(X, padding="zero"), ValueError, "padding is 'zero'; one of 'same', 'valid'"),
         (lambda: fastntk.cntk_kernel(X, pooling="max"), ValueError, "pooling is 'max'; one of 'gap', 'none'"),
         (lambda: fastntk.cntk_kernel(X, train_last=1), TypeError, "train_last is 1; True or False"),

@@ -1,12 +1,17 @@
 """CNTK features: close to the exact kernel, of images in any form, standardised and mirrored, in models and files."""
 
 import pickle
+import re
+import subprocess
+import sys
 import tracemalloc
+from pathlib import Path
 
 import fastntk
 import numpy as np
 import pytest
 from fastntk._layer_polynomials import layer_polynomials
+from fastntk._place import Place
 from fastntk._standardize import Standardisation
 from sklearn.base import clone
 from sklearn.linear_model import RidgeClassifier
@@ -226,6 +231,8 @@ def test_how_close_it_is_and_how_many_columns_it_takes(images):
     assert model.estimate_error(images, 10**4).error == pytest.approx(whole, rel=1e-10)
     n_components = sketch().suggest_n_components(images, 0.3, n_pairs=300, random_state=0)
     assert 8 <= n_components <= 4096
+    with pytest.raises(ValueError, match=r"hardly falls any more .* or method='random_features', a higher degree or a"):
+        sketch(degree=1, width=64).suggest_n_components(images, 0.001, n_pairs=300, random_state=0)
 
 
 def test_bytes_are_converted_block_by_block(rng, monkeypatch):
@@ -250,16 +257,40 @@ def test_bytes_are_converted_block_by_block(rng, monkeypatch):
         assert mapping < 0.5 * in_float
 
 
+def test_memory_beyond_images_and_features_stays_bounded():
+    code = (
+        "import re, pathlib, numpy as np; from fastntk import CNTKSketch\n"
+        "status = pathlib.Path('/proc/self/status')\n"
+        "read = lambda what: 1024 * int(re.search(what + r':\\s+(\\d+)', status.read_text())[1])\n"
+        "X = np.random.default_rng(0).integers(0, 256, (2000, 6, 6, 3), dtype=np.uint8)\n"
+        "before = read('VmRSS')\n"
+        "model = CNTKSketch(4096, depth=2, random_state=0, n_threads=2).fit(X)\n"
+        "for n in (200, 2000):\n"
+        "    Z = model.transform(X[:n]); print(read('VmHWM') - before - Z.nbytes); del Z"
+    )
+    few, many = map(int, subprocess.run([sys.executable, "-c", code], capture_output=True, check=True).stdout.split())
+    # A field of all 2000 images, 36 pixels of 2048 numbers, would be 590 MB.
+    assert few < 300e6
+    assert many < few + 50e6
+
+
 def test_ranges_of_numbers_are_told_apart(pictures):
     unit = pictures / np.float32(255)
     of_bytes, of_unit = sketch().fit(pictures), sketch().fit(unit)
-    with pytest.raises(ValueError, match=r"X has images of numbers between 0 and 1, .* bytes from 0 to 255; multiply"):
+    with pytest.raises(ValueError, match=r"X has images of numbers between 0 and 1, .* bytes, whole numbers .*: multiply"):
         of_bytes.transform(unit)
-    with pytest.raises(ValueError, match=r"X has images of bytes from 0 to 255, .* between 0 and 1; divide them by 255"):
+    with pytest.raises(ValueError, match=r"X has images of bytes, .* between 0 and 1: divide them by 255"):
         of_unit.transform(pictures)
     np.testing.assert_allclose(of_unit.transform(unit) * 255, of_bytes.transform(pictures), rtol=0, atol=0.1)
-    # Black images, masks, floats up to 255 and standardised ones tell nothing.
-    for X in (np.zeros_like(unit), (unit > 0.5).astype("f4"), pictures.astype("f8"), unit - 0.5, np.zeros_like(pictures)):
+    # Bytes of another type are bytes.
+    for dtype in ("i8", "f2", "f4", "f8"):
+        bytes_too = pictures.astype(dtype)
+        with pytest.raises(ValueError, match="divide them by 255"):
+            of_unit.transform(bytes_too)
+        with pytest.raises(ValueError, match="multiply them by 255"):
+            sketch().fit(bytes_too).transform(unit)
+    # Black images, masks, larger fractions and standardised ones tell nothing.
+    for X in (np.zeros_like(unit), (unit > 0.5).astype("f4"), unit * 254, unit - 0.5, np.zeros_like(pictures)):
         for model in (of_bytes, of_unit):
             model.transform(X)
         sketch().fit(X).transform(pictures)
@@ -274,6 +305,55 @@ def test_models_tell_ranges_apart(pictures, y, tmp_path):
             m.predict(pictures)
 
 
+@pytest.mark.parametrize("dtype", ["f4", "f8"])
+@pytest.mark.parametrize("pooling", ["gap", "none"])
+def test_memory_is_planned(rng, dtype, pooling, monkeypatch):
+    X = rng.normal(size=(3, 16, 16, 3)).astype(dtype)
+    model = sketch(pooling=pooling, width=1 << 15, n_threads=2)
+    kept, fitting = clone(model).set_params(image_shape=(16, 16, 3))._fit_bytes(3, 768, X.itemsize)
+    assert kept == fitting
+    # At depth 2 each of two threads has three rows of 16 pixels of two fields, and one of each of 3 + 3 others.
+    workspace = 2 * X.itemsize * (1 << 15) * 16 * (2 * 3 + 6)
+    assert workspace < kept < 1.5 * workspace
+    monkeypatch.setattr("fastntk._memory.available_bytes", lambda: kept - 1)
+    for standardize in (None, "channels"):
+        with pytest.raises(
+            MemoryError, match=f"CNTKSketch.fit with 64 components needs {kept} bytes.*; lower n_comp.* width"
+        ):
+            model.set_params(standardize=standardize).fit(X)
+    monkeypatch.setattr("fastntk._memory.available_bytes", lambda: kept)
+    assert model.fit(X).width_ == 1 << 15
+    ridge = fastntk.NTKRegressor(features=model, alpha=1.0, max_memory="20MB")
+    with pytest.raises(MemoryError, match="max_memory"):
+        ridge.fit(X, np.arange(3.0))
+
+
+@pytest.mark.parametrize("kind", [None, "channels"])
+def test_interrupts_are_heard_between_a_few_images(pictures, kind, monkeypatch):
+    model = sketch(standardize=kind, n_threads=2).fit(pictures)
+    X = pictures.astype(np.float32)
+    wanted = model.transform(X)
+    operator, rows = model._map._operator(np.dtype("f4"), Place()), []
+
+    def counting(x, out, backend):
+        rows.append(len(x))
+        operator(x, out, backend)
+
+    monkeypatch.setattr(model._map, "_operator", lambda *_: counting)
+    monkeypatch.setattr("fastntk.cntk_sketch._PIXELS", 4 * 6 * 5 - 1)
+    assert np.array_equal(model.transform(X), wanted)
+    assert rows == [6, 6, 6, 6, 6]
+
+    def interrupted(x, out, backend):
+        rows.append(len(x))
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(model._map, "_operator", lambda *_: interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        model.transform(X)
+    assert rows[5:] == [6]
+
+
 X = np.random.default_rng(1).normal(size=(5, 6, 5, 2))
 BAD = X.copy()
 BAD[2, 1, 4, 0] = np.nan
@@ -286,7 +366,7 @@ BAD[2, 1, 4, 0] = np.nan
         ({"depth": 1}, X, ValueError, "^depth is 1, and neither train_first nor train_last"),
         ({"filter_size": 0}, X, ValueError, "filter_size is 0"),
         ({"filter_size": 4}, X, ValueError, "^filter_size is 4; padding 'same' needs an odd one"),
-        ({"filter_size": 6, "padding": "valid"}, X, ValueError, "6 x 5 pixels; 2 convolutions .* at least 11 x 11"),
+        ({"filter_size": 6, "padding": "valid"}, X, ValueError, "6 x 5 pixels; 2 convolutions .* at least 11 x 11; fewer"),
         ({"padding": "reflect"}, X, ValueError, "padding is 'reflect'; one of 'same', 'valid'"),
         ({"pooling": "max"}, X, ValueError, "pooling is 'max'"),
         ({"method": "exact"}, X, ValueError, "method is 'exact'; one of 'sketch', 'random_features'"),
@@ -299,6 +379,7 @@ BAD[2, 1, 4, 0] = np.nan
         ({"whiten_epsilon": -1}, X, ValueError, "whiten_epsilon is -1"),
         ({"bias": np.nan}, X, ValueError, "bias is nan"),
         ({"width": 0}, X, ValueError, "width is 0"),
+        ({"width": 1 << 18}, X, ValueError, "^width is 262144; a power of two from 64 to 131072"),
         ({"width": 96}, X, ValueError, "^width is 96"),
         ({"n_components": 0}, X, ValueError, "n_components is 0"),
         ({"random_state": "x"}, X, TypeError, "random_state is a str"),
@@ -338,6 +419,7 @@ def test_other_images_than_those_of_the_fit_are_refused():
         (X.reshape(5, -1)[:, :59], "X has 59 features, but CNTKSketch is expecting 60"),
         (BAD, "NaN, first in image 2"),
         (X[:0], r"0 sample\(s\)"),
+        (X[0], r"X has shape \(6, 5, 2\); .*: pass X\[None\] if it is one image"),
     ):
         with pytest.raises(ValueError, match=message):
             model.transform(bad)
@@ -365,6 +447,14 @@ def test_polynomials_of_the_layers(degree):
         value, slope = (np.sqrt(np.mean(error**2)) for error in errors)
         assert value < {1: 0.09, 2: 0.004}.get(degree, 0.003)
         assert slope < {1: 0.03, 2: 0.03}.get(degree, 0.012)
+
+
+def test_the_benchmark_has_these_polynomials():
+    source = (Path(__file__).parents[1] / "bench" / "bench_cntk_sketch.cpp").read_text()
+    for name, wanted in zip(("kappa_1", "kappa_0"), layer_polynomials(3, 3), strict=True):
+        text = re.search(rf"p\.{name} = \{{(.*?)\}};", source, re.DOTALL)[1]
+        # Six digits.
+        np.testing.assert_allclose(np.array(re.findall(r"[\d.]+", text), float), np.ravel(wanted), rtol=0, atol=1.5e-6)
 
 
 @pytest.mark.cuda

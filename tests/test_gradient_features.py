@@ -127,6 +127,23 @@ def test_a_model_with_images_survives_a_file(rng, tmp_path):
     assert np.array_equal(again.predict(images.reshape(40, -1)), model.predict(images.reshape(40, -1)))
 
 
+def test_bytes_and_fractions_are_told_apart(rng, tmp_path):
+    images = rng.integers(0, 256, (40, 4, 4, 2), dtype=np.uint8)
+    features = fastntk.GradientFeatures(30, architecture="cnn", random_state=0)
+    model = fastntk.NTKRegressor(features=features, alpha=1.0).fit(images / 255.0, images[:, 0, 0, 0])
+    model.save(tmp_path / "model")
+    for m in (model, fastntk.load(tmp_path / "model")):
+        with pytest.raises(ValueError, match=r"X has images of bytes, .*: divide them by 255"):
+            m.predict(images)
+        # A file of an earlier version says nothing about it.
+        state = m.features_._state()
+        del state["value_range"]
+        m.features_._restore(m.features_.seed_, 32, np.dtype("f8"), state)
+        m.predict(images)
+    with pytest.raises(ValueError, match=r"X has images of numbers between 0 and 1, .*: multiply them by 255"):
+        clone(features).fit(images).transform(images / 255.0)
+
+
 def test_width_and_weights_are_told(rng):
     X = rng.normal(size=(3, 10))
     model = fastntk.GradientFeatures(100, depth=2, random_state=0).fit(X)

@@ -63,6 +63,7 @@ def channels_first(*shape):
         (channels_first(9, 1, 28, 28), None, ValueError, r"or image_shape=\(1, 28, 28\) if"),
         (channels_first(9, 3, 32, 32), (32, 32, 3), ValueError, r"image_shape is \(32, 32, 3\). Channels come last here"),
         (FLOATS[0], None, ValueError, r"X has shape \(4, 5, 3\); .*X\[..., None\].*X\[None\]"),
+        (list(channels_first(9, 3, 32, 32)), None, ValueError, r"pass numpy.transpose\(X, \(0, 2, 3, 1\)\), or image_shape"),
         (FLOATS[0, 0, 0], (1, 1, 3), ValueError, "Reshape your data"),
         (FLOATS.reshape(6, -1), None, ValueError, "image_shape is None, and X has shape"),
         (FLOATS, (4, 5, 4), ValueError, r"X has images of shape \(4, 5, 3\); image_shape is \(4, 5, 4\)"),

@@ -29,7 +29,7 @@ def y(rng):
 
 @pytest.fixture(autouse=True)
 def small_blocks(monkeypatch):
-    monkeypatch.setattr(_named_kernel, "cntk_edge", lambda pooling: 6)
+    monkeypatch.setattr(_named_kernel, "cntk_edge", lambda *_: 6)
     monkeypatch.setattr(_named_kernel, "_EDGE", 6)
 
 
@@ -63,6 +63,31 @@ def test_bytes_are_images_too(y, rng):
     images = rng.integers(0, 256, (N, 4, 4, 3), dtype=np.uint8)
     model = fastntk.KernelRidge("cntk", alpha=10.0).fit(images, y)
     assert np.array_equal(model.predict(images), model.predict(images.astype(np.float64)))
+
+
+def test_bytes_and_fractions_are_told_apart(y, rng):
+    images = rng.integers(0, 256, (N, 4, 4, 3), dtype=np.uint8)
+    model, of_unit = (fastntk.KernelRidge("cntk", alpha=10.0).fit(X, y) for X in (images, images / 255.0))
+    with pytest.raises(ValueError, match=r"numbers between 0 and 1, .* multiply them by 255"):
+        model.predict(images / 255.0)
+    for X in (images, images.astype(np.float32)):
+        with pytest.raises(ValueError, match=r"X has images of bytes.* divide them by 255"):
+            of_unit.predict(X)
+    of_unit.set_params(assume_finite=True).predict(images)
+    assert model.fit(images - 128.0, y).predict(images / 255.0).shape == (N, 2)
+
+
+@pytest.mark.parametrize("kernel", ["ntk", "nngp", "cntk"])
+@pytest.mark.parametrize("cached", [False, True])
+def test_kernels_that_overflow_are_refused(images, y, kernel, cached, tmp_path):
+    X = images if kernel == "cntk" else images.reshape(N, -1)
+    model = fastntk.KernelRidge(kernel, cache=tmp_path / "cache" if cached else None)
+    with pytest.raises(ValueError, match="X is so large that the result overflows float64; scale the rows"):
+        clone(model).fit(X * 1e200, y)
+    assert not (tmp_path / "cache").exists()
+    model.fit(X * 1e150, y)
+    with pytest.raises(ValueError, match="X is so large"):
+        model.predict(X * 1e200)
 
 
 def counted(monkeypatch):
@@ -124,7 +149,7 @@ def test_a_killed_process_leaves_its_finished_blocks(images, y, tmp_path, monkey
         import os, sys, numpy as np, fastntk
         from fastntk import _kernel_cache, _named_kernel
         data, folder = sys.argv[1:]
-        _named_kernel.cntk_edge = lambda pooling: 6
+        _named_kernel.cntk_edge = lambda *_: 6
         _kernel_cache._SECONDS = 0.0
         call, count = _named_kernel.NamedKernel.__call__, [0]
         def dying(self, *args):
@@ -199,6 +224,42 @@ def test_other_matrices_are_refused(images, y, tmp_path):
     fastntk.KernelRidge("cntk", kernel_params={"depth": 2, "filter_size": 3}, cache=folder).fit(images, y)
 
 
+def test_parameters_may_be_numpy_s(images, y, tmp_path, monkeypatch):
+    given = {"depth": np.int64(2), "bias": np.float32(0.5), "train_last": np.bool_(True), "pooling": np.str_("none")}
+    model = fastntk.KernelRidge("cntk", kernel_params=given, cache=tmp_path / "a").fit(images, y)
+    computed = counted(monkeypatch)
+    plain = {"depth": 2, "bias": 0.5, "train_last": True, "pooling": "none"}
+    assert np.array_equal(clone(model).set_params(kernel_params=plain).fit(images, y).dual_coef_, model.dual_coef_)
+    assert not computed
+    fastntk.KernelRidge("ntk", kernel_params={"bias": np.int8(1)}, cache=tmp_path / "b").fit(images.reshape(N, -1), y)
+
+
+def test_a_fit_that_fails_before_its_first_block_leaves_nothing(images, y, tmp_path, monkeypatch):
+    def failing(*_):
+        raise RuntimeError("no block")
+
+    model = fastntk.KernelRidge("ntk", cache=tmp_path / "cache")
+    rows = images.reshape(N, -1)
+    with pytest.raises(ValueError, match="depth is 0"):
+        clone(model).set_params(kernel_params={"depth": 0}).fit(rows, y)
+    assert not list(tmp_path.iterdir())
+    for where in ("_create", "take"):
+        with monkeypatch.context() as patch:
+            patch.setattr(KernelCache, where, failing)
+            with pytest.raises(RuntimeError):
+                clone(model).fit(rows, y)
+        assert not list(tmp_path.iterdir())
+    # What an earlier fit has left stays.
+    wanted = model.fit(rows, y).dual_coef_
+    with monkeypatch.context() as patch:
+        patch.setattr(KernelCache, "take", failing)
+        with pytest.raises(RuntimeError):
+            clone(model).fit(rows, y)
+    computed = counted(monkeypatch)
+    assert np.array_equal(model.fit(rows, y).dual_coef_, wanted)
+    assert not computed
+
+
 def test_other_folders_are_refused(images, y, tmp_path):
     (tmp_path / "notes.txt").write_text("mine")
     with pytest.raises(ValueError, match=r"cache is .*'notes\.txt' in it"):
@@ -243,6 +304,8 @@ def test_two_fits_do_not_share_a_folder(images, y, tmp_path):
         ({}, np.ones((3, 40)), ValueError, "image_shape is None"),
         ({}, np.ones((3, 3, 8, 8)), ValueError, "channels come first"),
         ({}, np.full((3, 2, 2, 1), np.nan), ValueError, "NaN, first in image 0, row 0"),
+        ({"cache": 3}, None, TypeError, "cache is 3; None or the path of a folder"),
+        ({"cache": ""}, None, TypeError, "cache is ''"),
         ({"verbose": "yes"}, None, TypeError, "verbose is 'yes'"),
         ({"max_memory": 100}, None, MemoryError, "KernelRidge.fit with 20 rows"),
     ],

@@ -105,6 +105,15 @@ def test_parameters_are_checked():
             standardisation("whiten", value)
 
 
+@pytest.mark.parametrize("kind", ["channels", "whiten"])
+def test_variances_that_overflow_are_refused(rng, kind):
+    X = rng.normal(size=(20, *SHAPE))
+    with pytest.raises(ValueError, match="X has images so large that their variance overflows float64; scale them down"):
+        Standardisation.fitted(X * 1e200, kind)
+    wanted = Standardisation.fitted(X, kind).apply(X)
+    np.testing.assert_allclose(Standardisation.fitted(X * 1e100, kind).apply(X * 1e100), wanted, atol=1e-10)
+
+
 def test_damaged_states_are_refused(images):
     state = Standardisation.fitted(images, "whiten").state()
     for damaged in (

@@ -20,7 +20,8 @@ CntkPlan cntk_plan(const CntkParams& p, const std::string& caller) {
   require(same || (p.image.height >= least && p.image.width >= least), [&] {
     return name("the images are ") + std::to_string(p.image.height) + " x " + std::to_string(p.image.width) + " pixels; " +
            std::to_string(p.depth) + " convolutions of filter_size " + std::to_string(p.filter_size) +
-           " with padding 'valid' need at least " + std::to_string(least) + " x " + std::to_string(least);
+           " with padding 'valid' need at least " + std::to_string(least) + " x " + std::to_string(least) +
+           "; fewer layers, a smaller filter or padding 'same' need less";
   });
   require(p.depth > 1 || p.train_first || p.train_last, [&] {
     return name("depth is 1, and neither train_first nor train_last is set: this kernel is zero; use depth 2 or a flag");

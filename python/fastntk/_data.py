@@ -17,7 +17,7 @@ SUFFIXES = (".npz", ".npy", ".csv")
 
 
 class Table(NamedTuple):
-    """Inputs (n, d), targets (n,) or None, and the names of the inputs if there is a header line with different names."""
+    """Inputs (n, d) or (n, height, width, channels), targets (n,) or None, and names of the inputs or None."""
 
     X: NDArray[Any]
     y: NDArray[Any] | None
@@ -30,7 +30,8 @@ def read_table(path: Path, target: str | None, *, with_target: bool, inputs: lis
     Parameters
     ----------
     path : Path
-        `.npz` with arrays X and y, `.npy` with a matrix, or `.csv` with or without a header line.
+        `.npz` with arrays X and y, `.npy` with a matrix, or with images if there are no targets, or `.csv` with or without a
+        header line.
     target : str or None
         The targets: an array of the `.npz` (default y), or a column of a matrix by name or index (default: the last).
     with_target : bool
@@ -61,11 +62,18 @@ def read_table(path: Path, target: str | None, *, with_target: bool, inputs: lis
             raise ValueError(f"{path} is not a .npy file of numbers{_reason(error)}") from error
         if not isinstance(table, np.ndarray):
             raise ValueError(f"{path} is not a .npy file of numbers")
+        if table.ndim > 2 and target is None and not with_target:
+            return Table(_rows_or_images(table), None)
         if table.ndim != 2:
             raise ValueError(f"{path} has an array of shape {table.shape}; 2 dimensions are needed")
         column = _column(path, target, None, table.shape[1], with_target)
         return Table(table, None) if column is None else Table(np.delete(table, column, axis=1), table[:, column])
     return _read_csv(path, target, with_target, inputs)
+
+
+def _rows_or_images(X: NDArray[Any]) -> NDArray[Any]:
+    """Of four dimensions are images, whose shape a model may need."""
+    return X.reshape(len(X), -1) if X.ndim > 2 and X.ndim != 4 else X
 
 
 def _reason(error: Exception) -> str:
@@ -89,7 +97,7 @@ def _read_npz(path: Path, target: str, with_target: bool) -> Table:
         raise
     except Exception as error:  # zipfile, zlib and numpy each have their own for a damaged file
         raise ValueError(f"{path} cannot be read as .npz with arrays of numbers{_reason(error)}") from error
-    return Table(X.reshape(len(X), -1) if X.ndim > 2 else X, y)
+    return Table(_rows_or_images(X), y)
 
 
 def _csv_rows(path: Path) -> list[list[str]]:

@@ -100,6 +100,10 @@ class FeatureMap(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimato
         """What to do about too little memory, for messages."""
         return "lower n_components"
 
+    def _closer(self) -> str:
+        """What has a lower error for any number of columns, for messages."""
+        return "another map"
+
     def _exact_pairs(self, left: Float64Array, right: Float64Array) -> Float64Array:
         """The kernel that the map stands for, of pairs of rows (m, d) with (m, d), on the host."""
         parameters: Any = self
@@ -266,7 +270,7 @@ class FeatureMap(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimato
         n_pairs = arguments.integer(n_pairs, "n_pairs")
         seed = resolve_seed(random_state)
         pairs = clone(self)._pair_sample(X, n_pairs, seed, reset=True)
-        return smallest_size(MeanError(self, X, pairs, seed), target, most, type(self).__name__)
+        return smallest_size(MeanError(self, X, pairs, seed), target, most, type(self).__name__, self._closer())
 
     def _pair_sample(self, X: Any, n_pairs: int, random_state: RandomState, *, reset: bool) -> PairSample:
         source = self._matrix(X, reset=reset)

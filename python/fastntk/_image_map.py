@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 from . import _arguments as arguments
 from ._arrays import Source
 from ._feature_map import FeatureMap, RowMap
-from ._image_range import RANGES, range_of, require_same_range
 from ._finite import scan_wanted
+from ._image_range import RANGES, range_of, require_same_range
 from ._images import ImageShape, completed, image_rows, image_shape, images_of
 
 __all__ = ["ImageMap"]
@@ -106,9 +106,14 @@ class ImageMap(FeatureMap):
         )
         if reset:
             self._range = range_of(source.array)
-        elif scan_wanted(self.assume_finite):
-            require_same_range(self._value_range, range_of(source.array))
+        else:
+            self._require_like_fit(source.array)
         return source
+
+    def _require_like_fit(self, rows: Any) -> None:
+        """ValueError if images are bytes and those of the fit were fractions, or the other way round."""
+        if scan_wanted(self.assume_finite):
+            require_same_range(self._value_range, range_of(rows))
 
     def _images_in(self, columns: int) -> ImageShape | None:
         """The shape of images in rows with that many columns, as far as the parameters tell it."""

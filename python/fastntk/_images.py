@@ -124,7 +124,8 @@ def image_rows(
     if len(shape) == 4 and shape[1:] != images:
         _refuse(X, shape[1:], f"{images} is needed", images, name)
     if array.ndim not in (2, 4):
-        hint = f". Reshape your data: {name}.reshape(1, -1) if it is one image" if array.ndim == 1 else ""
+        hints = {1: f". Reshape your data: {name}.reshape(1, -1)", 3: f": pass {name}[None]"}
+        hint = f"{hints[array.ndim]} if it is one image" if array.ndim in hints else ""
         raise ValueError(f"{name} has shape {array.shape}; images of shape {_LAYOUT}, or rows of them, are needed{hint}")
     n, columns = len(array), math.prod(array.shape[1:])
     if columns == 0:
@@ -213,6 +214,8 @@ def _refuse(X: Any, found: tuple[int, ...], wanted: str, images: ImageShape, nam
 
 
 def _channels_last(X: Any, name: str) -> str:
+    if not hasattr(X, "shape"):
+        return f"numpy.transpose({name}, (0, 2, 3, 1))"
     return f"{name}.{'permute' if hasattr(X, 'permute') else 'transpose'}(0, 2, 3, 1)"
 
 

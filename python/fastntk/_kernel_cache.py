@@ -60,6 +60,8 @@ class KernelCache:
     """
 
     def __init__(self, folder: Any, description: dict[str, Any], blocks: list[Block]) -> None:
+        if not isinstance(folder, (str, os.PathLike)) or not os.fspath(folder):
+            raise TypeError(f"cache is {folder!r}; None or the path of a folder is allowed")
         self._folder = Path(folder)
         self._description = {"format": "fastntk-kernel", "version": _VERSION, **description}
         self._header = json.dumps(self._description, indent=1)  # what it cannot hold, before there is a folder

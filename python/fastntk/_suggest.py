@@ -94,7 +94,7 @@ class MeanError:
         return float(np.sqrt(np.mean(squares)))
 
 
-def smallest_size(measure: Callable[[int], float], target: float, most: int, what: str) -> int:
+def smallest_size(measure: Callable[[int], float], target: float, most: int, what: str, closer: str = "another map") -> int:
     """The smallest size whose error is `target`, within a tenth.
 
     Parameters
@@ -106,6 +106,8 @@ def smallest_size(measure: Callable[[int], float], target: float, most: int, wha
         The largest size to try.
     what : str
         The map, as messages call it.
+    closer : str
+        What has a lower error for any number of columns.
 
     Raises
     ------
@@ -130,7 +132,7 @@ def smallest_size(measure: Callable[[int], float], target: float, most: int, wha
         elif (floor := _floor(errors)) is not None:
             raise ValueError(
                 f"target_error is {target:g}, but the error of {what} hardly falls any more before it gets there: "
-                f"{_shown(errors)}; a target above {floor:.3g} is needed, or another map"
+                f"{_shown(errors)}; a target above {floor:.3g} is needed, or {closer}"
             )
         size = _next(errors, target, below, above, most)
     return above

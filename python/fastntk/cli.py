@@ -92,6 +92,11 @@ def fit(
     check_device(device)
     ridge = _alpha(alpha)
     X, y, names = read_table(data, target, with_target=True)
+    if X.ndim == 4:
+        raise ValueError(
+            f"{data} has images, X of shape {X.shape}, and this command fits rows (n, d): reshape X, or fit "
+            "fastntk.NTKClassifier(features=fastntk.CNTKSketch(...)) in Python, whose saved model fastntk predict takes"
+        )
     assert y is not None
     from .classifier import NTKClassifier
     from .regressor import NTKRegressor
@@ -158,6 +163,8 @@ def predict(
     fitted = _load(model).set_params(device=device)
     names = getattr(fitted, "feature_names_in_", None)
     X, y, _ = read_table(data, target, with_target=target is not None, inputs=None if names is None else names.tolist())
+    if X.ndim == 4 and getattr(fitted.features_, "image_shape_", None) is None:
+        X = X.reshape(len(X), -1)
     if X.ndim == 2 and X.shape[1] != fitted.n_features_in_:
         hint = "; if one of them is the target, name it with --target" if target is None else ""
         raise ValueError(f"{data} has {X.shape[1]} columns of inputs, and {model} needs {fitted.n_features_in_}{hint}")

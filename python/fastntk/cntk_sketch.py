@@ -30,7 +30,7 @@ __all__ = ["CNTKSketch"]
 METHODS = ("sketch", "random_features")
 
 _MOST_DEGREE = 64
-_ROWS = 256  # that the CPU maps in a call: seconds of work
+_PIXELS = 1 << 16  # that a thread of the CPU maps in a call: about a second of work at 4096 columns
 _NETWORK = ("depth", "filter_size", "padding", "pooling", "train_first", "train_last", "bias")
 _ENUMS = {"method": "CntkMethod", "diagonal": "Diagonal"}
 
@@ -53,12 +53,14 @@ class _CntkMap(CompiledMap):
         operator = self._operator(array.dtype, place)
         d, gpu = array.shape[1], place.device is not None
         size = rows_at_once(d * array.itemsize, gpu=gpu, max_memory=self._max_memory if gpu else None)
-        # An interrupt waits for the compiled side.
-        size = size if gpu else min(size, _ROWS)
+        if not gpu:  # an interrupt waits for the compiled side
+            height, width, _ = self._params["images"]
+            threads = self._threads or int(_core.config()["threads"])
+            size = min(size, threads * max(1, _PIXELS // (height * width)))
 
         def call(ins: Any, outs: Any, backend: Any) -> None:
             X, Z = ins[0], outs[0]
-            standardised = None if standard is None else place.inside().empty((min(size, len(X)), d), array.dtype)
+            standardised: Any = standard and place.inside().empty((min(size, len(X)), d), array.dtype)
             for part in (slice(first, min(first + size, len(X))) for first in range(0, len(X), size)):
                 some = X[part]
                 if standard is not None:
@@ -90,7 +92,7 @@ def map_bytes(params: dict[str, Any], width: int, item: int, threads: int) -> in
     fields = width * row * (2 * (depth - 1) * min(params["network"]["filter_size"], height) + degree + 3)
     image = pixels * (channels * (2 + area) + depth * (depth + 3))
     threads = threads or int(_core.config()["threads"])
-    return int(itemsizes(item) * constants + 2 * signs + item * threads * (fields + image))
+    return int(itemsizes(item) * constants + signs * (1 + (item != 4)) + item * threads * (fields + image))
 
 
 @documented
@@ -126,7 +128,7 @@ class CNTKSketch(ImageMap):
         Features of an image are the mean of its own and of its left-right mirror image's, at twice the cost: they estimate
         the kernel averaged over mirror images, (Theta(x, y) + Theta(x, flipped y)) / 2.
     width : int, optional
-        Features of a pixel inside, a power of two from 64 on. By default chosen by D.
+        Features of a pixel inside, a power of two from 64 to 131072. By default chosen by D.
     <machine parameters>
 
     Attributes
@@ -149,9 +151,9 @@ class CNTKSketch(ImageMap):
     Notes
     -----
     Images of bytes (uint8) are taken as numbers from 0 to 255; they are converted block by block, so that all of them are
-    never there in float32. A map that was fitted to bytes, or to whole numbers of another type beyond 1, refuses images with
-    fractions between 0 and 1, and one that was fitted to those refuses bytes: their features would be of another size. Nothing
-    else is told apart, nor are images in the memory of a GPU.
+    never there in float32. A map that was fitted to bytes, or to whole numbers from 0 to beyond 1 of any other type, refuses
+    images with fractions between 0 and 1, and one that was fitted to those refuses bytes: their features would be of another
+    size. Other ranges are not told apart, nor are images in the memory of a GPU looked at.
 
     References
     ----------
@@ -309,6 +311,10 @@ class CNTKSketch(ImageMap):
 
     def _to_lower(self) -> str:
         return "lower n_components or width, or n_threads"
+
+    def _closer(self) -> str:
+        polynomials = "method='random_features', a higher degree or " if self.method == "sketch" else ""
+        return f"{polynomials}a larger width"
 
     def _exact_pairs(self, left: Float64Array, right: Float64Array) -> Float64Array:
         fitted = self._map._params  # type: ignore[attr-defined]

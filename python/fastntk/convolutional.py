@@ -40,7 +40,7 @@ def cntk_kernel(
     """Exact neural tangent kernel Theta of a convolutional ReLU network (CNTK).
 
     Time of a pair of images grows with the square of the number of pixels with pooling "gap", and with that number with
-    pooling "none"; memory is that of the result and of the pairs that are being computed.
+    pooling "none"; memory is that of the result, of the pairs that are being computed and of all images that are converted.
 
     Parameters
     ----------
@@ -145,7 +145,7 @@ def cntk_gram(place: Place, x: Any, y: Any, params: Any, edge: int, threads: int
 
 
 def cntk_edge(images: ImageShape, pooling: str) -> int:
-    """Images on a side of a block of the matrix: several seconds of work of a processor, but for very large images.
+    """Images on a side of a block of the matrix: some ten seconds of work of a processor, but for very large images.
 
     The time of a pair grows with the square of the number of pixels under "gap", and with that number under "none". A block
     has at least 64 pairs, so that many threads have work.

@@ -127,10 +127,11 @@ class KernelRidge(MultiOutputMixin, RegressorMixin, BaseEstimator):  # type: ign
         ------
         ValueError
             If a parameter is out of its range, shapes do not fit, a value is NaN or inf, arrays are in different places, or
-            K + alpha I is not positive definite to working precision (then raise `alpha`); if a named kernel overflows float64
-            (then scale `X`); or if `cache` holds something else, is used by another fit, or `kernel` is a function.
+            K + alpha I is not positive definite to working precision (then raise `alpha`); if `X` is so large that a named
+            kernel overflows (then scale it); or if `cache` holds something else, is used by another fit, or `kernel` is a
+            function.
         TypeError
-            On sparse input, unsupported dtypes and unknown `kernel_params`.
+            On sparse input, unsupported dtypes and unknown `kernel_params`, and if `cache` is no path.
         MemoryError
             If the kernel matrix exceeds `max_memory`; nothing has been done then.
         OSError

@@ -268,7 +268,8 @@ TEST(bad_arguments_are_named) {
   CHECK(fails({.filter_size = 0}, "filter_size is 0"));
   CHECK(fails({.filter_size = 4}, "filter_size is 4; padding 'same' needs an odd one"));
   CHECK(fails({.depth = 2, .padding = Padding::valid},
-              "the images are 3 x 4 pixels; 2 convolutions of filter_size 3 with padding 'valid' need at least 5 x 5"));
+              "the images are 3 x 4 pixels; 2 convolutions of filter_size 3 with padding 'valid' need at least 5 x 5; "
+              "fewer layers, a smaller filter or padding 'same' need less"));
   CHECK(fails({.depth = 1}, "depth is 1, and neither train_first nor train_last is set: this kernel is zero"));
   CHECK(fails({.bias = std::nan("")}, "bias is nan"));
   CHECK(fails({.bias = 1e39}, "bias is 1e+39; a finite number is needed"));

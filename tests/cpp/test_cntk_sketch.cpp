@@ -343,6 +343,7 @@ TEST(bad_parameters_are_named) {
   CHECK(check::throws<Error>(with([](Params& p) { p.kernel.bias = 1e39; }), "bias is 1e+39; a finite number"));
   CHECK(check::throws<Error>(with([](Params& p) { p.width = 32; }), "width is 32; a power of two from 64"));
   CHECK(check::throws<Error>(with([](Params& p) { p.width = 96; }), "width is 96"));
+  CHECK(check::throws<Error>(with([](Params& p) { p.width = 1 << 18; }), "a power of two from 64 to 131072"));
   CHECK(check::throws<Error>(with([](Params& p) { p.kappa_1.pop_back(); }), "kappa_1 has 2 polynomials; one for each of 3"));
   CHECK(check::throws<Error>(with([](Params& p) { p.kappa_0.clear(); }), "kappa_0 has 0 polynomials"));
   CHECK(check::throws<Error>(with([](Params& p) { p.kappa_0[1].push_back(0); }), "kappa_0 has a polynomial of 5"));

@@ -28,7 +28,7 @@ struct CntkSketchParams {
   Diagonal diagonal = Diagonal::automatic;
   /// Z is the mean of the features of an image and of its mirror image, left to right: the kernel is averaged over both.
   bool average_flips = false;
-  /// Features of a pixel inside, a power of two from 64 on; 0 chooses from out_features.
+  /// Features of a pixel inside, a power of two from 64 to 2^17; 0 chooses from out_features.
   std::size_t width = 0;
   std::uint64_t seed = 0;
 };
@@ -48,8 +48,8 @@ template <Real T, Backend B = Cpu>
 class CntkSketch {
  public:
   /// Throws Error if out_features is 0, the kernel is one that cntk_kernel() refuses, a patch has more than 2^31 - 1
-  /// numbers, width is neither 0 nor a power of two from 64 on, or the polynomials are not `depth` ones of one degree >= 1
-  /// without negative or infinite coefficients.
+  /// numbers, width is neither 0 nor a power of two from 64 to 2^17, or the polynomials are not `depth` ones of one
+  /// degree >= 1 without negative or infinite coefficients.
   explicit CntkSketch(const CntkSketchParams& params, B backend = {});
 
   /// The same map, its constants shared, run by another backend: other threads, or another stream of the same device.
