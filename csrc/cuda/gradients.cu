@@ -17,17 +17,16 @@ template <Real T, Backend B>
 void neighbourhoods(Tile<B>& tile, const Neighbourhoods& shape, View<const T, B> images, std::size_t channels,
                     std::size_t first, View<T, B> out) {
   const Neighbourhoods s = shape;
+  const std::size_t pixels = s.out_pixels(), across = s.out_width();
   for_each(tile, out.rows * out.cols, [=] FASTNTK_FORMULA(std::size_t index) {
     const std::size_t k = index / out.cols, entry = index % out.cols;
-    const std::size_t pixels = s.height * s.width;
     const std::size_t pixel = (first + k) % pixels;
     const std::size_t position = entry / channels, c = entry % channels;
-    // Counted from half a neighbourhood above and to the left of the image.
-    const std::size_t i = pixel / s.width + position / s.q;
-    const std::size_t j = pixel % s.width + position % s.q;
-    const std::size_t half = s.q / 2;
-    const bool inside = i >= half && i < s.height + half && j >= half && j < s.width + half;
-    out(k, entry) = inside ? images((first + k) / pixels, ((i - half) * s.width + j - half) * channels + c) : T(0);
+    // Counted from `pad` pixels above and to the left of the image.
+    const std::size_t i = pixel / across + position / s.q;
+    const std::size_t j = pixel % across + position % s.q;
+    const bool inside = i >= s.pad && i < s.height + s.pad && j >= s.pad && j < s.width + s.pad;
+    out(k, entry) = inside ? images((first + k) / pixels, ((i - s.pad) * s.width + j - s.pad) * channels + c) : T(0);
   });
 }
 
@@ -39,17 +38,17 @@ void neighbourhood_products(Tile<B>& tile, const Neighbourhoods& shape, View<con
   // Threads side by side have entries of the same row of weights, mostly: they read the same delta.
   for_each(tile, out.rows * out.cols, [=] FASTNTK_FORMULA(std::size_t index) {
     const std::size_t r = index / out.cols, column = index % out.cols;
-    const std::size_t position = input[column] / h_channels, half = s.q / 2;
+    const std::size_t position = input[column] / h_channels;
     const std::size_t a = position / s.q, b = position % s.q;
     const T* const u = delta.row(r) + output[column];
     const T* const v = h.row(r) + input[column] % h_channels;
     // The pixels whose neighbour at this position is inside the image.
-    const std::size_t i_end = s.height + half - a < s.height ? s.height + half - a : s.height;
-    const std::size_t j_end = s.width + half - b < s.width ? s.width + half - b : s.width;
+    const std::size_t i_end = s.height + s.pad - a < s.height ? s.height + s.pad - a : s.height;
+    const std::size_t j_end = s.width + s.pad - b < s.width ? s.width + s.pad - b : s.width;
     T sum = 0;
-    for (std::size_t i = a < half ? half - a : 0; i < i_end; ++i)
-      for (std::size_t j = b < half ? half - b : 0; j < j_end; ++j)
-        sum += u[(i * s.width + j) * delta_channels] * v[((i + a - half) * s.width + j + b - half) * h_channels];
+    for (std::size_t i = a < s.pad ? s.pad - a : 0; i < i_end; ++i)
+      for (std::size_t j = b < s.pad ? s.pad - b : 0; j < j_end; ++j)
+        sum += u[(i * s.width + j) * delta_channels] * v[((i + a - s.pad) * s.width + j + b - s.pad) * h_channels];
     out(r, column) = scale * sum;
   });
 }

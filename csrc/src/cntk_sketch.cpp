@@ -1,7 +1,9 @@
 #include "cntk_sketch.hpp"
 
 #include <algorithm>
+#include <array>
 #include <cmath>
+#include <vector>
 
 #include "tiling.hpp"
 
@@ -10,8 +12,50 @@ namespace {
 
 enum Part : std::uint64_t { columns_part = 1 << 20 };  // beyond every layer's
 
+// What its seed is split into.
+enum ColumnsPart : std::uint64_t { shifts_part = 1, linear_part, product_part, last_part, signs_part };
+
 // Numbers have columns of their own where those are a small share.
 constexpr std::size_t columns_per_number = 8;
+
+// The constants of the random columns, padded with zeros.
+template <Real T>
+struct HostColumns {
+  // `scales` are the sizes of linear, product and last.
+  HostColumns(std::uint64_t seed, std::size_t count, std::size_t padded, std::size_t m, const std::array<double, 3>& scales)
+      : shift((padded + m - 1) / m) {
+    const rng::Draws shifts{rng::child_seed(seed, shifts_part), rng::Stream::sample};
+    for (std::size_t l = 0; l < shift.size(); ++l)
+      shift[l] = static_cast<std::uint32_t>(fold_group) * shifts.integer(l, static_cast<std::uint32_t>(m / fold_group));
+    const auto weights = [&](ColumnsPart part, double scale) {
+      const rng::Draws draws{rng::child_seed(seed, part), rng::Stream::sign};
+      std::vector<T> values(padded);
+      for (std::size_t c = 0; c < count; ++c) values[c] = static_cast<T>(scale * draws.sign(c));
+      return values;
+    };
+    linear = weights(linear_part, scales[0]);
+    product = weights(product_part, scales[1]);
+    last = weights(last_part, scales[2]);
+  }
+
+  std::vector<std::uint32_t> shift;
+  std::vector<T> linear, product, last;
+};
+
+// What the numbers, as sums over the pixels, make of the random columns, with minus: (numbers, columns).
+template <Real T, Backend B>
+std::vector<T> spread_numbers(const PixelLayers<T, B>& layers, const NumberColumns& numbers, const HostColumns<T>& columns) {
+  const std::size_t m = layers.m, count = columns.linear.size();
+  const double filter = static_cast<double>(layers.q);
+  std::vector<T> part;
+  for (std::size_t j = 0; j < numbers.of_psi; ++j)
+    for (std::size_t c = 0; c < count; ++c)
+      part.push_back(static_cast<T>(-filter * columns.linear[c] * layers.last_spread[j * m + c % m]));
+  for (std::size_t j = 0; j < numbers.of_phi; ++j)
+    for (std::size_t c = 0; c < count; ++c)
+      part.push_back(static_cast<T>(-layers.last().root_a0 / filter * columns.last[c] * layers.last_constant[c % m]));
+  return part;
+}
 
 // (x, bias)/norm as pixels of all channels, mirrored or not.
 template <Real T, Backend B>
@@ -31,15 +75,15 @@ void clear(Tile<B>& tile, View<T, B> v) {
   for_each(tile, v.rows * v.cols, [=] FASTNTK_FORMULA(std::size_t i) { v(i / v.cols, i % v.cols) = 0; });
 }
 
-// numbers[b][first + j] += scale * the sum of means over the pixels of image b.
+// numbers[b] += the sum of the values of the pixels of image b.
 template <Real T, Backend B>
-void add_sums(Tile<B>& tile, std::size_t pixels, View<const T, B> means, T scale, View<T, B> numbers) {
-  const std::size_t terms = means.cols;
+void add_sums(Tile<B>& tile, std::size_t pixels, View<const T, B> values, View<T, B> numbers) {
+  const std::size_t terms = values.cols;
   for_each(tile, numbers.rows * terms, [=] FASTNTK_FORMULA(std::size_t index) {
     const std::size_t b = index / terms, j = index % terms;
     T sum = 0;
-    for (std::size_t p = 0; p < pixels; ++p) sum += means(b * pixels + p, j);
-    numbers(b, j) += scale * sum;
+    for (std::size_t p = 0; p < pixels; ++p) sum += values(b * pixels + p, j);
+    numbers(b, j) += sum;
   });
 }
 
@@ -75,56 +119,31 @@ CntkSketch<T, B>::State::State(const CntkSketchParams& p, const B& backend)
   }
   const bool gap = params.kernel.pooling == Pooling::gap;
   const PixelLayer<T, B>& top = layers.last();
-  const std::size_t m = layers.m;
+  const std::size_t positions = top.height * top.width;
   const std::size_t of_psi = top.has_psi ? top.numbers : 0;
-  const std::size_t numbers = of_psi + (layers.train_last ? 1 : 0);
-  exact_columns = gap && numbers * columns_per_number <= params.out_features ? numbers : 0;
-  const std::size_t random = params.out_features - exact_columns;
-  random_columns = (random + fold_group - 1) / fold_group * fold_group;
+  const std::size_t of_phi = layers.train_last ? 1 : 0;
+  const bool own_columns = gap && (of_psi + of_phi) * columns_per_number <= params.out_features;
+  exact = own_columns ? NumberColumns{of_psi, of_phi} : NumberColumns{};
+  random_columns = params.out_features - exact.count();
+  padded_columns = (random_columns + fold_group - 1) / fold_group * fold_group;
 
-  const double pixels = static_cast<double>(top.height * top.width);
+  const double pixels = static_cast<double>(positions);
   const double filter = static_cast<double>(layers.q);
   const double mean = gap ? 1 / pixels : 1 / std::sqrt(pixels);
-  const double scale = mean * std::sqrt(static_cast<double>(m) / static_cast<double>(random));
   // psi's numbers are q times the patch means, and the last layer's features have them times sqrt(b_0)/q.
-  number_scale = static_cast<T>(top.root_b0 * mean);
-  e_scale = static_cast<T>(top.root_a0 / filter * mean);
+  psi_scale = static_cast<T>(top.root_b0 * mean);
+  phi_scale = static_cast<T>(top.root_a0 / filter * mean);
 
   const std::uint64_t seed = rng::child_seed(params.seed, columns_part);
-  const std::size_t blocks = (random_columns + m - 1) / m;
-  const rng::Draws shifts{rng::child_seed(seed, 1), rng::Stream::sample};
-  std::vector<std::uint32_t> shift_values(blocks);
-  for (std::size_t l = 0; l < blocks; ++l)
-    shift_values[l] = static_cast<std::uint32_t>(fold_group) * shifts.integer(l, static_cast<std::uint32_t>(m / fold_group));
-  shift = Buffer<std::uint32_t, B>(backend, shift_values);
-  std::vector<T> weights[3];
-  const double scales[3] = {scale * top.root_b0 / filter, scale, scale};
-  for (std::size_t term = 0; term < 3; ++term) {
-    const rng::Draws signs_of_term{rng::child_seed(seed, 2 + term), rng::Stream::sign};
-    for (std::size_t c = 0; c < random_columns; ++c)
-      weights[term].push_back(c < random ? static_cast<T>(scales[term] * signs_of_term.sign(c)) : T(0));
-  }
-  linear = Buffer<T, B>(backend, weights[0]);
-  product = Buffer<T, B>(backend, weights[1]);
-  last = Buffer<T, B>(backend, weights[2]);
-  sign_words = (random_columns + 31) / 32;
-  if (!gap) signs = draw_signs(backend, rng::child_seed(seed, 5), top.height * top.width * sign_words * 32);
-
-  if (exact_columns == 0) return;
-  // The exact columns' numbers are spread over the other ones too, which have to be without them.
-  // Without a constant in the polynomial a number is 0, and so is its scale.
-  const auto per_number = [](T value, T number) {
-    return number == 0 ? 0.0 : -static_cast<double>(value) / static_cast<double>(number);
-  };
-  std::vector<T> part;
-  for (std::size_t j = 0; j < of_psi; ++j)
-    for (std::size_t c = 0; c < random_columns; ++c)
-      part.push_back(static_cast<T>(per_number(weights[0][c] * layers.last_spread[j * m + c % m], number_scale) * filter));
-  if (layers.train_last)
-    for (std::size_t c = 0; c < random_columns; ++c)
-      part.push_back(
-          static_cast<T>(per_number(weights[2][c] * layers.last_constant[c % m], e_scale) * top.root_a0 / filter));
-  exact_part = Buffer<T, B>(backend, part);
+  const double scale = mean * std::sqrt(static_cast<double>(layers.m) / static_cast<double>(random_columns));
+  const HostColumns<T> drawn(seed, random_columns, padded_columns, layers.m, {scale * top.root_b0 / filter, scale, scale});
+  shift = Buffer<std::uint32_t, B>(backend, drawn.shift);
+  linear = Buffer<T, B>(backend, drawn.linear);
+  product = Buffer<T, B>(backend, drawn.product);
+  last = Buffer<T, B>(backend, drawn.last);
+  sign_words = (padded_columns + 31) / 32;
+  if (!gap) signs = draw_signs(backend, rng::child_seed(seed, signs_part), positions * sign_words * 32);
+  exact_part = Buffer<T, B>(backend, spread_numbers(layers, exact, drawn));
 }
 
 template <Real T, Backend B>
@@ -132,7 +151,7 @@ std::size_t CntkSketch<T, B>::State::tile_rows(const B& backend) const {
   if constexpr (std::same_as<B, Cpu>) return 1;  // an image is more than a cache holds
   const TileBudget budget = tile_budget(backend);
   const std::size_t mirrored = params.average_flips ? layers.image.features() : 0;
-  const std::size_t bytes = layers.image_bytes(backend) + sizeof(T) * (mirrored + random_columns + params.out_features);
+  const std::size_t bytes = layers.image_bytes(backend) + sizeof(T) * (mirrored + padded_columns + params.out_features);
   return std::clamp<std::size_t>(budget.streamed_bytes / bytes, 1, budget.most_rows);
 }
 
@@ -149,13 +168,10 @@ void CntkSketch<T, B>::State::add_image(Tile<B>& tile, std::size_t images, View<
   const PixelLayer<T, B>& top = layers.last();
   const std::size_t positions = top.height * top.width;
   const PixelMaps<T, B> maps = pixel_maps<T, B>(tile, layers, images, pixels);
-  if (exact_columns > 0) {
-    const std::size_t of_psi = top.has_psi ? top.numbers : 0;
-    if (of_psi > 0) add_sums<T, B>(tile, positions, maps.numbers.back(), number_scale, numbers.col_block(0, of_psi));
-    if (layers.train_last)
-      add_sums<T, B>(tile, positions, View<const T, B>(maps.norm.back(), images * positions, 1), e_scale,
-                     numbers.col_block(of_psi, 1));
-  }
+  if (exact.of_psi > 0) add_sums<T, B>(tile, positions, maps.numbers.back(), numbers.col_block(0, exact.of_psi));
+  if (exact.of_phi > 0)
+    add_sums<T, B>(tile, positions, View<const T, B>(maps.norm.back(), images * positions, 1),
+                   numbers.col_block(exact.of_psi, exact.of_phi));
   const auto take = [&](const PixelBand<T, B>& band) {
     pool_columns<T, B>(tile, columns(), band.first_row * top.width, band.rows * top.width, band.psi, band.phi, band.gate,
                        sums);
@@ -186,19 +202,22 @@ void CntkSketch<T, B>::State::apply(Tile<B>& tile, View<const T, B> x, View<T, B
     to_pixels<T, B>(tile, layers.image, own_channels, true, unit, as_pixels(mirrored));
   }
 
-  const View<T, B> sums = tile.template scratch<T>(rows, random_columns);
-  const View<T, B> numbers = tile.template scratch<T>(rows, std::max<std::size_t>(exact_columns, 1));
+  const View<T, B> sums = tile.template scratch<T>(rows, padded_columns);
+  const View<T, B> numbers = tile.template scratch<T>(rows, exact.count());
   clear<T, B>(tile, sums);
   clear<T, B>(tile, numbers);
   add_image(tile, rows, as_pixels(images), sums, numbers);
   if (params.average_flips) add_image(tile, rows, as_pixels(mirrored), sums, numbers);
-  if (exact_columns > 0) {
-    const View<T, B> exact = numbers.col_block(0, exact_columns);
-    add_combinations<T, B>(tile, exact, exact_part.data(), sums);
-    copy<T, B>(tile, exact, out.col_block(0, exact_columns));
+  if (exact.count() > 0) {
+    // The numbers are spread over the random columns too, which have to be without them.
+    add_combinations<T, B>(tile, numbers, exact_part.data(), sums);
+    const auto copy_scaled = [&](std::size_t first, std::size_t count, T scale) {
+      multiply<T, B>(tile, numbers.col_block(first, count), {}, scale, false, out.col_block(first, count));
+    };
+    copy_scaled(0, exact.of_psi, psi_scale);
+    copy_scaled(exact.of_psi, exact.of_phi, phi_scale);
   }
-  const std::size_t random = params.out_features - exact_columns;
-  copy<T, B>(tile, sums.col_block(0, random), out.col_block(exact_columns, random));
+  copy<T, B>(tile, sums.col_block(0, random_columns), out.col_block(exact.count(), random_columns));
 
   if (diagonal) {
     row_squares<T, B>(tile, out, square);

@@ -15,7 +15,7 @@ std::size_t outputs(const GradientFeaturesParams& p) {
 /// w with Theta(x, x) = (L+1)/pixels sum_ij w_ij |x_ij|^2, without pooling: each layer adds the mean over pixels of |x|^2
 /// after L means over q x q neighbourhoods, and the mean over all pixels is such a mean's transpose applied to ones.
 std::vector<double> pixel_weights(const Neighbourhoods& shape, std::size_t depth) {
-  const auto half = static_cast<std::ptrdiff_t>(shape.q / 2);
+  const auto half = static_cast<std::ptrdiff_t>(shape.pad);
   // Neighbourhoods are products of intervals, so that the weights are a product too.
   const auto along = [&](std::size_t size) {
     const auto end = static_cast<std::ptrdiff_t>(size);
@@ -42,7 +42,7 @@ std::vector<double> pixel_weights(const Neighbourhoods& shape, std::size_t depth
 
 template <Real T, Backend B>
 CnnGradient<T, B>::CnnGradient(const GradientFeaturesParams& p, const B& backend)
-    : shape_{p.image.height, p.image.width, p.filter_size},
+    : shape_{p.image.height, p.image.width, p.filter_size, p.filter_size / 2},
       channels_(p.image.channels),
       depth_(p.depth),
       pooling_(p.pooling),

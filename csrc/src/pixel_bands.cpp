@@ -2,6 +2,7 @@
 #include <algorithm>
 #include <cmath>
 
+#include "gradient_primitives.hpp"
 #include "pixel_layers.hpp"
 #include "tiling.hpp"
 
@@ -26,21 +27,6 @@ void patch_means(Tile<B>& tile, const PatchBand& band, View<const T, B> in, View
       }
     }
     out(row, column) = share * sum;
-  });
-}
-
-// out[p] = the patch of p, position by position, zeros outside the image.
-template <Real T, Backend B>
-void patches(Tile<B>& tile, const PatchBand& band, View<const T, B> in, View<T, B> out) {
-  const std::size_t area = band.q * band.q;
-  for_each(tile, out.rows * area, [=] FASTNTK_FORMULA(std::size_t index) {
-    const std::size_t row = index / area, k = index % area;
-    const std::size_t j = row % band.width, i = row / band.width % band.count, b = row / band.width / band.count;
-    const std::size_t y = band.first + i + k / band.q - band.pad, x = j + k % band.q - band.pad;
-    T* const to = out.row(row) + k * in.cols;
-    const bool inside = y < band.in.height && x < band.in.width;
-    const T* const from = inside ? in.row(band.in.row(b, y, x)) : nullptr;
-    for (std::size_t c = 0; c < in.cols; ++c) to[c] = inside ? from[c] : T(0);
   });
 }
 
@@ -93,9 +79,8 @@ class Bands {
         const PixelMaps<T, B>& maps)
       : tile_(tile),
         layers_(layers),
-        pixels_(pixels),
+        pixels_(pixels.data, images, layers.image.features()),
         maps_(maps),
-        images_(images),
         band_(layers.band_rows(tile.backend())),
         depth_(layers.layers.size()),
         input_{images, layers.image.height, layers.image.width, layers.image.height} {
@@ -123,28 +108,29 @@ class Bands {
     const std::size_t height = layers_.last().height;
     for (std::size_t first = 0; first < height; first += band_) {
       const std::size_t rows = std::min(band_, height - first);
-      make(depth_ - 1, first, rows, take);
+      take(make(depth_ - 1, first, rows));
     }
   }
 
  private:
   // At least the rows below `end` of layer h's fields.
-  void ensure(std::size_t h, std::size_t end, FunctionRef<void(const PixelBand<T, B>&)> take) {
+  void ensure(std::size_t h, std::size_t end) {
     LayerFields<T, B>& fields = fields_[h];
     while (fields.rows < end) {
       const std::size_t rows = std::min(band_, fields.field.height - fields.rows);
-      make(h, fields.rows, rows, take);
+      make(h, fields.rows, rows);
       fields.rows += rows;
     }
   }
 
-  // The rows [first, first + count) of layer h (counted from 0), for its fields or, of the last layer, for `take`.
-  void make(std::size_t h, std::size_t first, std::size_t count, FunctionRef<void(const PixelBand<T, B>&)> take) {
+  // The rows [first, first + count) of layer h (counted from 0), and of its fields, but for the last layer, which has none.
+  // They are overwritten by the next.
+  PixelBand<T, B> make(std::size_t h, std::size_t first, std::size_t count) {
     const PixelLayer<T, B>& layer = layers_.layers[h];
     const std::size_t q = layers_.q, pad = layers_.pad, m = layers_.m;
     const bool last = h + 1 == depth_;
     const Field& below = h > 0 ? fields_[h - 1].field : input_;
-    if (h > 0) ensure(h - 1, std::min(below.height, first + count - 1 + q - pad), take);
+    if (h > 0) ensure(h - 1, std::min(below.height, first + count - 1 + q - pad));
 
     const PatchBand band{below, q, pad, first, count, layer.width};
     const std::size_t rows = band.rows();
@@ -152,8 +138,9 @@ class Bands {
     const View<T, B> sum = sum_.row_block(0, rows);
     const View<T, B> z = projected_.row_block(0, rows);
     const View<T, B> patch = patch_.row_block(0, rows);
+    // The band's pixels follow each other, of several images because it is all that they have.
     if (h == 0)
-      patches<T, B>(tile_, band, pixels_, patch);
+      neighbourhoods<T, B>(tile_, {below.height, below.width, q, pad}, pixels_, layers_.image.channels, offset, patch);
     else
       fold_patches<T, B>(tile_, band, fields_[h - 1].phi, layer.phi_fold.fold(), sum);
     const View<const T, B> input = h == 0 ? patch : sum;
@@ -175,7 +162,7 @@ class Bands {
     if (layer.has_psi) {
       psi = sum;
       if (h == 0) {
-        project_all<T, B>(tile_, layers_.first_psi, patch, psi);
+        project_all<T, B>(tile_, *layers_.first_psi, patch, psi);
         scale_all<T, B>(tile_, psi, static_cast<T>(1 / std::sqrt(static_cast<double>(m))));
       } else {
         fold_patches<T, B>(tile_, band, fields_[h - 1].eta, layer.psi_fold.fold(), psi);
@@ -185,14 +172,14 @@ class Bands {
         mix_features<T, B>(tile_, psi, phi, gate, static_cast<T>(layer.root_b0 / filter), layer.sign_phi.data(),
                            layer.sign_product.data(), fields_[h].eta.row_block(slot, rows));
     }
-    if (last) take({first, count, psi, phi, gate});
+    return {first, count, psi, phi, gate};
   }
 
   Tile<B>& tile_;
   const PixelLayers<T, B>& layers_;
   View<const T, B> pixels_;
   const PixelMaps<T, B>& maps_;
-  std::size_t images_, band_, depth_;
+  std::size_t band_, depth_;
   Field input_;
   std::vector<LayerFields<T, B>> fields_;
   View<T, B> patch_, sum_, projected_, gate_, phi_;
@@ -225,7 +212,7 @@ PixelMaps<T, B> pixel_maps(Tile<B>& tile, const PixelLayers<T, B>& layers, std::
       means = dense_scratch<T>(tile, rows, layer.numbers);
       patch_means<T, B>(tile, band, numbers, means);
       const View<T, B> of_e = dense_scratch<T>(tile, rows, 1);
-      patch_means<T, B>(tile, band, numbers.col_block(layer.numbers - 1, 1), of_e);
+      copy<T, B>(tile, means.col_block(layer.numbers - 1, 1), of_e);
       mean = of_e.data;
     }
     maps.mean.push_back(mean);

@@ -152,14 +152,13 @@ PixelLayers<T, B>::PixelLayers(const CntkSketchParams& params, const B& backend)
       m(params.width),
       degree(params.method == CntkMethod::sketch ? params.kappa_1[0].size() - 1 : 1),
       relu(params.method == CntkMethod::random_features),
-      train_first(params.kernel.train_first),
-      train_last(params.kernel.train_last),
-      first_psi(draw_directions<T>(backend, train_first ? q * q * image.channels : 1, train_first ? m : 1,
-                                   rng::child_seed(params.seed, 0))) {
+      train_last(params.kernel.train_last) {
+  const bool train_first = params.kernel.train_first;
   const std::size_t area = q * q, shrink = q - 1 - 2 * pad;
   const double spread = 1 / std::sqrt(static_cast<double>(m));
   std::vector<T> phi_spread;               // what e is spread by in the field phi of the layer below
   std::vector<std::vector<T>> eta_spread;  // and the numbers in its field eta
+  if (train_first) first_psi = draw_directions<T>(backend, area * image.channels, m, rng::child_seed(params.seed, 0));
   for (std::size_t h = 1; h <= params.kernel.depth; ++h) {
     const std::uint64_t seed = rng::child_seed(params.seed, h);
     PixelLayer<T, B> layer{};

@@ -14,6 +14,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <optional>
 #include <vector>
 
 #include "directions.hpp"
@@ -51,11 +52,11 @@ class PixelLayers {
 
   ImageShape image;
   std::size_t q, pad, m, degree;
-  bool relu, train_first, train_last;
+  bool relu, train_last;
   std::vector<PixelLayer<T, B>> layers;
-  DirectionSet<T, B> first_psi;  // of the pixels' own patches, where the first layer is trained
-  std::vector<T> last_spread;    // (numbers, m): what the numbers of the last layer's psi are spread by
-  std::vector<T> last_constant;  // (m): and that of its phi
+  std::optional<DirectionSet<T, B>> first_psi;  // of the pixels' own patches, where the first layer is trained
+  std::vector<T> last_spread;                   // (numbers, m): what the numbers of the last layer's psi are spread by
+  std::vector<T> last_constant;                 // (m): and that of its phi
 
   const PixelLayer<T, B>& last() const { return layers.back(); }
 
@@ -85,8 +86,8 @@ struct PixelBand {
   View<const T, B> psi, phi, gate;  // (images * rows * width, m)
 };
 
-/// Calls `take` with the features of all pixels, one band of rows after the other. Several images only if a band is a whole
-/// image.
+/// Calls `take` with the features of all pixels, one band of rows after the other. `pixels` as above, without gaps; several
+/// images only if a band is a whole image.
 template <Real T, Backend B>
 void for_bands(Tile<B>& tile, const PixelLayers<T, B>& layers, std::size_t images, View<const T, B> pixels,
                const PixelMaps<T, B>& maps, FunctionRef<void(const PixelBand<T, B>&)> take);

@@ -1,0 +1,104 @@
+// Regularised training of ReLU networks in the regime of the neural tangent kernel (L20 sections 3.2, B, D and E).
+//
+// Both classes minimise |Y - kappa f(W, X)|^2/2 + alpha |W - D|^2/2 by gradient descent, where D is 0 (`decay_to_start`
+// false, as in L20) or the weights at the start. One step is W <- W - eta (gradient); with a batch of b of n rows the first
+// term's gradient is n/b times that of the batch, so that time t = steps * eta means the same.
+#pragma once
+
+#include <fastntk/view.hpp>
+
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <vector>
+
+namespace fastntk {
+
+struct NetTraining {
+  double kappa = 1;
+  double alpha = 0;
+  bool decay_to_start = false;
+  double step_size = 0;        // eta
+  std::size_t batch_size = 0;  // rows of a step; 0: all
+  std::uint64_t seed = 0;      // of the order of the rows: each pass over them takes every row once
+};
+
+/// What a run of steps came to. The losses are those before each step (of its batch, times n/b): loss[i] belongs to step
+/// first + i. A step whose loss is not finite ends the run: `diverged`, and the weights are those before the step that led
+/// to it, the last ones with a finite loss.
+struct NetProgress {
+  std::size_t steps = 0;
+  bool diverged = false;
+  std::vector<double> loss;
+};
+
+/// f(W, x) = sum_r out_r ReLU(w_r.x), out (m, k) fixed: out_rc = a_rc s_r/sqrt(m) (L20 Eq. 6 and Definition D.1). Only W (m,
+/// d) is trained. The kernel is H_ij = sum_r |out_r|^2/k <x_i, x_j> Step(w_r.x_i) Step(w_r.x_j), for k = 1 that of L20
+/// Definition B.3.
+template <Real T, Backend B = Cpu>
+class TwoLayerNet {
+ public:
+  /// `start` is what decay goes to (m, d); the weights begin there. Both are copied.
+  TwoLayerNet(View<const T, B> start, View<const T, B> out_weights, const B& backend = {});
+  ~TwoLayerNet();
+  TwoLayerNet(TwoLayerNet&&) noexcept;
+  TwoLayerNet& operator=(TwoLayerNet&&) noexcept;
+
+  /// Steps first, first + 1, ..., first + steps - 1 on x (n, d), y (n, k). Equal arguments give equal bits for any number of
+  /// threads, and two runs one after the other those of one run.
+  NetProgress train(const NetTraining& training, std::size_t first, std::size_t steps, View<const T, B> x,
+                    View<const T, B> y);
+  /// out (n, k) = f(W, x), without kappa.
+  void predict(View<const T, B> x, View<T, B> out) const;
+  /// grad (m, d) = the gradient of the loss over all rows; returns the loss.
+  double gradient(const NetTraining& training, View<const T, B> x, View<const T, B> y, View<T, B> grad) const;
+  /// out (n, n') = H(x, z) at the present weights.
+  void kernel(View<const T, B> x, View<const T, B> z, View<T, B> out) const;
+  void get_weights(View<T, B> out) const;
+  void set_weights(View<const T, B> weights);
+  /// max_r |w_r - w_r(0)|.
+  double drift() const;
+
+ private:
+  struct State;
+  std::unique_ptr<State> state_;
+};
+
+struct DeepNetParams {
+  std::size_t in_features = 0;
+  std::vector<std::size_t> widths;  // of the hidden layers
+  std::size_t outputs = 1;
+  /// Two copies with equal weights at the start, f = (g(W) - g(W'))/sqrt(2): f is 0 at the start.
+  bool doubled = false;
+  std::uint64_t seed = 0;  // of the weights at the start, independent standard normals
+};
+
+/// f(W, x) = v.h_L, h_l = sqrt(2/m_l) ReLU(W_l h_{l-1}), h_0 = x: all weights (W_1, ..., W_L, v) are trained, v with the
+/// scale 1/sqrt(m_L) sqrt(2) in h_L's. In the limit of width the kernel is that of Z21 Definition 1 with depth L.
+template <Real T, Backend B = Cpu>
+class DeepNet {
+ public:
+  explicit DeepNet(const DeepNetParams& params, const B& backend = {});
+  ~DeepNet();
+  DeepNet(DeepNet&&) noexcept;
+  DeepNet& operator=(DeepNet&&) noexcept;
+
+  /// As in TwoLayerNet. All weights as one row: the copies one after the other, in each W_1, ..., W_L, v, row by row.
+  NetProgress train(const NetTraining& training, std::size_t first, std::size_t steps, View<const T, B> x,
+                    View<const T, B> y);
+  void predict(View<const T, B> x, View<T, B> out) const;
+  double gradient(const NetTraining& training, View<const T, B> x, View<const T, B> y, View<T, B> grad) const;
+  /// out (n, n') = the inner products of the gradients of f's first output at x and z.
+  void kernel(View<const T, B> x, View<const T, B> z, View<T, B> out) const;
+  std::size_t parameters() const;
+  void get_weights(View<T, B> out) const;
+  void set_weights(View<const T, B> weights);
+  /// max over layers and neurons of |w - w(0)|.
+  double drift() const;
+
+ private:
+  struct State;
+  std::unique_ptr<State> state_;
+};
+
+}  // namespace fastntk

@@ -1,0 +1,47 @@
+// The backend contract for the training of networks: products with matrices that change from step to step, and what is done
+// to their entries in the same pass.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+
+#include "tile.hpp"
+
+namespace fastntk {
+
+enum class Transposed : bool { no, yes };
+
+/// c = alpha op(a) op(b) + beta c by the BLAS of the backend, on the thread or the stream of the tile; op(a) is (c.rows, k),
+/// op(b) is (k, c.cols). With beta 0, c may be uninitialised. Equal shapes give equal bits.
+template <Real T, Backend B>
+void gemm(Tile<B>& tile, Transposed op_a, Transposed op_b, T alpha, View<const T, B> a, View<const T, B> b, T beta,
+          View<T, B> c);
+
+/// Holds what the library behind gemm() needs, for the calls of the tiles that run while it lives: on the CPU it keeps BLAS
+/// to one thread for each tile.
+template <Backend B>
+class GemmLibrary {
+ public:
+  explicit GemmLibrary(const B& backend);
+  ~GemmLibrary();
+  GemmLibrary(const GemmLibrary&) = delete;
+  GemmLibrary& operator=(const GemmLibrary&) = delete;
+
+ private:
+  struct State;
+  State* state_;
+};
+
+/// h <- scale ReLU(h), and bit j % 32 of mask[r][j / 32] says whether h[r][j] was positive.
+template <Real T, Backend B>
+void relu_forward(Tile<B>& tile, T scale, View<T, B> h, View<std::uint32_t, B> mask);
+
+/// delta <- scale delta where the mask is set, else 0.
+template <Real T, Backend B>
+void mask_rows(Tile<B>& tile, View<const std::uint32_t, B> mask, T scale, View<T, B> delta);
+
+/// out[r] = in[index[r]]: rows of a mini-batch.
+template <Real T, Backend B>
+void gather_rows(Tile<B>& tile, View<const T, B> in, const std::uint32_t* index, View<T, B> out);
+
+}  // namespace fastntk
