@@ -216,7 +216,7 @@ part_mnist() {
   [ "$backend" = ON ] || leave_out 'MNIST takes hours on the emulation'
   [ -f "${FASTNTK_DATA:-}/mnist.npz" ] || leave_out 'FASTNTK_DATA names no directory with mnist.npz'
   need_python sklearn typer tqdm
-  "$python" -m fastntk.cli bench cuda
+  "$python" -m fastntk bench cuda
 }
 
 lend_blas

@@ -14,7 +14,7 @@ from sklearn.datasets import load_iris
 
 def run(*args, code=0):
     done = subprocess.run(
-        [sys.executable, "-m", "fastntk.cli", *map(str, args)], capture_output=True, text=True, check=False
+        [sys.executable, "-m", "fastntk", *map(str, args)], capture_output=True, text=True, check=False
     )
     assert done.returncode == code, done.stderr
     return done
@@ -222,7 +222,7 @@ def test_the_demo_prints_five_lines_and_writes_a_plot(tmp_path):
 def test_benchmarks_without_their_data_say_so():
     environment = {key: value for key, value in os.environ.items() if key != "FASTNTK_DATA"}
     done = subprocess.run(
-        [sys.executable, "-m", "fastntk.cli", "bench", "fit"], env=environment, capture_output=True, text=True, check=True
+        [sys.executable, "-m", "fastntk", "bench", "fit"], env=environment, capture_output=True, text=True, check=True
     )
     assert "FASTNTK_DATA" in json.loads(done.stdout)["skipped"]
 

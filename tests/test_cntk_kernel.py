@@ -6,6 +6,8 @@ import re
 import fastntk
 import numpy as np
 import pytest
+from fastntk._gram import blocks_of, fill, pairs_of
+from fastntk._load import _core
 from fastntk.convolutional import cntk_edge
 from reference import cntk
 
@@ -68,6 +70,49 @@ def test_the_matrix_with_itself_is_symmetric_and_has_the_bits_of_its_pairs(rng, 
     upper = np.triu_indices(23)
     assert np.array_equal(fastntk.cntk_kernel(X, X.copy(), pooling=pooling)[upper], whole[upper])
     assert np.array_equal(fastntk.cntk_kernel(X[3:9], X[2:], pooling=pooling)[:, 7:], whole[3:9, 9:])
+
+
+@pytest.mark.parametrize(
+    ("n", "k", "edge", "symmetric"),
+    [(23, 23, 5, True), (23, 23, 5, False), (20, 20, 5, True), (3, 3, 5, True), (23, 9, 4, False), (0, 4, 2, False)],
+)
+def test_blocks_fill_a_matrix(n, k, edge, symmetric):
+    whole = np.add.outer(np.arange(n), np.arange(k)) / 1.0
+    out, times, done = np.full((n, k), np.nan), np.zeros((n, k), int), []
+    blocks = list(blocks_of(n, k, edge, symmetric=symmetric))
+
+    def compute(number, block, part):
+        assert blocks[number] == block
+        assert max(part.shape) <= edge
+        part[:] = whole[block]
+        times[block] += 1
+
+    fill(out, compute, blocks, done.append, symmetric=symmetric)
+    assert np.array_equal(out, whole)
+    assert sum(done) == times.sum() == pairs_of(n, k, edge, symmetric=symmetric)
+    # Of a symmetric one those below the diagonal only in the blocks on it.
+    assert np.all(np.triu(times) == np.triu(np.ones((n, k)))) if symmetric else np.all(times == 1)
+    assert np.all(np.tril(times, -edge) == 0) or not symmetric
+
+
+@pytest.mark.parametrize("pooling", ["gap", "none"])
+def test_the_matrix_with_itself_takes_half_the_pairs(rng, pooling, monkeypatch):
+    X = rng.normal(size=(23, 4, 4, 1))
+    computed, kernel = [], _core.cntk_kernel
+
+    def counting(x, y, *args):
+        computed.append((len(x), len(y), x is y))
+        kernel(x, y, *args)
+
+    monkeypatch.setattr("fastntk.convolutional.cntk_edge", lambda *_: 5)
+    monkeypatch.setattr(_core, "cntk_kernel", counting)
+    fastntk.cntk_kernel(X, pooling=pooling)
+    # 5 x 5 blocks, of which those on the diagonal are half computed again.
+    assert len(computed) == 15
+    assert sum(same for *_, same in computed) == 5
+    computed.clear()
+    fastntk.cntk_kernel(X, X.copy(), pooling=pooling)
+    assert len(computed) == 25
 
 
 @pytest.mark.parametrize(("pooling", "power", "most"), [("gap", 2, 64), ("none", 1, 512)])
@@ -145,6 +190,9 @@ BAD[2, 1, 4, 0] = np.nan
         (lambda: fastntk.cntk_kernel([X[0], X[1, :3]]), ValueError, "images of unequal size"),
         (lambda: fastntk.cntk_kernel(np.ones((2, 3, 8, 8))), ValueError, "channels come first"),
         (lambda: fastntk.cntk_kernel(X[0]), ValueError, "X has shape"),
+        (lambda: fastntk.cntk_kernel(X[..., :0], image_shape=(6, -1, 2)), ValueError, r"image_shape is \(6, -1, 2\)"),
+        (lambda: fastntk.cntk_kernel(np.empty((3, 0)), image_shape=(6, -1, 2)), ValueError, r"X has 0 feature\(s\)"),
+        (lambda: fastntk.cntk_kernel(np.empty((3, 0)), image_shape=(2**31, 2**31, 4)), ValueError, r"X has 0 feature\(s\)"),
         (lambda: fastntk.cntk_kernel(X, BAD), ValueError, "Y contains NaN, first in image 2, row 1, column 4, channel 0"),
         (lambda: fastntk.cntk_kernel(np.float32(1e30) * X.astype("f4")), ValueError, "X is so large .* overflows float32"),
         (lambda: fastntk.cntk_kernel(np.zeros((10**6, 2, 1, 1), np.uint8)), MemoryError, "matrix of 1000000 x 1000000"),

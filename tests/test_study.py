@@ -164,7 +164,7 @@ def test_without_matplotlib_one_line_says_so(tmp_path, monkeypatch, capsys):
 
 def command(*args, code=0):
     done = subprocess.run(
-        [sys.executable, "-m", "fastntk.cli", "bench", *map(str, args)], capture_output=True, text=True, check=False
+        [sys.executable, "-m", "fastntk", "bench", *map(str, args)], capture_output=True, text=True, check=False
     )
     assert done.returncode == code, done.stderr
     return done

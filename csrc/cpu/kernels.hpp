@@ -121,6 +121,18 @@ struct Kernels {
                        const T* psi, std::size_t psi_stride, const T* phi, std::size_t phi_stride, const T* gate,
                        std::size_t gate_stride, T* out, std::size_t cols);
 
+  /// See src/net_primitives.hpp.
+  void (*relu_forward)(std::size_t rows, std::size_t cols, T scale, T* h, std::size_t stride, std::uint32_t* mask,
+                       std::size_t mask_stride);
+  void (*mask_rows)(std::size_t rows, std::size_t cols, const std::uint32_t* mask, std::size_t mask_stride, T scale, T* delta,
+                    std::size_t stride);
+
+  /// See src/leverage_primitives.hpp; `passed` may be null.
+  void (*passed_products)(std::size_t rows, std::size_t cols, std::size_t patterns, const double* matrix,
+                          std::size_t matrix_stride, std::size_t first, const std::uint32_t* rank, std::size_t rank_stride,
+                          const double* before, std::size_t before_stride, const double* after, std::size_t after_stride,
+                          double* base, std::size_t base_stride, double* passed, std::size_t passed_stride);
+
   /// Theta of two images as src/cntk_primitives.hpp says, with scratch of cntk_bytes(), aligned to 64.
   double (*cntk_theta)(const CntkPlan& plan, const double* left, const double* right, void* work);
   std::size_t (*cntk_bytes)(const CntkPlan& plan);

@@ -1,9 +1,10 @@
 // The backend contract for the training of networks: products with matrices that change from step to step, and what is done
-// to their entries in the same pass.
+// to their entries.
 #pragma once
 
 #include <cstddef>
 #include <cstdint>
+#include <memory>
 
 #include "tile.hpp"
 
@@ -29,10 +30,14 @@ class GemmLibrary {
 
  private:
   struct State;
-  State* state_;
+  std::unique_ptr<State> state_;
 };
 
-/// h <- scale ReLU(h), and bit j % 32 of mask[r][j / 32] says whether h[r][j] was positive.
+/// Words of a row of mask bits.
+constexpr std::size_t mask_words(std::size_t cols) { return (cols + 31) / 32; }
+
+/// h <- scale ReLU(h), and bit j % 32 of mask[r][j / 32] says whether h[r][j] was positive; other bits of the last word are
+/// 0. NaN counts as positive and stays: a network whose weights are not finite must not look as if they were.
 template <Real T, Backend B>
 void relu_forward(Tile<B>& tile, T scale, View<T, B> h, View<std::uint32_t, B> mask);
 

@@ -18,11 +18,11 @@ if TYPE_CHECKING:
     from .dot_product import DotProductFeatures as DotProductFeatures
     from .features import NTKRandomFeatures as NTKRandomFeatures
     from .functional import arc_cosine_kernel as arc_cosine_kernel
-    from .functional import fwht as fwht
     from .functional import nngp_kernel as nngp_kernel
     from .functional import ntk_kernel as ntk_kernel
     from .functional import relu_ntk as relu_ntk
     from .gradient_features import GradientFeatures as GradientFeatures
+    from .hadamard import fwht as fwht
     from .kernel_ridge import KernelRidge as KernelRidge
     from .ntk_sketch import NTKSketch as NTKSketch
     from .nystroem import NystroemNTK as NystroemNTK
@@ -53,7 +53,7 @@ _MODULES = {
     "TensorSRHT": "sketches",
     "arc_cosine_kernel": "functional",
     "cntk_kernel": "convolutional",
-    "fwht": "functional",
+    "fwht": "hadamard",
     "load": "_persistence",
     "nngp_kernel": "functional",
     "ntk_kernel": "functional",

@@ -259,6 +259,15 @@ def dense_rows(array: Any, place: Place | None = None) -> Any:
     return (place or Place()).copy(array)
 
 
+def rows_of(values: Any, length: int, place: Place) -> Any:
+    """`values` as a matrix of dense rows of this length, a copy only if that takes one."""
+    try:
+        rows = values.reshape((-1, length))
+    except ValueError:  # a GPU array of other strides
+        return place.copy(values).reshape((-1, length))
+    return dense_rows(rows, place)
+
+
 def dense_vector(array: Any, place: Place) -> Any:
     """`array` itself if its elements lie one after another, else a copy."""
     if is_device_array(array):

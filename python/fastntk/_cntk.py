@@ -43,10 +43,10 @@ def cntk_params(
         train_last=arguments.boolean(train_last, "train_last"),
         bias=arguments.real(bias, "bias"),
     )
-    # What does not fit together, before there are rows.
+    # The compiled side, which alone says what fits together, does so for no pairs as well: before there are rows.
     none = np.empty((0, height * width * channels))
     with parameters_named():
-        _core.cntk_pairs(none, none, params, np.empty((0, 1)), _core.Cpu(1))
+        cntk_pairs(none, none, params, threads=1)
     return params
 
 

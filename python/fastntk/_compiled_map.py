@@ -10,9 +10,9 @@ from typing import Any, ClassVar
 import numpy as np
 
 from ._load import _core
+from ._operator import Operator
 from ._place import Place, map_rows
 from ._sparse import CsrRows, map_csr_rows
-from .sketches import Operator
 
 __all__ = ["CompiledMap", "parameters_named"]
 

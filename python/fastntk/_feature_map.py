@@ -15,12 +15,11 @@ from ._arrays import Source, is_sparse, matrix
 from ._error_estimate import ErrorEstimate, PairSample
 from ._exact_pairs import Float64Array, ntk_pairs
 from ._images import columns_of
-from ._memory import require_memory
+from ._memory import allocate, require_memory
 from ._place import Place
 from ._random import RandomState, resolve_seed
 from ._sparse import csr_rows
 from ._suggest import MeanError, smallest_size
-from .sketches import allocate
 
 __all__ = ["DIAGONAL", "LOW_ORDERS", "FeatureMap", "RowMap", "itemsizes"]
 
@@ -186,7 +185,7 @@ class FeatureMap(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimato
         array, place = self._matrix(X, reset=False)
         validate_data(self, columns_of(X, array), skip_check_array=True, reset=False)
         lower = "lower n_components or pass fewer rows at a time"
-        out = allocate(array.shape[0], self._n_features_out, array.dtype, lower=lower, place=place)
+        out = allocate(array.shape[0], self._n_features_out, array.dtype, place, lower=lower)
         self._map(array, out, place)
         return place.give_back(out)
 

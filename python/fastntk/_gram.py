@@ -41,16 +41,16 @@ def pairs_of(n: int, k: int, edge: int, *, symmetric: bool) -> int:
 
 def fill(
     out: NDArray[Any],
-    compute: Callable[[Block, Any], None],
+    compute: Callable[[int, Block, Any], None],
     blocks: Iterable[Block],
     done: Callable[[int], Any],
     *,
     symmetric: bool,
 ) -> None:
-    """Have `compute` write blocks of `out`, those of a symmetric one to both sides of the diagonal."""
-    for rows, columns in blocks:
+    """Have `compute(number, block, part)` write the parts of `out`, of a symmetric one to both sides of the diagonal."""
+    for number, (rows, columns) in enumerate(blocks):
         part = out[rows, columns]
-        compute((rows, columns), part)
+        compute(number, (rows, columns), part)
         if symmetric and rows != columns:
             out[columns, rows] = part.T
         done(part.size)

@@ -14,6 +14,7 @@ from ._feature_map import FeatureMap, RowMap
 from ._finite import scan_wanted
 from ._image_range import RANGES, range_of, require_same_range
 from ._images import ImageShape, completed, image_rows, image_shape, images_of
+from ._shared_docs import documented
 
 __all__ = ["ImageMap"]
 
@@ -31,13 +32,13 @@ class ImageMap(FeatureMap):
     _images: ImageShape | None = None  # of the fit that is going on
     _range: str = "other"
 
+    @documented
     def fit(self, X: Any, y: Any = None) -> Any:
         """Draw the map for images like those of `X`.
 
         Parameters
         ----------
-        X : array of shape (n, height, width, channels), or (n, height * width * channels) with `image_shape`
-            Of integers or floating-point numbers.
+        <images>
         y : ignored
 
         Returns

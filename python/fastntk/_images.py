@@ -23,21 +23,23 @@ _LAYOUT = "(n, height, width, channels)"
 _FEW = (1, 3, 4)  # channels of nearly all images: grey, three colours, three and an opacity
 
 
-def image_shape(value: Any, name: str = "image_shape") -> ImageShape:
+def image_shape(value: Any) -> ImageShape:
     """`value` as (height, width, channels), one of which may be -1; TypeError or ValueError if it is something else."""
     allowed = "(height, width, channels), integers of at least 1, one of which may be -1 and follows from X,"
     if isinstance(value, (str, bytes)) or not isinstance(value, (Sequence, np.ndarray)):
-        raise TypeError(f"{name} is {value!r}; {allowed} is allowed")
+        raise TypeError(f"image_shape is {value!r}; {allowed} is allowed")
     if len(value) != 3:
-        raise ValueError(f"{name} is {value!r}; {allowed} is allowed")
+        raise ValueError(f"image_shape is {value!r}; {allowed} is allowed")
     unknown = [isinstance(size, (int, np.integer)) and size == -1 for size in value]
     if sum(unknown) > 1:
-        raise ValueError(f"{name} is {value!r}; {allowed} is allowed")
-    height, width, channels = (-1 if unknown[i] else arguments.integer(size, f"{name}[{i}]") for i, size in enumerate(value))
+        raise ValueError(f"image_shape is {value!r}; {allowed} is allowed")
+    height, width, channels = (
+        -1 if unknown[i] else arguments.integer(size, f"image_shape[{i}]") for i, size in enumerate(value)
+    )
     return height, width, channels
 
 
-def images_of(X: Any, given: Any, name: str = "X") -> ImageShape:
+def images_of(X: Any, given: Any) -> ImageShape:
     """The shape of the images of `X`, whatever its entries are.
 
     Parameters
@@ -52,36 +54,36 @@ def images_of(X: Any, given: Any, name: str = "X") -> ImageShape:
         If there are no such images.
     """
     wanted = None if given is None else image_shape(given)
-    shape = _shape(X, name)
+    shape = _shape(X, "X")
     if len(shape) == 4:
         found: ImageShape = shape[1:]
         if wanted is None:
-            _require_channels_last(X, shape, name)
+            _require_channels_last(X, shape)
         elif any(size not in (-1, there) for size, there in zip(wanted, found, strict=True)):
-            _refuse(X, found, f"image_shape is {wanted}", wanted, name)
+            _refuse(X, found, f"image_shape is {wanted}", wanted, "X")
         return found
     if len(shape) == 3:
         raise ValueError(
-            f"{name} has shape {shape}; images of shape {_LAYOUT} are needed: pass {name}[..., None] if these are images of "
-            f"one channel, {name}[None] if it is one image"
+            f"X has shape {shape}; images of shape {_LAYOUT} are needed: pass X[..., None] if these are images of one "
+            "channel, X[None] if it is one image"
         )
     if wanted is None:
         raise ValueError(
-            f"image_shape is None, and {name} has shape {shape}; pass images of shape {_LAYOUT}, or "
+            f"image_shape is None, and X has shape {shape}; pass images of shape {_LAYOUT}, or "
             "image_shape=(height, width, channels)"
         )
-    return completed(wanted, shape[1], name) if len(shape) == 2 else wanted
+    return completed(wanted, shape[1]) if len(shape) == 2 else wanted
 
 
-def completed(shape: ImageShape, columns: int, name: str = "X") -> ImageShape:
+def completed(shape: ImageShape, columns: int) -> ImageShape:
     """The shape of images in rows with that many columns; ValueError if they do not fit, but for 0 columns."""
     if columns in (0, math.prod(shape)):
         return shape
     if -1 not in shape:
-        raise ValueError(f"{name} has {columns} feature(s); images of shape {shape} have {math.prod(shape)}")
+        raise ValueError(f"X has {columns} feature(s); images of shape {shape} have {math.prod(shape)}")
     known = -math.prod(shape)
     if columns % known:
-        raise ValueError(f"image_shape is {shape}, and {name} has {columns} feature(s); a multiple of {known} is needed")
+        raise ValueError(f"image_shape is {shape}, and X has {columns} feature(s); a multiple of {known} is needed")
     height, width, channels = (columns // known if size == -1 else size for size in shape)
     return height, width, channels
 
@@ -192,7 +194,7 @@ def _shape_of_one(image: Any) -> tuple[int, ...] | None:
         return None
 
 
-def _require_channels_last(X: Any, shape: tuple[int, ...], name: str) -> None:
+def _require_channels_last(X: Any, shape: tuple[int, ...]) -> None:
     """ValueError if images look as if their channels came first: 1, 3 or 4 pixels high, wider, and with more channels.
 
     Those that really are need `image_shape`.
@@ -200,8 +202,8 @@ def _require_channels_last(X: Any, shape: tuple[int, ...], name: str) -> None:
     _, height, width, channels = shape
     if height in _FEW and width > 4 and channels > 4:
         raise ValueError(
-            f"{name} has shape {shape}, as of images whose channels come first; they come last here, {_LAYOUT}: pass "
-            f"{_channels_last(X, name)}, or image_shape={shape[1:]} if these are images of {height} x {width} pixels with "
+            f"X has shape {shape}, as of images whose channels come first; they come last here, {_LAYOUT}: pass "
+            f"{_channels_last(X, 'X')}, or image_shape={shape[1:]} if these are images of {height} x {width} pixels with "
             f"{channels} channels"
         )
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from typing import Any, TypeAlias
+from typing import Any, Protocol, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,7 +15,16 @@ from ._place import Place
 from ._plan import rows_at_once
 from ._rows import row_squares
 
-__all__ = ["ScoredRows", "leverage_rows", "leverage_scores", "random_order", "ridge_of_size"]
+__all__ = [
+    "Numbers",
+    "ScoredRows",
+    "draw_by_scores",
+    "leverage_rows",
+    "leverage_scores",
+    "random_order",
+    "ridge_of_size",
+    "uniform",
+]
 
 Numbers: TypeAlias = NDArray[np.int64]
 Reals: TypeAlias = NDArray[np.float64]
@@ -27,7 +36,7 @@ _LEAST_TAIL = 1e-6  # of the trace: what single precision tells from 0
 _LEAST_CHANCE = 1e-12
 
 
-def _uniform(seed: int, part: int, count: int) -> Reals:
+def uniform(seed: int, part: int, count: int) -> Reals:
     """Uniform draws in (0, 1): those of row i are at i, whatever the count."""
     words = np.empty(count, np.uint64)
     _core.landmark_words(seed, part * _STREAM_LENGTH, words)
@@ -37,7 +46,14 @@ def _uniform(seed: int, part: int, count: int) -> Reals:
 
 def random_order(seed: int, n: int) -> Numbers:
     """A uniformly random order of `n` rows."""
-    return np.argsort(_uniform(seed, 0, n), kind="stable").astype(np.int64, copy=False)
+    return np.argsort(uniform(seed, 0, n), kind="stable").astype(np.int64, copy=False)
+
+
+class Scored(Protocol):
+    """Rows that can be scored."""
+
+    def scores(self, rows: Numbers | None, sample: Numbers, weights: Reals, alpha: float) -> Reals:
+        """What the weighted sample leaves of K(x, x), over alpha, for some rows or all of them."""
 
 
 class ScoredRows:
@@ -98,7 +114,7 @@ def ridge_of_size(source: ScoredRows, order: Numbers, size: int) -> float:
     return max(tail, _LEAST_TAIL * trace) * len(order) / len(rows) / k
 
 
-def leverage_scores(source: ScoredRows, order: Numbers, size: int, alpha: float, seed: int) -> Reals:
+def leverage_scores(source: Scored, order: Numbers, size: int, alpha: float, seed: int) -> Reals:
     """Estimates of the ridge leverage scores of all rows, between them and a small multiple.
 
     A random half of the rows is scored first, in the same way; rows drawn by their scores, reweighted, stand for that half
@@ -112,7 +128,7 @@ def leverage_scores(source: ScoredRows, order: Numbers, size: int, alpha: float,
         scores = source.scores(rows, sample, weights, alpha)
         chance = np.minimum(1.0, math.log(max(size, 3)) * scores)
         chance *= min(1.0, size / max(float(chance.sum()), 1.0))
-        drawn = np.flatnonzero(_uniform(seed, part, len(rows)) < chance)
+        drawn = np.flatnonzero(uniform(seed, part, len(rows)) < chance)
         if len(drawn) == 0:
             drawn = np.array([int(np.argmax(scores))])
         sample, weights = rows[drawn], 1 / np.sqrt(np.maximum(chance[drawn], _LEAST_CHANCE))
@@ -161,8 +177,13 @@ def leverage_rows(
         return order[:size], 1.0  # all kernels are 0
     scores = np.minimum(1.0, leverage_scores(source, order, size, alpha, seed))
     require_range(scores)
-    # Exponential races: the first arrivals are a sample without replacement (Efraimidis and Spirakis 2006).
-    race = -np.log(_uniform(seed, _RACE, len(order)))
+    return draw_by_scores(scores, size, seed), alpha
+
+
+def draw_by_scores(scores: Reals, size: int, seed: int) -> Numbers:
+    """The numbers of `size` rows drawn without replacement, with chances proportional to their scores."""
+    # Exponential races: the first arrivals are such a sample (Efraimidis and Spirakis 2006).
+    race = -np.log(uniform(seed, _RACE, len(scores)))
     with np.errstate(divide="ignore"):
         arrival = race / scores
-    return np.argsort(arrival, kind="stable")[:size].astype(np.int64, copy=False), alpha
+    return np.argsort(arrival, kind="stable")[:size].astype(np.int64, copy=False)

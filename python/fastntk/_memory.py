@@ -4,25 +4,29 @@ from __future__ import annotations
 
 import os
 import re
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ._arguments import integer
 from ._load import _core
 
+if TYPE_CHECKING:
+    from ._place import Place
+
+_PLANNED_BYTES = 1 << 28  # below, an output is left to the operating system; from here on its room is looked up
 _UNITS = {"": 1, "K": 10**3, "M": 10**6, "G": 10**9, "T": 10**12, "KI": 2**10, "MI": 2**20, "GI": 2**30, "TI": 2**40}
 
 
-def parse_bytes(value: Any, name: str = "max_memory") -> int:
-    """A number of bytes from an int or from a string such as "2GB" or "512MiB"."""
+def parse_bytes(value: Any) -> int:
+    """The parameter `max_memory`, an int or a string such as "2GB" or "512MiB", as a number of bytes."""
     if isinstance(value, str):
         match = re.fullmatch(r"\s*([0-9]*\.?[0-9]+)\s*([KMGT]I?)?B?\s*", value.upper())
         if match is None:
-            raise ValueError(f"{name} is {value!r}; a number of bytes or a string such as '2GB' is allowed")
+            raise ValueError(f"max_memory is {value!r}; a number of bytes or a string such as '2GB' is allowed")
         number = float(match[1]) * _UNITS[match[2] or ""]
         if not 1 <= number < 2**63:
-            raise ValueError(f"{name} is {value!r}; at least 1 byte and less than 2**63 is allowed")
+            raise ValueError(f"max_memory is {value!r}; at least 1 byte and less than 2**63 is allowed")
         return int(number)
-    return integer(value, name)
+    return integer(value, "max_memory")
 
 
 def available_bytes() -> int | None:
@@ -66,3 +70,11 @@ def require_memory(needed: int, max_memory: Any, *, what: str, lower: str, devic
     if budget is not None and needed > budget:
         where = f"are available{there}" if max_memory is None else f"are allowed{there} by max_memory"
         raise MemoryError(f"{what} needs {needed} bytes, but {budget} bytes {where}; {lower}")
+
+
+def allocate(rows: int, cols: int, dtype: Any, place: Place, *, what: str = "an output", lower: str) -> Any:
+    """A matrix for results in the caller's kind of memory; MemoryError without room on the host for a large one."""
+    needed = rows * cols * dtype.itemsize
+    if needed >= _PLANNED_BYTES and not place.on_device:
+        require_memory(needed, None, what=f"{what} of {rows} x {cols}", lower=lower)
+    return place.empty((rows, cols), dtype)

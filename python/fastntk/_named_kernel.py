@@ -12,7 +12,7 @@ from . import _arguments as arguments
 from ._arrays import astype
 from ._cntk import cntk_params
 from ._finite import require_no_overflow, scan_wanted
-from ._gram import Block, blocks_of, pairs_of
+from ._gram import Block, blocks_of, fill, pairs_of
 from ._images import ImageShape
 from ._kernel_cache import KernelCache, fingerprint
 from ._place import Place
@@ -108,7 +108,7 @@ class NamedKernel:
         """
         x = astype(X, np.float64, place)
         n = len(x)
-        blocks = self._blocks(n)
+        blocks = list(blocks_of(n, n, self._edge(), symmetric=True))
         description = {
             "fastntk": _version(),
             "kernel": self.name,
@@ -121,22 +121,20 @@ class NamedKernel:
         }
         K = np.empty((n, n))
         with KernelCache(folder, description, blocks) as cache:
-            for number, (rows, columns) in enumerate(blocks):
-                block = cache.take(number)
-                if block is None:
-                    block = place.fetch(self(x[rows], None if rows == columns else x[columns], place))
-                    cache.store(number, block)
-                K[rows, columns] = block
-                if rows != columns:
-                    K[columns, rows] = block.T
-                done(block.size)
+
+            def compute(number: int, block: Block, part: Any) -> None:
+                rows, columns = block
+                found = cache.take(number)
+                if found is None:
+                    found = place.fetch(self(x[rows], None if rows == columns else x[columns], place))
+                    cache.store(number, found)
+                part[:] = found
+
+            fill(K, compute, blocks, done, symmetric=True)
         return K
 
     def _edge(self) -> int:
         return _EDGE if self.images is None else cntk_edge(self.images, self.params["pooling"])
-
-    def _blocks(self, n: int) -> list[Block]:
-        return list(blocks_of(n, n, self._edge(), symmetric=True))
 
 
 def parameters_of(name: str) -> dict[str, Any]:

@@ -3,76 +3,77 @@
 from __future__ import annotations
 
 from ._docs import with_parts
+from ._shared_docs import PARTS
 
 __all__ = ["documented"]
 
 _PARAMETERS = """\
-    n_components : int
-        Number of features D. Time grows with n D**2, memory with 8 D**2 bytes.
-    depth : int
-        Number of hidden layers of the network, at least 1.
-    features : {"auto", "random", "sketch", "nystroem"} or transformer
-        The feature map. "random" is ``NTKRandomFeatures(low_orders="sampled")`` with directions "auto": Algorithm 2 of
-        Zandieh et al., with structured directions above 32 inputs, because its columns predict better in a linear model than
-        those closest to the kernel; .85 of them are ReLU features. "sketch" is ``NTKSketch``. "nystroem" is ``NystroemNTK``,
-        which predicts best for its number of columns, and takes longer. "auto" is "nystroem" in `fit` if
-        n_components <= 16384 and d <= 2 n_components, else "random"; and "random" in `partial_fit`, whose first rows need
-        not represent those that follow ("nystroem" takes its landmarks from the first call). Or any scikit-learn
-        transformer, which is cloned (`n_components`, `depth` and `bias` are then unused).
-    bias : float
-        Value of a constant column appended to the input, a first-layer bias.
-    alpha : float or "auto"
-        Ridge parameter: |Z w + b - y|^2 + alpha |w|^2. "auto" chooses one.
-    selection : {"auto", "holdout", "gcv"}
-        How "auto" chooses alpha: by the squared error on held-out rows (about an eighth, at most 5000; they are used for the
-        final fit as well), or by generalised cross-validation. "auto" means held-out rows from 1000 rows on. `fit` on fewer
-        rows than features computes the generalised cross-validation score from the rows, `partial_fit` from the sums.
-    fit_intercept : bool
-        Whether b is fitted."""
+n_components : int
+    Number of features D. Time grows with n D**2, memory with 8 D**2 bytes.
+depth : int
+    Number of hidden layers of the network, at least 1.
+features : {"auto", "random", "sketch", "nystroem"} or transformer
+    The feature map. "random" is ``NTKRandomFeatures(low_orders="sampled")`` with directions "auto": Algorithm 2 of
+    Zandieh et al., with structured directions above 32 inputs, because its columns predict better in a linear model than
+    those closest to the kernel; .85 of them are ReLU features. "sketch" is ``NTKSketch``. "nystroem" is ``NystroemNTK``,
+    which predicts best for its number of columns, and takes longer. "auto" is "nystroem" in `fit` if
+    n_components <= 16384 and d <= 2 n_components, else "random"; and "random" in `partial_fit`, whose first rows need
+    not represent those that follow ("nystroem" takes its landmarks from the first call). Or any scikit-learn
+    transformer, which is cloned (`n_components`, `depth` and `bias` are then unused).
+bias : float
+    Value of a constant column appended to the input, a first-layer bias.
+alpha : float or "auto"
+    Ridge parameter: |Z w + b - y|^2 + alpha |w|^2. "auto" chooses one.
+selection : {"auto", "holdout", "gcv"}
+    How "auto" chooses alpha: by the squared error on held-out rows (about an eighth, at most 5000; they are used for the
+    final fit as well), or by generalised cross-validation. "auto" means held-out rows from 1000 rows on. `fit` on fewer
+    rows than features computes the generalised cross-validation score from the rows, `partial_fit` from the sums.
+fit_intercept : bool
+    Whether b is fitted."""
 
 _MACHINE_PARAMETERS = """\
-    random_state : None, int, numpy.random.Generator or numpy.random.RandomState
-        Resolved once, in `fit`, to the 64-bit `seed_`; an int is the seed itself.
-    max_memory : None, int or str
-        Budget beyond the inputs, of host memory and of a GPU's, in bytes or as in "2GB"; None means what is available. On a
-        GPU it bounds the workspace of the operators too.
-    n_threads : int, optional
-        Threads; by default all processors that this process may use.
-    device : {"auto", "cpu", "cuda"}
-        Where to compute: "auto" follows the input, and "cuda" takes rows in host memory to the first GPU, block by block.
-    assume_finite : bool
-        Skip the scan of inputs for NaN and inf.
-    verbose : bool
-        Show the progress of rows and of the alphas that are tried on stderr, if that is a terminal."""
+<random_state>
+max_memory : None, int or str
+    Budget beyond the inputs, of host memory and of a GPU's, in bytes or as in "2GB"; None means what is available. On a
+    GPU it bounds the workspace of the operators too.
+n_threads : int, optional
+    Threads; by default all processors that this process may use.
+device : {"auto", "cpu", "cuda"}
+    Where to compute: "auto" follows the input, and "cuda" takes rows in host memory to the first GPU, block by block.
+assume_finite : bool
+    Skip the scan of inputs for NaN and inf.
+verbose : bool
+    Show the progress of rows and of the alphas that are tried on stderr, if that is a terminal."""
 
 _ATTRIBUTES = """\
-    alpha_ : float
-        The ridge parameter in use.
-    features_ : transformer
-        The fitted feature map.
-    seed_ : int
-    n_features_in_ : int
-    feature_names_in_ : ndarray
-        Only if `X` had string names."""
+alpha_ : float
+    The ridge parameter in use.
+features_ : transformer
+    The fitted feature map.
+seed_ : int
+n_features_in_ : int
+feature_names_in_ : ndarray
+    Only if `X` had string names."""
 
 _NOTES = """\
-    Rows on a GPU (torch, CuPy, or anything that speaks DLPack or has the CUDA array interface) are computed on there, and
-    predictions come back as the caller's kind of array. Targets and weights are in host memory or on the same GPU. Fitted
-    attributes are NumPy arrays in any case: a model that was fitted on a GPU predicts, is saved and is read anywhere, and
-    each call may bring another kind of rows. A transformer of the caller's as `features` gets the caller's kind of arrays.
+Rows on a GPU (torch, CuPy, or anything that speaks DLPack or has the CUDA array interface) are computed on there, and
+predictions come back as the caller's kind of array. Targets and weights are in host memory or on the same GPU. Fitted
+attributes are NumPy arrays in any case: a model that was fitted on a GPU predicts, is saved and is read anywhere, and
+each call may bring another kind of rows. A transformer of the caller's as `features` gets the caller's kind of arrays.
 
-    Where `features` is a map of images, `CNTKSketch` or `GradientFeatures(architecture="cnn")`, `X` may be images too, of
-    shape (n, height, width, channels); those of bytes stay bytes until the features of their block are computed.
+Where `features` is a map of images, `CNTKSketch` or `GradientFeatures(architecture="cnn")`, `X` may be images too, of
+shape (n, height, width, channels); those of bytes stay bytes until the features of their block are computed.
 
-    Work is queued on the caller's current stream. `fit` waits for it where numbers decide: to scan the inputs (unless
-    `assume_finite`), at the end of the pass, and for each alpha that is tried. `partial_fit` also waits for each block of
-    rows, so that rows whose sums overflow leave the state alone. `predict` waits at its end, when it gives memory back."""
+Work is queued on the caller's current stream. `fit` waits for it where numbers decide: to scan the inputs (unless
+`assume_finite`), at the end of the pass, and for each alpha that is tried. `partial_fit` also waits for each block of
+rows, so that rows whose sums overflow leave the state alone. `predict` waits at its end, when it gives memory back."""
 
 documented = with_parts(
     {
-        "notes": _NOTES,
-        "parameters": _PARAMETERS,
-        "machine parameters": _MACHINE_PARAMETERS,
-        "attributes": _ATTRIBUTES,
+        **PARTS,
+        "ridge parameters": _PARAMETERS,
+        "ridge machine parameters": _MACHINE_PARAMETERS,
+        "ridge attributes": _ATTRIBUTES,
+        "ridge notes": _NOTES,
     }
 )

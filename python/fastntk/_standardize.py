@@ -56,12 +56,19 @@ class Standardisation:
 
     @classmethod
     def fitted(
-        cls, X: Any, kind: str, *, epsilon: float = 0.1, image_shape: Any = None, threads: int = 0
+        cls,
+        X: Any,
+        kind: str,
+        *,
+        epsilon: float = 0.1,
+        flips: bool = False,
+        image_shape: Any = None,
+        threads: int = 0,
     ) -> Standardisation:
         """Of the images of `X`, (n, height, width, channels), or rows with `image_shape`; see `of_rows`."""
         images = images_of(X, image_shape)
         rows, place = image_rows(X, images, lazy=True)
-        return cls.of_rows(rows, images, kind, epsilon=epsilon, place=place, threads=threads)
+        return cls.of_rows(rows, images, kind, epsilon=epsilon, flips=flips, place=place, threads=threads)
 
     @classmethod
     def of_rows(

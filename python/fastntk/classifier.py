@@ -20,7 +20,7 @@ from ._random import RandomState
 from ._ridge_docs import documented
 from ._ridge_model import RidgeModel, require_y
 from ._rows import Rows
-from .ridge import weights
+from ._targets import weights
 
 __all__ = ["NTKClassifier"]
 
@@ -33,21 +33,21 @@ class NTKClassifier(ClassifierMixin, RidgeModel):  # type: ignore[misc]
 
     Parameters
     ----------
-    <parameters>
+    <ridge parameters>
     class_weight : None, "balanced" or dict
         Weights of the classes; "balanced" weights them inversely to their frequencies (in `fit` only).
-    <machine parameters>
+    <ridge machine parameters>
 
     Attributes
     ----------
     classes_ : ndarray of shape (n_classes,)
     coef_ : ndarray of shape (D, n_classes), or (D, 1) with two classes, float64
     intercept_ : ndarray of shape (n_classes,) or (1,), float64
-    <attributes>
+    <ridge attributes>
 
     Notes
     -----
-    <notes>
+    <ridge notes>
 
     References
     ----------

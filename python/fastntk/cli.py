@@ -345,6 +345,3 @@ def main() -> None:
         _say(f"fastntk: {' '.join(str(error).split())}")
         raise SystemExit(2) from None
 
-
-if __name__ == "__main__":
-    main()

@@ -14,7 +14,6 @@ from ._cntk import cntk_pairs, cntk_params
 from ._compiled_map import CompiledMap, parameters_named
 from ._exact_pairs import Float64Array
 from ._feature_map import DIAGONAL, itemsizes
-from ._image_docs import documented
 from ._image_map import ImageMap
 from ._images import ImageShape
 from ._layer_polynomials import layer_polynomials
@@ -22,8 +21,9 @@ from ._load import _core
 from ._place import Place, map_rows
 from ._plan import rows_at_once
 from ._random import RandomState
+from ._shared_docs import documented
 from ._standardize import Standardisation, standardisation, whiten_bytes
-from .features import STRUCTURED
+from .features import DENSE_WIDTH, STRUCTURED
 
 __all__ = ["CNTKSketch"]
 
@@ -82,14 +82,20 @@ def resolved(params: dict[str, Any]) -> Any:
 def map_bytes(params: dict[str, Any], width: int, item: int, threads: int) -> int:
     """What the compiled map keeps for rows of `item` bytes an entry, and its threads take while they map."""
     height, row, channels = params["images"]
-    channels += params["network"]["bias"] != 0
-    depth, area, pixels = params["network"]["depth"], params["network"]["filter_size"] ** 2, height * row
+    network = params["network"]
+    channels += network["bias"] != 0
+    depth, area, pixels = network["depth"], network["filter_size"] ** 2, height * row
     degree = len(params["kappa_1"][0]) - 1 if params["kappa_1"] else 1
-    # Of a layer: two folds, directions, offsets and coefficients of each power, the numbers' vectors, signs.
-    constants = depth * width * (2 * area + (STRUCTURED + 3) * degree + 2 * depth + 4)
-    signs = pixels * params["out_features"] // 8 if params["network"]["pooling"] == "none" else 0
-    # Two fields of each layer below the last, as high as a filter; a row of the powers; the image, its patches and norms.
-    fields = width * row * (2 * (depth - 1) * min(params["network"]["filter_size"], height) + degree + 3)
+    inputs = area * channels
+    first = inputs if inputs <= DENSE_WIDTH else STRUCTURED
+    directions = (first + (depth - 1) * STRUCTURED) * degree + first * network["train_first"]
+    # Of a layer: two folds above the first; offsets and coefficients of each power, the numbers' vectors, signs.
+    constants = width * (directions + 2 * (depth - 1) * area + depth * (3 * degree + 2 * depth + 4))
+    signs = pixels * params["out_features"] // 8 if network["pooling"] == "none" else 0
+    # Two fields of each layer below the last, or one of the first, as high as a filter; a row of the powers; the image, its
+    # patches and norms.
+    count = 2 * (depth - 1) - (depth > 1 and not network["train_first"])
+    fields = width * row * (count * min(network["filter_size"], height) + degree + 3)
     image = pixels * (channels * (2 + area) + depth * (depth + 3))
     threads = threads or int(_core.config()["threads"])
     return int(itemsizes(item) * constants + signs * (1 + (item != 4)) + item * threads * (fields + image))
@@ -105,18 +111,17 @@ class CNTKSketch(ImageMap):
     ----------
     n_components : int
         Number of features D.
-    <network parameters>
+    <convolutional network>
     method : {"sketch", "random_features"}
         In every layer, for every pixel: "sketch" sketches polynomials of the patch in place of kappa_1 and kappa_0;
         "random_features" takes arc-cosine random features of it.
     degree : int
         Of the polynomials of "sketch", at least 1.
-    <image shape>
+    <image_shape>
     diagonal : {"auto", "exact", "sampled"}
         "exact" scales every row so that its squared norm is the known Theta(x, x), at the cost of a pair of images in the
         exact kernel; "sampled" leaves them. "auto" is "exact".
-    bias : float
-        Value of a constant channel appended to all images.
+    <constant channel>
     standardize : {None, "channels", "whiten"}
         Done first: "channels" takes every channel to mean 0 and variance 1 over the images given to `fit`; "whiten" takes
         off the mean image and multiplies by (C + whiten_epsilon tr(C)/d I)^(-1/2), with the covariance C of all d pixels and
@@ -145,8 +150,7 @@ class CNTKSketch(ImageMap):
         "sketch": each layer's polynomials.
     n_features_in_ : int
         height * width * channels.
-    feature_names_in_ : ndarray of shape (d,)
-        Their names, if `X` had string names.
+    <column names>
 
     Notes
     -----
@@ -157,8 +161,7 @@ class CNTKSketch(ImageMap):
 
     References
     ----------
-    Zandieh et al., "Scaling Neural Tangent Kernels via Sketching and Random Features", NeurIPS 2021, section 4; Arora et
-    al., "On Exact Computation with an Infinitely Wide Neural Net", NeurIPS 2019 (the kernel).
+    <the convolutional kernel>
 
     Examples
     --------

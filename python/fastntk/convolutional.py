@@ -11,9 +11,9 @@ from ._arrays import astype, common_dtype
 from ._cntk import cntk_params
 from ._finite import require_no_overflow, scan_wanted
 from ._gram import Block, blocks_of, fill, pair_progress, pairs_of
-from ._image_docs import documented
 from ._images import ImageShape, image_rows, images_of
 from ._place import Place
+from ._shared_docs import documented
 from .functional import allocate_gram, kernel_matrix
 
 __all__ = ["cntk_edge", "cntk_gram", "cntk_kernel"]
@@ -44,42 +44,33 @@ def cntk_kernel(
 
     Parameters
     ----------
-    X : array of shape (n, height, width, channels), or (n, height * width * channels) with `image_shape`
+    <images>
     Y : array of k such images, optional
         By default `X`, at half the cost.
-    <network parameters>
-    bias : float
-        Value of a constant channel appended to all images. Without it Theta(c x, y) = c Theta(x, y) for c > 0.
-    <image shape>
-    assume_finite : bool
-        Skip the scan for NaN and inf.
+    <convolutional network>
+    <constant channel>
+    <image_shape>
+    <assume_finite>
     verbose : bool
         Show progress on stderr if that is a terminal and it takes more than a few seconds.
-    n_threads : int, optional
-        Threads; by default all processors that this process may use.
-    device : {"auto", "cpu", "cuda"}
-        Where to compute; "auto" follows the input.
+    <threads and device>
 
     Returns
     -------
     array of shape (n, k)
-        float32 or float64 like the images. A zero image gives a zero row or column. Each entry depends on its two images
-        alone, whatever stands beside them.
+        float32 or float64 like the images. Each entry depends on its two images alone, whatever stands beside them. Without
+        bias Theta(c x, y) = c Theta(x, y) for c > 0, and a zero image gives a zero row or column.
 
     Raises
     ------
     ValueError
         If a parameter is out of its range, the filters do not fit the images, the kernel is zero (depth 1 without flags), on
         images of unequal shapes or with channels first, and on NaN or inf.
-    TypeError
-        On sparse input and unsupported dtypes.
-    MemoryError
-        If the result does not fit into the memory that is available.
+    <errors of a kernel>
 
     References
     ----------
-    Arora et al., "On Exact Computation with an Infinitely Wide Neural Net", NeurIPS 2019, section 4; Zandieh et al.,
-    "Scaling Neural Tangent Kernels via Sketching and Random Features", NeurIPS 2021, section 4.
+    <the convolutional kernel>
 
     Examples
     --------
@@ -93,6 +84,7 @@ def cntk_kernel(
     threads = arguments.threads(n_threads)
     verbose = arguments.boolean(verbose, "verbose")
     images = images_of(X, image_shape)
+    first = image_rows(X, images, min_rows=0, assume_finite=assume_finite, device=device)
     params = cntk_params(
         images,
         depth=depth,
@@ -103,7 +95,6 @@ def cntk_kernel(
         train_last=train_last,
         bias=bias,
     )
-    first = image_rows(X, images, min_rows=0, assume_finite=assume_finite, device=device)
     x, place = first
     y = x
     if Y is not None:
@@ -113,9 +104,10 @@ def cntk_kernel(
     if y.shape[1] != x.shape[1]:
         raise ValueError(f"Y has shape {tuple(y.shape)}; {x.shape[1]} columns, of images of shape {images}, are needed")
     n, k = len(x), len(y)
-    pairs = pairs_of(n, k, cntk_edge(images, pooling), symmetric=x is y)
+    edge = cntk_edge(images, pooling)
+    pairs = pairs_of(n, k, edge, symmetric=x is y)
     with pair_progress(pairs, verbose and place.device is None) as done:
-        out = cntk_gram(place, x, None if x is y else y, params, cntk_edge(images, pooling), threads, done)
+        out = cntk_gram(place, x, None if x is y else y, params, edge, threads, done)
     if out.size and scan_wanted(assume_finite):
         require_no_overflow(out, "X" if x is y else "X or Y")
     return place.give_back(out)
@@ -134,7 +126,7 @@ def cntk_gram(place: Place, x: Any, y: Any, params: Any, edge: int, threads: int
     out = allocate_gram(place, x, other)
     backend = place.backend(threads)
 
-    def compute(block: Block, part: Any) -> None:
+    def compute(_: int, block: Block, part: Any) -> None:
         rows, columns = block
         left = x[rows]
         place.core.cntk_kernel(left, left if y is None and rows == columns else other[columns], params, part, backend)

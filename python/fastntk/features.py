@@ -38,8 +38,7 @@ class NTKRandomFeatures(FeatureMap):
     ----------
     n_components : int
         Number of features D.
-    depth : int
-        Number of hidden layers L of the fully connected ReLU network, at least 1.
+    <hidden layers>
     directions : {"auto", "structured", "gaussian", "gibbs", "sphere"}
         Random directions: products of random rotations and Hadamard transforms (time D log d per row), independent normals
         (time D d), or uniform on the sphere. "gibbs" draws those of the paper's leverage-modified features (Eq. 15) by its
@@ -55,8 +54,7 @@ class NTKRandomFeatures(FeatureMap):
     diagonal : {"auto", "exact", "sampled"}
         "exact" scales the random columns of every row so that its squared norm is the known Theta(x, x); "sampled" leaves
         them, and Z is unbiased. "auto" is "exact" unless `low_orders` is "sampled".
-    bias : float
-        Value of a constant column appended to the input, a first-layer bias. Without it Z(c x) = c Z(x) for c > 0.
+    <first-layer bias>
     sizes : "auto" or pair of int
         Of the layers of the layered construction, (m_0, m_1) of the paper's Algorithm 2: step features, and ReLU features,
         which are the first columns of Z; the other m_s = n_components - m_1 are the product's. "auto" takes m_0 =

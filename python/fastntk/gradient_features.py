@@ -12,12 +12,12 @@ from ._cntk import POOLING, cntk_pairs, cntk_params
 from ._compiled_map import CompiledMap, parameters_named
 from ._exact_pairs import Float64Array
 from ._feature_map import DIAGONAL
-from ._image_docs import documented
 from ._image_map import ImageMap
 from ._images import ImageShape
 from ._load import _core
 from ._place import Place
 from ._random import RandomState
+from ._shared_docs import documented
 
 __all__ = ["GradientFeatures"]
 
@@ -72,7 +72,7 @@ class GradientFeatures(ImageMap):
         Height and width of the filters, odd and not larger than the images ("cnn" only).
     pooling : {"gap", "none"}
         Mean over all positions before the last layer, or weights of their own for each position ("cnn" only).
-    <image shape>
+    <image_shape>
     <machine parameters>
 
     Attributes
@@ -89,8 +89,7 @@ class GradientFeatures(ImageMap):
         Shape of an image ("cnn" only).
     n_features_in_ : int
         Number of input columns d; of images, height * width * channels.
-    feature_names_in_ : ndarray of shape (d,)
-        Their names, if `X` had string names.
+    <column names>
 
     References
     ----------

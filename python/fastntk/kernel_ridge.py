@@ -23,13 +23,15 @@ from ._memory import require_memory
 from ._named_kernel import KERNELS, NamedKernel
 from ._place import Place, is_device_array
 from ._prediction import LinearMap
-from .ridge import targets, weights
+from ._shared_docs import documented
+from ._targets import targets, weights
 
 __all__ = ["KernelRidge"]
 
 _BLOCK_BYTES = 1 << 26  # of the kernel matrix that exist at a time in `predict`
 
 
+@documented
 class KernelRidge(MultiOutputMixin, RegressorMixin, BaseEstimator):  # type: ignore[misc]
     """Exact kernel ridge regression: the dual problem (K + alpha I) c = y, solved by a float64 Cholesky factorisation.
 
@@ -54,10 +56,8 @@ class KernelRidge(MultiOutputMixin, RegressorMixin, BaseEstimator):  # type: ign
         Budget beyond the inputs in the memory where it computes, in bytes or as in "2GB"; None means what is available.
     n_threads : int, optional
         Threads of "ntk", "nngp" and "cntk"; by default all processors that this process may use.
-    device : {"auto", "cpu", "cuda"}
-        Where to compute; "auto" follows the input.
-    assume_finite : bool
-        Skip the scan of inputs for NaN and inf.
+    <device>
+    <assume_finite>
     verbose : bool
         Show the progress of "cntk", and of any with a `cache`, on stderr, if that is a terminal and it takes more than a few
         seconds.

@@ -52,8 +52,7 @@ class NTKSketch(FeatureMap):
     ----------
     n_components : int
         Number of features D.
-    depth : int
-        Number of hidden layers L of the fully connected ReLU network, at least 1.
+    <hidden layers>
     method : {"one_pass", "layerwise"}
         "one_pass" sketches one polynomial in place of K_L, at any depth the same work: unbiased but for the polynomial.
         "layerwise" sketches polynomials of kappa_1 and kappa_0 layer by layer.
@@ -68,8 +67,7 @@ class NTKSketch(FeatureMap):
     diagonal : {"auto", "exact", "sampled"}
         "exact" scales the sketched columns of every row so that its squared norm is the known Theta(x, x); "sampled" leaves
         them. "auto" is "exact" unless `low_orders` is "sampled".
-    bias : float
-        Value of a constant column appended to the input, a first-layer bias. Without it Z(c x) = c Z(x) for c > 0.
+    <first-layer bias>
     polynomial : {"fitted", "taylor", "data"}
         All keep the constant and the linear term and are exact at the cosine 1. "fitted" has the least mean square error
         over a wide range of cosines, "data" over those of pairs of rows given to `fit`; "taylor" is the power series with

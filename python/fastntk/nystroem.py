@@ -33,8 +33,7 @@ class NystroemNTK(FeatureMap):
     ----------
     n_components : int
         Number of features D, and of landmarks if there are as many rows.
-    depth : int
-        Number of hidden layers L of the fully connected ReLU network, at least 1.
+    <hidden layers>
     landmarks : {"uniform", "leverage"}
         Rows drawn uniformly without replacement; or by recursive ridge leverage scores, which finds rows that others say
         nothing about, such as small clusters, and takes about twice the time of a transform of all rows.
@@ -44,8 +43,7 @@ class NystroemNTK(FeatureMap):
     diagonal : {"auto", "exact", "sampled"}
         "exact" scales every row so that its squared norm is the known Theta(x, x); "sampled" leaves the projection, whose
         norm is smaller the less the landmarks tell about x. "auto" is "sampled".
-    bias : float
-        Value of a constant column appended to the input, a first-layer bias. Without it Z(c x) = c Z(x) for c > 0.
+    <first-layer bias>
     <machine parameters>
 
     Attributes

@@ -11,7 +11,7 @@ from ._host import on_host, score_on_host
 from ._ridge_docs import documented
 from ._ridge_model import RidgeModel, require_y
 from ._rows import Rows
-from .ridge import targets, weights
+from ._targets import targets, weights
 
 __all__ = ["NTKRegressor"]
 
@@ -24,18 +24,18 @@ class NTKRegressor(MultiOutputMixin, RegressorMixin, RidgeModel):  # type: ignor
 
     Parameters
     ----------
-    <parameters>
-    <machine parameters>
+    <ridge parameters>
+    <ridge machine parameters>
 
     Attributes
     ----------
     coef_ : ndarray of shape (D, n_targets), float64
     intercept_ : ndarray of shape (n_targets,), float64
-    <attributes>
+    <ridge attributes>
 
     Notes
     -----
-    <notes>
+    <ridge notes>
 
     References
     ----------

@@ -2,112 +2,18 @@
 
 from __future__ import annotations
 
-from typing import Any, ClassVar
-
-import numpy as np
+from typing import Any
 
 from . import _arguments as arguments
-from ._arrays import Source, astype, common_dtype, is_sparse, matrix, workspace
-from ._finite import require_no_overflow, scan_wanted
+from ._arrays import Source, astype, common_dtype, is_sparse
 from ._load import _core
-from ._memory import require_memory
-from ._place import Place, map_rows
+from ._operator import Operator
+from ._place import map_rows
 from ._random import SEED_LIMIT
 from ._shared_docs import documented
 from ._sparse import CsrRows, csr_rows, map_csr_rows
 
 __all__ = ["SRHT", "CountSketch", "PolySketch", "TensorSRHT"]
-
-_PLANNED_BYTES = 1 << 28
-_LOWER = "pass fewer rows at a time or lower out_features"
-
-
-class Operator:
-    """A compiled operator and its parameters; compiled once per dtype and device, when first needed, and not pickled."""
-
-    _core_name: ClassVar[str]
-
-    def __init__(
-        self,
-        params: dict[str, Any],
-        *,
-        n_threads: int | None,
-        device: str,
-        max_memory: int | str | None = None,
-        place: Place | None = None,
-    ) -> None:
-        self._device = arguments.device(device)
-        self._params = params
-        self._threads = arguments.threads(n_threads)
-        self._max_memory = max_memory
-        self._compiled: dict[tuple[str, int | None], Any] = {}
-        bytes_ = workspace(max_memory)
-        self._operator(np.dtype(np.float32), place or Place(0 if device == "cuda" else None, max_memory=bytes_))
-
-    def _operator(self, dtype: np.dtype[Any], place: Place) -> Any:
-        key = dtype.name, place.device
-        operator = self._compiled.get(key)
-        if operator is None:
-            factory = getattr(place.core, f"{self._core_name}F{8 * dtype.itemsize}")
-            operator = self._compiled[key] = factory(**self._core_params(), backend=place.backend(self._threads))
-        return operator
-
-    def _core_params(self) -> dict[str, Any]:
-        return self._params
-
-    def _matrix(self, x: Any, name: str, columns: int, assume_finite: bool, like: Source | None = None) -> Source:
-        """An input of a call."""
-        return matrix(
-            x,
-            name,
-            columns=columns,
-            assume_finite=assume_finite,
-            device=self._device,
-            like=like,
-            max_memory=self._max_memory,
-        )
-
-    def _rows(self, source: Source, name: str, assume_finite: bool) -> Any:
-        """Map rows to rows of `out_features`."""
-        array, place = source
-        out = allocate(len(array), self.out_features, array.dtype, lower=_LOWER, place=place)
-        operator = self._operator(array.dtype, place)
-
-        def call(ins: Any, outs: Any, backend: Any) -> None:
-            operator(ins[0], outs[0], backend)
-
-        map_rows(place, [array], [out], call, self._threads)
-        _check(out, name, assume_finite)
-        return place.give_back(out)
-
-    @property
-    def seed(self) -> int:
-        """The 64-bit seed that the sketch is a function of."""
-        return int(self._params["seed"])
-
-    @property
-    def out_features(self) -> int:
-        """Length of a sketched row."""
-        return int(self._params["out_features"])
-
-    def __getstate__(self) -> dict[str, Any]:
-        return {**self.__dict__, "_compiled": {}}
-
-    def __repr__(self) -> str:
-        return f"{type(self).__name__}({', '.join(f'{k}={v!r}' for k, v in self._params.items())})"
-
-
-def allocate(rows: int, cols: int, dtype: np.dtype[Any], *, lower: str, place: Place) -> Any:
-    """An output of `rows` x `cols`; a large one in host memory only if that much is available."""
-    needed = rows * cols * dtype.itemsize
-    if needed >= _PLANNED_BYTES and not place.on_device:
-        require_memory(needed, None, what=f"an output of {rows} x {cols}", lower=lower)
-    return place.empty((rows, cols), dtype)
-
-
-def _check(out: Any, name: str, assume_finite: bool) -> None:
-    if scan_wanted(assume_finite):
-        require_no_overflow(out, name)
 
 
 def _seed(seed: Any) -> int:
@@ -257,14 +163,14 @@ class CountSketch(Operator):
             device=self._device,
             max_memory=self._max_memory,
         )
-        out = allocate(len(rows), self.out_features, rows.dtype, lower=_LOWER, place=place)
+        out = self._allocate(len(rows), rows.dtype, place)
         operator = self._operator(rows.dtype, place)
 
         def call(rows: CsrRows, outs: Any, backend: Any) -> None:
             operator.csr(rows.values, rows.columns, rows.starts, self.in_features, outs[0], backend)
 
         map_csr_rows(place, rows, [out], call, self._threads)
-        _check(out, "x", assume_finite)
+        self._check(out, "x", assume_finite)
         return place.give_back(out)
 
 
@@ -338,7 +244,7 @@ class TensorSRHT(Operator):
         if len(second) != rows:
             raise ValueError(f"y has {len(second)} rows; as many as x, {rows}, are needed")
         dtype = common_dtype(first.array, second)
-        out = allocate(rows, self.out_features, dtype, lower=_LOWER, place=place)
+        out = self._allocate(rows, dtype, place)
         operator = self._operator(dtype, place)
 
         def call(ins: Any, outs: Any, backend: Any) -> None:
@@ -346,7 +252,7 @@ class TensorSRHT(Operator):
 
         inputs = [astype(array, dtype, place) for array in (first.array, second)]
         map_rows(place, inputs, [out], call, self._threads)
-        _check(out, "x or y", assume_finite)
+        self._check(out, "x or y", assume_finite)
         return place.give_back(out)
 
 
@@ -454,14 +360,14 @@ class PolySketch(Operator):
             raise ValueError(f"factors have {sorted(rows)} rows; equally many are needed")
         place = sources[0].place
         dtype = common_dtype(*(source.array for source in sources))
-        out = allocate(len(sources[0].array), self.out_features, dtype, lower=_LOWER, place=place)
+        out = self._allocate(len(sources[0].array), dtype, place)
         operator = self._operator(dtype, place)
 
         def call(ins: Any, outs: Any, backend: Any) -> None:
             operator.tensor(list(ins), outs[0], backend)
 
         map_rows(place, [astype(source.array, dtype, place) for source in sources], [out], call, self._threads)
-        _check(out, "factors", assume_finite)
+        self._check(out, "factors", assume_finite)
         return place.give_back(out)
 
     def powers(self, x: Any, *, assume_finite: bool = False) -> Any:
@@ -480,12 +386,12 @@ class PolySketch(Operator):
         """
         array, place = self._matrix(x, "x", self.in_features, assume_finite)
         rows, count = len(array), self.degree + 1
-        out = allocate(count * rows, self.out_features, array.dtype, lower=_LOWER, place=place)
+        out = self._allocate(count * rows, array.dtype, place)
         operator = self._operator(array.dtype, place)
 
         def call(ins: Any, outs: Any, backend: Any) -> None:
             operator.powers(ins[0], list(outs), backend)
 
         map_rows(place, [array], [out[j * rows : (j + 1) * rows] for j in range(count)], call, self._threads)
-        _check(out, "x", assume_finite)
+        self._check(out, "x", assume_finite)
         return place.give_back(out.reshape((count, rows, self.out_features)))

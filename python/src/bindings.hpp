@@ -33,6 +33,8 @@ void bind_cntk_sketch(pybind11::module_& m);
 template <Backend B>
 void bind_modified_directions(pybind11::module_& m);
 template <Backend B>
+void bind_leverage_function(pybind11::module_& m);
+template <Backend B>
 void bind_ntk_features(pybind11::module_& m);
 template <Backend B>
 void bind_dot_product_features(pybind11::module_& m);

@@ -18,6 +18,7 @@ void bind_pipeline(py::module_& m) {
   bindings::bind_exact<B>(m);
   bindings::bind_cntk<B>(m);
   bindings::bind_modified_directions<B>(m);
+  bindings::bind_leverage_function<B>(m);
   bindings::bind_ntk_features<B>(m);
   bindings::bind_dot_product_features<B>(m);
   bindings::bind_ntk_sketch<B>(m);

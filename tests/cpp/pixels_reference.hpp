@@ -1,24 +1,44 @@
 // The primitives for features of pixels by their definitions, in double and entry by entry. `expect_X` is what X of
-// csrc/src/pixel_primitives.hpp should give.
+// csrc/src/pixel_primitives.hpp, or gradient_primitives.hpp, should give.
 #pragma once
 
+#include <algorithm>
 #include <cmath>
 #include <cstddef>
 #include <cstdint>
 #include <numbers>
 #include <vector>
 
+#include "../../csrc/src/gradient_primitives.hpp"
 #include "../../csrc/src/pixel_primitives.hpp"
 #include "sketches.hpp"
 
 namespace pixels {
 
 using fastntk::Field;
+using fastntk::Neighbourhoods;
 using fastntk::PatchBand;
 using sketches::Matrix;
 
 /// A matrix without data: what primitives may do without.
 inline Matrix<double> nothing() { return Matrix<double>(0, 0); }
+
+/// All neighbourhoods of all images.
+inline Matrix<double> expect_neighbourhoods(const Neighbourhoods& shape, std::size_t channels,
+                                            const Matrix<double>& images) {
+  const std::size_t q = shape.q, pad = shape.pad;
+  Matrix<double> out(0, q * q * channels);
+  for (std::size_t b = 0; b < images.rows; ++b)
+    for (std::size_t i = 0; i + q <= shape.height + 2 * pad; ++i)
+      for (std::size_t j = 0; j + q <= shape.width + 2 * pad; ++j, ++out.rows)
+        for (std::size_t y = i; y < i + q; ++y)
+          for (std::size_t x = j; x < j + q; ++x)
+            for (std::size_t c = 0; c < channels; ++c) {
+              const bool inside = y >= pad && y < shape.height + pad && x >= pad && x < shape.width + pad;
+              out.values.push_back(inside ? images(b, ((y - pad) * shape.width + x - pad) * channels + c) : 0);
+            }
+  return out;
+}
 
 /// The vectors of a whole field: that of image b at (i, j) in row (b * height + i) * width + j.
 inline std::size_t whole_row(const Field& field, std::size_t image, std::size_t i, std::size_t j) {

@@ -6,8 +6,10 @@
 #include <cstdint>
 #include <limits>
 #include <string>
+#include <utility>
 #include <vector>
 
+#include "../cpp/pixels_cases.hpp"
 #include "../cpp/pixels_reference.hpp"
 #include "device.hpp"
 
@@ -18,14 +20,15 @@ using device::Guarded;
 using fastntk::Buffer;
 using fastntk::Cuda;
 using fastntk::Field;
-using fastntk::PatchBand;
+using fastntk::Neighbourhoods;
 using fastntk::PixelFeatures;
 using fastntk::PoolColumns;
 using fastntk::Tile;
 using fastntk::View;
 using pixels::Columns;
+using pixels::FeatureCase;
 using pixels::Features;
-using pixels::nothing;
+using pixels::PoolCase;
 using sketches::integer_rows;
 using sketches::Matrix;
 
@@ -65,75 +68,45 @@ bool check_equal(const Matrix<T>& found, const Matrix<double>& expected, const s
   return false;
 }
 
-std::vector<std::uint32_t> shifts(std::size_t count, std::size_t m, std::uint64_t seed) {
-  const fastntk::rng::Draws draws{seed, fastntk::rng::Stream::sample};
-  std::vector<std::uint32_t> out(count);
-  const auto groups = static_cast<std::uint32_t>(m / fastntk::fold_group);
-  for (std::size_t i = 0; i < count; ++i)
-    out[i] = static_cast<std::uint32_t>(draws.integer(i, groups)) * static_cast<std::uint32_t>(fastntk::fold_group);
-  return out;
+template <class T>
+void check_neighbourhoods() {
+  pixels::for_neighbourhoods([](const Neighbourhoods& shape, std::size_t images, std::size_t channels) {
+    const Matrix<double> x = integer_rows<double>(images, shape.pixels() * channels, 9, 3);
+    const Matrix<double> all = pixels::expect_neighbourhoods(shape, channels, x);
+    Input<T> in(x);
+    Guarded<T> out(Matrix<T>(all.rows, all.cols), 2);
+    Tile<Cuda> tile(Cuda{});
+    const std::size_t first = all.rows / 2;
+    for (const auto& [begin, count] : {std::pair{std::size_t{0}, first}, {first, all.rows - first}})
+      fastntk::neighbourhoods<T, Cuda>(tile, shape, in.view(), channels, begin, out.view().row_block(begin, count));
+    check_equal(out.to_host(), all, pixels::describe(shape));
+  });
 }
 
-// The band from a field of which only the rows that it needs are held, in their turn; NaN in the places of others.
-template <class T>
-void check_fold(const PatchBand& band, std::size_t m) {
-  const Field& field = band.in;
-  const std::size_t taps = band.q * band.q;
-  const std::vector<std::uint32_t> shift = shifts(taps, m, taps);
-  const Matrix<double> weight = integer_rows<double>(taps, m, 3, 7);
-  const Matrix<double> whole = integer_rows<double>(field.images * field.height * field.width, m, 9, 5);
-  Matrix<double> held(field.images * field.held * field.width, m);
-  std::fill(held.values.begin(), held.values.end(), std::numeric_limits<double>::quiet_NaN());
-  const std::size_t begin = band.first - std::min(band.first, band.pad);
-  const std::size_t end = std::min(field.height, band.first + band.count + band.q - 1 - band.pad);
-  for (std::size_t b = 0; b < field.images; ++b)
-    for (std::size_t i = begin; i < end; ++i)
-      for (std::size_t j = 0; j < field.width; ++j)
-        std::copy_n(&whole.values[pixels::whole_row(field, b, i, j) * m], m, &held.values[field.row(b, i, j) * m]);
-
-  const Buffer<std::uint32_t, Cuda> shift_there(Cuda(), shift);
-  const Constants<T> weight_there(weight);
-  const Matrix<double> expected = pixels::expect_fold_patches(band, whole, shift, weight);
-  for (const std::size_t gap : {4, 5}) {  // rows aligned to 16 bytes, and not
-    const Input<T> in(held, gap);
-    Guarded<T> out(Matrix<T>(band.rows(), m), gap);
-    Tile<Cuda> tile(Cuda{});
-    fastntk::fold_patches<T, Cuda>(tile, band, in.matrix.view(), {shift_there.data(), weight_there.data()}, out.view());
-    check_equal(out.to_host(), expected,
-                "q " + std::to_string(band.q) + " pad " + std::to_string(band.pad) + " of " + std::to_string(field.height) +
-                    "x" + std::to_string(field.width) + " from row " + std::to_string(band.first) + ", m " +
-                    std::to_string(m) + ", rows " + std::to_string(gap) + " apart");
-  }
+TEST(neighbourhoods_are_unrolled) {
+  check_neighbourhoods<float>();
+  check_neighbourhoods<double>();
 }
 
 template <class T>
 void check_folds() {
-  for (const std::size_t q : {1, 2, 3, 5})
-    for (const std::size_t pad : {std::size_t{0}, q / 2})
-      for (const std::size_t height : {1, 5, 8})
-        for (const std::size_t width : {1, 7, 9, 18}) {
-          if (pad > 0 ? q % 2 == 0 : q > std::min(height, width)) continue;
-          const std::size_t cut = q - 1 - 2 * pad, images = 1 + height % 3;
-          // All at once, and bands of two rows from as many rows as one needs.
-          const std::size_t m = width == 7 ? 512 : width == 18 ? 192 : 64;
-          check_fold<T>({.in = {.images = images, .height = height, .width = width, .held = height},
-                         .q = q,
-                         .pad = pad,
-                         .first = 0,
-                         .count = height - cut,
-                         .width = width - cut},
-                        m);
-          for (std::size_t first = 0; first < height - cut; first += 2)
-            check_fold<T>({.in = {.images = images, .height = height, .width = width, .held = std::min(height, q + 1)},
-                           .q = q,
-                           .pad = pad,
-                           .first = first,
-                           .count = std::min<std::size_t>(2, height - cut - first),
-                           .width = width - cut},
-                          m);
-        }
-  check_fold<T>(
-      {.in = {.images = 2, .height = 3, .width = 4, .held = 3}, .q = 3, .pad = 1, .first = 0, .count = 3, .width = 4}, 1024);
+  for (const pixels::FoldCase& c : pixels::fold_cases()) {
+    const std::size_t m = c.m, taps = c.band.q * c.band.q;
+    const Field& field = c.band.in;
+    const std::vector<std::uint32_t> shift = pixels::shifts(taps, m, taps);
+    const Matrix<double> whole = integer_rows<double>(field.images * field.height * field.width, m, 9, 5),
+                         weight = integer_rows<double>(taps, m, 3, 7);
+    const Buffer<std::uint32_t, Cuda> shift_there(Cuda(), shift);
+    const Constants<T> weight_there(weight);
+    const Matrix<double> expected = pixels::expect_fold_patches(c.band, whole, shift, weight);
+    for (const std::size_t gap : {4, 5}) {  // rows aligned to 16 bytes, and not
+      const Input<T> in(pixels::held_rows(c.band, whole), gap);
+      Guarded<T> out(Matrix<T>(c.band.rows(), m), gap);
+      Tile<Cuda> tile(Cuda{});
+      fastntk::fold_patches<T, Cuda>(tile, c.band, in.matrix.view(), {shift_there.data(), weight_there.data()}, out.view());
+      check_equal(out.to_host(), expected, pixels::describe(c) + ", rows " + std::to_string(gap) + " apart");
+    }
+  }
 }
 
 TEST(patches_are_folded_in_float32) { check_folds<float>(); }
@@ -141,80 +114,35 @@ TEST(patches_are_folded_in_float64) { check_folds<double>(); }
 
 // phi and gate, and each alone, which must not change the other's bits.
 template <class T>
-void check_features(const Features& f, std::size_t rows, bool with_mean, double size) {
-  const std::size_t m = f.m;
-  Matrix<double> z = integer_rows<double>(rows, f.degree * m, 8, 11);
-  for (double& value : z.values) value *= size;
-  if (rows > 1) std::fill_n(z.values.begin(), f.degree * m, 0.0);  // a pixel whose patch is zero
-  Matrix<double> mean(with_mean ? 1 : 0, rows), norm(1, rows);
-  for (std::size_t p = 0; p < rows; ++p) {
-    norm.values[p] = size * static_cast<double>(p % 5);
-    if (with_mean) mean.values[p] = size * static_cast<double>(p % 3);
-  }
-  const auto expected = pixels::expect_pixel_features(f, z, mean.values, norm.values);
-  const Constants<T> offset(f.offset), kappa_1(f.kappa_1), kappa_0(f.kappa_0), constant(f.constant), means(mean),
-      norms(norm);
+void check_features(const FeatureCase& c) {
+  const Features& f = c.f;
+  const auto expected = pixels::expect_pixel_features(f, c.z, c.mean.values, c.norm.values);
+  const Constants<T> offset(f.offset), kappa_1(f.kappa_1), kappa_0(f.kappa_0), constant(f.constant), mean(c.mean),
+      norm(c.norm);
   const PixelFeatures<T> features{f.relu, f.degree, offset.data(), kappa_1.data(), kappa_0.data(), constant.data()};
-  // A feature is a sum of `degree` products of as many factors, each of a relative error of a few eps; entries of u are
-  // below 4.
   const double eps = std::numeric_limits<T>::epsilon();
-  const double unit = 8 * eps * std::pow(4.0, static_cast<double>(f.degree)) * static_cast<double>(f.degree);
-  const std::string what = std::string(f.relu ? "relu" : "sketch") + " of degree " + std::to_string(f.degree) + ", m " +
-                           std::to_string(m) + ", rows " + std::to_string(rows);
   Tile<Cuda> tile(Cuda{});
   const auto run = [&](View<T, Cuda> phi, View<T, Cuda> gate) {
-    Input<T> in(z);
-    fastntk::pixel_features<T, Cuda>(tile, features, in.view(), means.data(), norms.data(), static_cast<T>(f.scale_1),
+    Input<T> in(c.z);
+    fastntk::pixel_features<T, Cuda>(tile, features, in.view(), mean.data(), norm.data(), static_cast<T>(f.scale_1),
                                      static_cast<T>(f.scale_0), phi, gate);
   };
-  const Matrix<T> empty(rows, m);
+  const Matrix<T> empty(c.z.rows, f.m);
   Guarded<T> phi(empty, 2), gate(empty, 3), phi_alone(empty, 1), gate_alone(empty, 0);
   run(phi.view(), gate.view());
   run(phi_alone.view(), {});
   run({}, gate_alone.view());
   const Matrix<T> found_phi = phi.to_host(), found_gate = gate.to_host();
-  check_equal(found_phi, expected.phi, what + ": phi", unit * 5 * size * std::abs(f.scale_1));
-  check_equal(found_gate, expected.gate, what + ": gate", unit * std::abs(f.scale_0));
+  check_equal(found_phi, expected.phi, c.name() + ": phi", c.phi_tolerance(eps));
+  check_equal(found_gate, expected.gate, c.name() + ": gate", c.gate_tolerance(eps));
   CHECK(phi_alone.to_host() == found_phi);
   CHECK(gate_alone.to_host() == found_gate);
-  if (rows == 1 || (with_mean && mean.values[0] != 0)) return;
-  for (std::size_t c = 0; c < m; ++c) CHECK(found_gate(0, c) == 0 && found_phi(0, c) == 0);
+  if (c.z.rows == 1) return;
+  for (std::size_t j = 0; j < f.m; ++j) CHECK(found_gate(0, j) == 0 && found_phi(0, j) == 0);
 }
 
-template <class T>
-void check_all_features() {
-  const auto drawn = [](std::size_t count, std::size_t m, std::uint64_t seed) {
-    Matrix<double> values = integer_rows<double>(count, m, 4, seed);
-    for (double& value : values.values) value /= 4;
-    return values;
-  };
-  for (const std::size_t m : {64, 192, 1024})
-    for (const std::size_t rows : {1, 7})
-      for (const bool with_mean : {false, true})
-        for (const double size : {1.0, 0x1p50, 0x1p-50}) {
-          Features f{.relu = true,
-                     .degree = 1,
-                     .m = m,
-                     .offset = with_mean || rows == 1 ? drawn(1, m, 21) : nothing(),
-                     .kappa_1 = nothing(),
-                     .kappa_0 = nothing(),
-                     .constant = drawn(1, m, 22),
-                     .scale_1 = 0.5,
-                     .scale_0 = 0.25};
-          check_features<T>(f, rows, with_mean, size);
-          f.relu = false;
-          for (const std::size_t degree : {1, 2, 6}) {
-            f.degree = degree;
-            if (!f.offset.values.empty()) f.offset = drawn(degree, m, 21);
-            f.kappa_1 = drawn(degree, m, 23);
-            f.kappa_0 = drawn(degree, m, 24);
-            check_features<T>(f, rows, with_mean, size);
-          }
-        }
-}
-
-TEST(features_of_pixels_in_float32) { check_all_features<float>(); }
-TEST(features_of_pixels_in_float64) { check_all_features<double>(); }
+TEST(features_of_pixels_in_float32) { pixels::for_feature_cases(check_features<float>); }
+TEST(features_of_pixels_in_float64) { pixels::for_feature_cases(check_features<double>); }
 
 TEST(features_depend_on_their_pixel_only) {
   const std::size_t rows = 9, m = 512, degree = 3;
@@ -279,49 +207,26 @@ TEST(features_are_mixed_in_place_and_out_of_it) {
 }
 
 template <class T>
-void check_pooling(std::size_t columns, std::size_t m, std::size_t images, std::size_t pixels, std::size_t first_pixel) {
-  Columns how{.shift = shifts((columns + m - 1) / m, m, columns),
-              .linear = integer_rows<double>(1, columns, 2, 51),
-              .product = integer_rows<double>(1, columns, 2, 52),
-              .last = integer_rows<double>(1, columns, 2, 53),
-              .signs = {},
-              .words = (columns + 31) / 32 + 1};
-  std::vector<std::uint32_t> random_signs((first_pixel + pixels) * how.words);
-  const fastntk::rng::Draws draws{58, fastntk::rng::Stream::sign};
-  for (std::size_t i = 0; i < random_signs.size(); ++i) random_signs[i] = draws.bits(i)[0];
-  const Matrix<double> psi = integer_rows<double>(images * pixels, m, 8, 54),
-                       phi = integer_rows<double>(images * pixels, m, 8, 55),
-                       gate = integer_rows<double>(images * pixels, m, 8, 56),
-                       before = integer_rows<double>(images, columns, 8, 57);
+void check_pooling(const PoolCase& c) {
+  const Columns& how = c.columns;
   const Constants<T> linear(how.linear), product(how.product), last(how.last);
-  const Buffer<std::uint32_t, Cuda> shift(Cuda(), how.shift);
-  for (const bool with_signs : {false, true}) {
-    if (with_signs) how.signs = random_signs;
-    const Buffer<std::uint32_t, Cuda> signs(Cuda(), how.signs);
-    for (const int parts : {1, 2, 3}) {  // psi and gate, phi, or all
-      const Matrix<double> some_psi = parts & 1 ? psi : nothing(), some_gate = parts & 1 ? gate : nothing(),
-                           some_phi = parts & 2 ? phi : nothing();
-      Input<T> psi_there(some_psi), phi_there(some_phi), gate_there(some_gate);
-      Guarded<T> out(rounded<T>(before), 1);
-      Tile<Cuda> tile(Cuda{});
-      const PoolColumns<T> there{shift.data(), linear.data(), product.data(), last.data(), signs.data(), how.words};
-      fastntk::pool_columns<T, Cuda>(tile, there, first_pixel, pixels, psi_there.view(), phi_there.view(), gate_there.view(),
-                                     out.view());
-      check_equal(out.to_host(),
-                  pixels::expect_pool_columns(how, m, first_pixel, pixels, some_psi, some_phi, some_gate, before),
-                  std::to_string(columns) + " columns, m " + std::to_string(m) + ", parts " + std::to_string(parts) +
-                      (with_signs ? ", signs" : ""));
-    }
-  }
+  const Buffer<std::uint32_t, Cuda> shift(Cuda(), how.shift), signs(Cuda(), how.signs);
+  const PoolColumns<T> columns{shift.data(), linear.data(), product.data(), last.data(), signs.data(), how.words};
+  Input<T> psi(c.psi), phi(c.phi), gate(c.gate);
+  Guarded<T> out(rounded<T>(c.before), 1);
+  Tile<Cuda> tile(Cuda{});
+  fastntk::pool_columns<T, Cuda>(tile, columns, c.first_pixel, c.pixels, psi.view(), phi.view(), gate.view(), out.view());
+  check_equal(out.to_host(), c.expected(), c.name());
 }
 
 template <class T>
 void check_poolings() {
   for (const std::size_t columns : {1, 33, 64, 100, 512, 1000})
     for (const std::size_t m : {64, 192})
-      for (const std::size_t images : {1, 3}) check_pooling<T>(columns, m, images, 1 + columns % 9, images == 3 ? 5 : 0);
+      for (const std::size_t images : {1, 3})
+        pixels::for_pool_cases(columns, m, images, images == 3 ? 5 : 0, check_pooling<T>);
   // So many that a thread has several: in whole groups, and one more.
-  for (const std::size_t columns : {4096, 4097}) check_pooling<T>(columns, 1024, 9, 2, 3);
+  for (const std::size_t columns : {4096, 4097}) pixels::for_pool_cases(columns, 1024, 9, 3, check_pooling<T>);
 }
 
 TEST(columns_are_pooled_in_float32) { check_poolings<float>(); }
@@ -332,7 +237,7 @@ TEST(columns_have_the_same_bits_in_any_company) {
   const Matrix<double> random = sketches::random_rows<double>(images * pixels, m, 3);
   Input<float> in(random);
   const Constants<float> weight(sketches::random_rows<double>(1, columns, 4));
-  const Buffer<std::uint32_t, Cuda> shift(Cuda(), shifts(5, m, 1));
+  const Buffer<std::uint32_t, Cuda> shift(Cuda(), pixels::shifts(5, m, 1));
   const PoolColumns<float> how{shift.data(), weight.data(), weight.data(), weight.data(), nullptr, 0};
   const Matrix<float> zero(images, columns);
   DeviceMatrix<float> whole(zero), single(zero);

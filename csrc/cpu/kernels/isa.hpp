@@ -43,6 +43,10 @@ namespace {
 
 #include "pixels.hpp"
 
+#include "nets.hpp"
+
+#include "passed_products.hpp"
+
 template <class T>
 constexpr Kernels<T> table = {
     .hadamard = hadamard<T>,
@@ -69,6 +73,9 @@ constexpr Kernels<T> table = {
     .add_combinations = add_combinations<T>,
     .mix_features = mix_features<T>,
     .pool_columns = pool_columns<T>,
+    .relu_forward = relu_forward<T>,
+    .mask_rows = mask_rows<T>,
+    .passed_products = passed_products,
     .cntk_theta = cntk_theta<T>,
     .cntk_bytes = cntk_bytes<T>,
 };

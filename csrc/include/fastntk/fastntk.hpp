@@ -15,6 +15,7 @@
 #include <fastntk/half.hpp>
 #include <fastntk/images.hpp>
 #include <fastntk/kernel_series.hpp>
+#include <fastntk/leverage.hpp>
 #include <fastntk/linear.hpp>
 #include <fastntk/memory.hpp>
 #include <fastntk/modified_directions.hpp>

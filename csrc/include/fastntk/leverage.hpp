@@ -18,8 +18,8 @@ namespace fastntk {
 ///   arc_cosine_0  sqrt(2) Step(w.x)                         kappa_0(a)
 ///   arc_cosine_1  sqrt(2) ReLU(w.x)                         |x||z| kappa_1(a)
 ///   ntk           x Step(w.x)                               <x, z> kappa_0(a)/2, the kernel of L20: the first layer is
-///   trained relu_ntk      sqrt(2) (ReLU(w.x), x Step(w.x))          |x||z| K_1(a), the NTK of depth 1: both layers are
-///   trained fourier       exp(i w.x), as (cos(w.x), sin(w.x))       exp(-|x - z|^2/2)
+///   trained relu_ntk      sqrt(2) (ReLU(w.x), x Step(w.x))          |x||z| K_1(a), the NTK of depth 1: both are trained
+///   fourier       exp(i w.x), as (cos(w.x), sin(w.x))       exp(-|x - z|^2/2)
 enum class FeatureFamily { arc_cosine_0, arc_cosine_1, ntk, relu_ntk, fourier };
 
 struct LeverageParams {
@@ -27,21 +27,24 @@ struct LeverageParams {
   double alpha = 1;  // lambda
 };
 
+/// What stands for (K + lambda I)^-1.
+///   exact     itself (n, n), symmetric
+///   features  U (n, D), with (K + lambda I)^-1 = (I - U U^T)/lambda: for K = Z Z^T, U = Z (Z^T Z + lambda I)^-1/2
+enum class LeverageInverse { exact, features };
+
 /// q/p, the ridge leverage function without its density: w (m, d) -> out (m, 1), never negative. Its mean under p is s.
 template <Real T, Backend B = Cpu>
 class LeverageFunction {
  public:
-  /// x (n, d), and `matrix` says what (K + lambda I)^-1 is:
-  ///   exact     itself (n, n), symmetric
-  ///   features  U (n, D), with (K + lambda I)^-1 = (I - U U^T)/lambda: for K = Z Z^T, U = Z (Z^T Z + lambda I)^-1/2
-  /// Both are copied. Throws Error if a shape does not fit, alpha is not positive and finite, or n or d is 0.
-  enum class Inverse { exact, features };
-  LeverageFunction(const LeverageParams& params, Inverse kind, View<const T, B> x, View<const T, B> matrix,
+  /// x (n, d), and the matrix that stands for (K + lambda I)^-1. Both are copied. Throws Error if a shape does not fit,
+  /// alpha is not positive and finite, or n, d or D is 0.
+  LeverageFunction(const LeverageParams& params, LeverageInverse kind, View<const T, B> x, View<const T, B> matrix,
                    const B& backend = {});
   LeverageFunction on(const B& backend) const;
 
   /// A value does not depend on the place and company of its direction. With `exact` it takes O(n^2) operations, with
-  /// `features` O(n D), or O(n d D) in the families whose features have x as a factor.
+  /// `features` O(n D), or O(n d D) in the families whose features have x as a factor. Rounding leaves a relative error of
+  /// about eps |K|/lambda, eps the precision of `matrix`.
   void operator()(View<const T, B> w, View<T, B> out) const;
 
  private:

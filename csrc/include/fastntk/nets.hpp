@@ -23,11 +23,11 @@ struct NetTraining {
   std::uint64_t seed = 0;      // of the order of the rows: each pass over them takes every row once
 };
 
-/// What a run of steps came to. The losses are those before each step (of its batch, times n/b): loss[i] belongs to step
-/// first + i. A step whose loss is not finite ends the run: `diverged`, and the weights are those before the step that led
-/// to it, the last ones with a finite loss.
+/// What a run of steps came to. loss[i] is the loss at the weights before step first + i (that of its batch, the first term
+/// times n/b); all are finite. `diverged`: the weights after the last of these steps had no finite loss. That step is
+/// undone, so that the weights are those with the last finite loss, and the run has ended.
 struct NetProgress {
-  std::size_t steps = 0;
+  std::size_t steps = 0;  // as many as losses
   bool diverged = false;
   std::vector<double> loss;
 };
@@ -38,14 +38,19 @@ struct NetProgress {
 template <Real T, Backend B = Cpu>
 class TwoLayerNet {
  public:
-  /// `start` is what decay goes to (m, d); the weights begin there. Both are copied.
+  /// `start` is what decay goes to (m, d); the weights begin there. Both are copied. Throws Error if a size is 0 or the rows
+  /// of both differ.
   TwoLayerNet(View<const T, B> start, View<const T, B> out_weights, const B& backend = {});
   ~TwoLayerNet();
   TwoLayerNet(TwoLayerNet&&) noexcept;
   TwoLayerNet& operator=(TwoLayerNet&&) noexcept;
 
+  /// What comes next runs there: other threads, or another stream of the same device.
+  void run_on(const B& backend);
+
   /// Steps first, first + 1, ..., first + steps - 1 on x (n, d), y (n, k). Equal arguments give equal bits for any number of
-  /// threads, and two runs one after the other those of one run.
+  /// threads, and two runs one after the other those of one run. Throws Error if a shape does not fit, there are no rows, a
+  /// parameter is not finite, alpha is negative, step_size is not positive or batch_size is above n.
   NetProgress train(const NetTraining& training, std::size_t first, std::size_t steps, View<const T, B> x,
                     View<const T, B> y);
   /// out (n, k) = f(W, x), without kappa.
@@ -56,8 +61,12 @@ class TwoLayerNet {
   void kernel(View<const T, B> x, View<const T, B> z, View<T, B> out) const;
   void get_weights(View<T, B> out) const;
   void set_weights(View<const T, B> weights);
-  /// max_r |w_r - w_r(0)|.
+  /// max_r |w_r - w_r(0)|, with w_r(0) the rows of `start`.
   double drift() const;
+
+  std::size_t width() const;
+  std::size_t in_features() const;
+  std::size_t outputs() const;
 
  private:
   struct State;
@@ -78,10 +87,14 @@ struct DeepNetParams {
 template <Real T, Backend B = Cpu>
 class DeepNet {
  public:
+  /// Throws Error if a size is 0 or too large, or there are no widths.
   explicit DeepNet(const DeepNetParams& params, const B& backend = {});
   ~DeepNet();
   DeepNet(DeepNet&&) noexcept;
   DeepNet& operator=(DeepNet&&) noexcept;
+
+  /// What comes next runs there: other threads, or another stream of the same device.
+  void run_on(const B& backend);
 
   /// As in TwoLayerNet. All weights as one row: the copies one after the other, in each W_1, ..., W_L, v, row by row.
   NetProgress train(const NetTraining& training, std::size_t first, std::size_t steps, View<const T, B> x,

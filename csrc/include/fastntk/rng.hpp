@@ -46,6 +46,8 @@ enum class Stream : std::uint32_t {
   angle = 9,
   modified = 10,
   landmark = 11,
+  row_order = 12,
+  gibbs = 13,
 };
 
 /// One family of draws: all indices of one stream under one seed.

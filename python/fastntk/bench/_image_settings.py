@@ -11,7 +11,6 @@ from sklearn.base import BaseEstimator, TransformerMixin
 import fastntk
 
 from .._arguments import choice
-from .._images import image_rows, images_of
 from .._standardize import Standardisation
 from ._common import Floats, require
 from ._image_models import StreamedRidge
@@ -115,12 +114,10 @@ def _standardisation(settings: Record, training: Floats) -> Callable[[Floats], F
     kind = settings["standardize"]
     if kind is None:
         return lambda X: X.astype(np.float32)
-    shape = images_of(training, None)
-    rows, _ = image_rows(training, shape, lazy=True)
     more = {
         key: settings[name] for key, name in (("epsilon", "whiten_epsilon"), ("flips", "average_flips")) if name in settings
     }
-    return Standardisation.of_rows(rows, shape, kind, **more).apply
+    return Standardisation.fitted(training, kind, **more).apply
 
 
 def described(settings: Record) -> str:

@@ -193,8 +193,10 @@ def kernel_matrix(settings: Record, X: Floats, Y: Floats, options: Options) -> N
     return K
 
 
-def choose(data: Data, candidates: list[Record], seed: int, options: Options, *, rows: int = ROWS) -> Record:
+def choose(data: Data, candidates: list[Record], seed: int, options: Options) -> Record:
     """Choose the settings of a kernel by exact ridge regression on training rows, two fifths of which are held out.
+
+    At most `ROWS` of them are taken.
 
     Parameters
     ----------
@@ -204,15 +206,13 @@ def choose(data: Data, candidates: list[Record], seed: int, options: Options, *,
         Settings: depth and bias, or width.
     seed : int
         Of the sample of rows.
-    rows : int
-        At most so many training rows are taken.
 
     Returns
     -------
     dict
         The best settings, with alpha, the squared error on the held-out rows and the number of rows.
     """
-    order = np.random.default_rng(seed).permutation(len(data.X))[:rows]
+    order = np.random.default_rng(seed).permutation(len(data.X))[:ROWS]
     kept, held = np.split(order, [len(order) - int(_HELD_OUT * len(order))])
     Y, _ = data.targets()
     best: Record = {"held_out_error": np.inf}

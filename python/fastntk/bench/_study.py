@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import fcntl
 import importlib.metadata
 import json
@@ -16,6 +15,8 @@ from pathlib import Path
 from typing import IO, Any
 
 import numpy as np
+
+from ._output import write_csv, write_figure, write_markdown
 
 __all__ = ["Options", "Record", "Study", "most_seeds", "number_of_seeds"]
 
@@ -186,13 +187,8 @@ class Study:
         """
         self.folder.mkdir(parents=True, exist_ok=True)
         markdown, values = (self._file(suffix, ending) for ending in ("md", "csv"))
-        body = [[_shown(row.get(column)) for column in columns] for row in rows]
-        lines = [f"**{title}**", "", _line(columns), _line(["---"] * len(columns)), *map(_line, body)]
-        markdown.write_text("\n".join(lines + (["", note] if note else [])) + "\n")
-        with values.open("w", newline="") as file:
-            writer = csv.writer(file, lineterminator="\n")
-            writer.writerow(columns)
-            writer.writerows([[row.get(column) for column in columns] for row in rows])
+        write_markdown(markdown, rows, columns, title=title, note=note)
+        write_csv(values, rows, columns)
         return markdown, values
 
     def figure(self, draw: Callable[[Any], None], *, suffix: str = "", size: tuple[float, float] = (6.4, 4.2)) -> list[Path]:
@@ -213,21 +209,14 @@ class Study:
             `name<suffix>.png` and `name<suffix>.svg`, or nothing.
         """
         try:
-            from matplotlib import rc_context
-            from matplotlib.backends.backend_agg import FigureCanvasAgg
-            from matplotlib.figure import Figure
+            import matplotlib as mpl  # noqa: F401 - whether it is there
         except ImportError:
             print(f"no plot of {self.name}: it needs matplotlib, `pip install 'fastntk[plot]'`", file=sys.stderr)
             return []
         self.folder.mkdir(parents=True, exist_ok=True)
-        figure = Figure(figsize=size, layout="constrained")
-        FigureCanvasAgg(figure)
-        draw(figure.subplots())
-        picture, drawing = (self._file(suffix, ending) for ending in ("png", "svg"))
-        figure.savefig(picture, dpi=150)
-        with rc_context({"svg.hashsalt": self.name}):  # equal results give equal files
-            figure.savefig(drawing, metadata={"Date": None})
-        return [picture, drawing]
+        paths = [self._file(suffix, ending) for ending in ("png", "svg")]
+        write_figure(paths, draw, size=size, salt=self.name)
+        return paths
 
     def _file(self, suffix: str, ending: str) -> Path:
         path = self.folder / f"{self.name}{suffix}.{ending}"
@@ -369,13 +358,3 @@ def _version(package: str) -> str:
 
         return fastntk.__version__
     return importlib.metadata.version(package)
-
-
-def _shown(value: Any) -> str:
-    if value is None:
-        return ""
-    return f"{value:.4g}" if isinstance(value, float) else str(value).replace("|", "\\|")
-
-
-def _line(cells: list[str]) -> str:
-    return f"| {' | '.join(cells)} |"

@@ -1,0 +1,123 @@
+// Rows on their way through the layers of a network and back: products in blocks, whose entries get the ReLU or its
+// derivative as soon as a block is there.
+#include "deep_net.hpp"
+#include "net_blocks.hpp"
+#include "primitives.hpp"
+
+namespace fastntk {
+namespace {
+
+template <Backend B>
+View<std::uint32_t, B> mask_scratch(Tile<B>& tile, std::size_t rows, std::size_t cols) {
+  const std::size_t words = mask_words(cols);
+  return View<std::uint32_t, B>(static_cast<std::uint32_t*>(tile.allocate(rows * words * sizeof(std::uint32_t))), rows,
+                                words);
+}
+
+template <Backend B>
+View<std::uint32_t, B> mask_of(View<std::uint32_t, B> mask, const Block& b) {
+  return mask.block(b.rows.begin, b.rows.count, b.cols.begin / 32, mask_words(b.cols.count));
+}
+
+}  // namespace
+
+template <Real T, Backend B>
+NetPass<T, B>::NetPass(Tile<B>& workspace, const NetLayers& layers, const T* weights, View<const T, B> x, bool with_backward)
+    : backend_(workspace.backend()), layers_(layers), weights_(weights), x_(x), copies_(layers.copies()) {
+  for (Copy& copy : copies_)
+    for (std::size_t l = 0; l < layers.depth(); ++l) {
+      copy.h.push_back(workspace.template scratch<T>(x.rows, layers.outputs(l)));
+      copy.mask.push_back(mask_scratch(workspace, x.rows, layers.outputs(l)));
+      if (with_backward) copy.delta.push_back(workspace.template scratch<T>(x.rows, layers.outputs(l)));
+    }
+}
+
+template <Real T, Backend B>
+void NetPass<T, B>::forward(View<T, B> f) {
+  const std::size_t depth = layers_.depth();
+  for (std::size_t l = 0; l < depth; ++l) {
+    ProductBlocks<B> blocks;
+    for (std::size_t c = 0; c < copies_.size(); ++c) blocks.add(c, x_.rows, layers_.outputs(l));
+    blocks.run(backend_, [&](Tile<B>& tile, const Block& b) {
+      const Copy& copy = copies_[b.product];
+      const View<const T, B> w = weights(b.product, l).row_block(b.cols.begin, b.cols.count);
+      const View<T, B> h = b.of(copy.h[l]);
+      gemm<T, B>(tile, Transposed::no, Transposed::yes, 1, input(copy, l).row_block(b.rows.begin, b.rows.count), w, 0, h);
+      relu_forward<T, B>(tile, static_cast<T>(layers_.scale(l)), h, mask_of(copy.mask[l], b));
+    });
+  }
+
+  ProductBlocks<B> blocks;
+  blocks.add(0, f.rows, f.cols);
+  blocks.run(backend_, [&](Tile<B>& tile, const Block& b) {
+    for (std::size_t c = 0; c < copies_.size(); ++c) {
+      const View<const T, B> v = weights(c, depth).row_block(b.cols.begin, b.cols.count);
+      gemm<T, B>(tile, Transposed::no, Transposed::yes, static_cast<T>(layers_.sign(c)),
+                 input(copies_[c], depth).row_block(b.rows.begin, b.rows.count), v, c > 0, b.of(f));
+    }
+  });
+}
+
+template <Real T, Backend B>
+void NetPass<T, B>::backward(View<const T, B> upstream) {
+  upstream_ = upstream;
+  const std::size_t depth = layers_.depth();
+  for (std::size_t l = depth; l-- > 0;) {
+    const bool last = l + 1 == depth;
+    ProductBlocks<B> blocks;
+    for (std::size_t c = 0; c < copies_.size(); ++c) blocks.add(c, x_.rows, layers_.outputs(l));
+    blocks.run(backend_, [&](Tile<B>& tile, const Block& b) {
+      const Copy& copy = copies_[b.product];
+      const View<const T, B> above = upstream_of(b.product, l + 1).row_block(b.rows.begin, b.rows.count);
+      const View<const T, B> w = weights(b.product, l + 1).block(0, above.cols, b.cols.begin, b.cols.count);
+      const T sign = last ? static_cast<T>(layers_.sign(b.product)) : T(1);
+      const View<T, B> delta = b.of(copy.delta[l]);
+      gemm<T, B>(tile, Transposed::no, Transposed::no, sign, above, w, 0, delta);
+      mask_rows<T, B>(tile, mask_of(copy.mask[l], b), static_cast<T>(layers_.scale(l)), delta);
+    });
+  }
+}
+
+template <Real T, Backend B>
+void NetPass<T, B>::add_gradient(T factor, T keep, const T* d, T pull, T* to) const {
+  const std::size_t depth = layers_.depth(), per_copy = depth + 1;
+  ProductBlocks<B> blocks;
+  for (std::size_t c = 0; c < copies_.size(); ++c)
+    for (std::size_t l = 0; l <= depth; ++l) blocks.add(c * per_copy + l, layers_.outputs(l), layers_.inputs(l));
+  blocks.run(backend_, [&](Tile<B>& tile, const Block& b) {
+    const std::size_t c = b.product / per_copy, l = b.product % per_copy;
+    const View<T, B> block = b.of(layers_.template weights<B>(to, c, l));
+    multiply<T, B>(tile, b.of(weights(c, l)), {}, keep, false, block);
+    if (d) multiply<T, B>(tile, b.of(layers_.template weights<B>(d, c, l)), {}, pull, true, block);
+    const T sign = l == depth ? static_cast<T>(layers_.sign(c)) : T(1);
+    gemm<T, B>(tile, Transposed::yes, Transposed::no, sign * factor, upstream_of(c, l).col_block(b.rows.begin, b.rows.count),
+               input(copies_[c], l).col_block(b.cols.begin, b.cols.count), 1, block);
+  });
+}
+
+template <Real T, Backend B>
+void NetPass<T, B>::kernel(Tile<B>& tile, const NetPass& other, RowRange rows, RowRange cols, View<T, B> out) const {
+  const typename Tile<B>::Scope scope(tile);
+  const View<T, B> of_h = tile.template scratch<T>(rows.count, cols.count);
+  const View<T, B> of_delta = tile.template scratch<T>(rows.count, cols.count);
+  const auto products = [&](View<const T, B> u, View<const T, B> v, T alpha, T beta, View<T, B> into) {
+    gemm<T, B>(tile, Transposed::no, Transposed::yes, alpha, u.row_block(rows.begin, rows.count),
+               v.row_block(cols.begin, cols.count), beta, into);
+  };
+  const std::size_t depth = layers_.depth();
+  for (std::size_t c = 0; c < copies_.size(); ++c) {
+    const Copy &u = copies_[c], &v = other.copies_[c];
+    const double sign = layers_.sign(c);
+    products(input(u, depth), other.input(v, depth), static_cast<T>(sign * sign), c > 0, out);
+    for (std::size_t l = 0; l < depth; ++l) {
+      products(input(u, l), other.input(v, l), 1, 0, of_h);
+      products(u.delta[l], v.delta[l], 1, 0, of_delta);
+      multiply<T, B>(tile, of_h, of_delta, 1, true, out);
+    }
+  }
+}
+
+template class NetPass<float, FASTNTK_BACKEND>;
+template class NetPass<double, FASTNTK_BACKEND>;
+
+}  // namespace fastntk

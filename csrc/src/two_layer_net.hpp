@@ -1,0 +1,87 @@
+// The inside of TwoLayerNet.
+#pragma once
+
+#include <fastntk/memory.hpp>
+#include <fastntk/nets.hpp>
+
+#include <algorithm>
+#include <cstddef>
+#include <cstdint>
+
+#include "net_batches.hpp"
+#include "net_loss.hpp"
+#include "net_primitives.hpp"
+#include "tile.hpp"
+
+namespace fastntk {
+
+template <Real T, Backend B>
+struct TwoLayerNet<T, B>::State {
+  State(View<const T, B> start, View<const T, B> out_weights, const B& backend);
+
+  View<const T, B> weights() const { return of(weights_memory); }
+  View<const T, B> start() const { return of(start_memory); }
+  View<const T, B> out() const { return View<const T, B>(out_memory.data(), m, k); }
+  View<const T, B> of(const Buffer<T, B>& memory) const { return View<const T, B>(memory.data(), m, d); }
+  View<T, B> of(Buffer<T, B>& memory) const { return View<T, B>(memory.data(), m, d); }
+
+  B backend;
+  std::size_t m, d, k;
+  Buffer<T, B> weights_memory, start_memory, out_memory;
+  Buffer<T, B> previous;      // the weights before the last step, if there was one
+  bool has_previous = false;  // since the weights were set
+};
+
+/// How the work of a network of m units on some rows is cut: into panels of units, a task each, and within them into blocks
+/// of rows, so that a panel's activations of a block stay in a core's second-level cache. By the shapes alone, since a BLAS
+/// rounds differently for other shapes. Panels begin at whole words of masks.
+template <Real T, Backend B>
+struct UnitPanels {
+  UnitPanels(std::size_t m, std::size_t rows);
+  std::size_t count() const { return (m + units - 1) / units; }
+  RowRange panel(std::size_t p) const { return {p * units, std::min(units, m - p * units)}; }
+
+  std::size_t m;
+  std::size_t units;  // of a panel
+  std::size_t rows;   // of a block
+};
+
+/// Calls body(range) for [0, size) in ranges of at most `at_once`, one after the other.
+template <class Body>
+void for_ranges(std::size_t size, std::size_t at_once, Body body) {
+  for (std::size_t begin = 0; begin < size; begin += at_once) body(RowRange{begin, std::min(at_once, size - begin)});
+}
+
+/// h (rows, units of a panel) = ReLU(X W^T) and which of these are active, f = h out + beta f.
+template <Real T, Backend B>
+void panel_outputs(Tile<B>& tile, View<const T, B> x, View<const T, B> w, View<const T, B> out, View<std::uint32_t, B> mask,
+                   T beta, View<T, B> f);
+
+/// The loss of rows and its gradient, panel by panel. All that stays of the activations is a bit for each: whether it is
+/// positive. Memory is the workspace's.
+template <Real T, Backend B>
+class TwoLayerPass {
+ public:
+  /// Passes of at most `most_rows` rows.
+  TwoLayerPass(Tile<B>& workspace, View<const T, B> out, std::size_t most_rows);
+
+  /// batch.scale |kappa f - y|^2/2 + alpha |W - D|^2/2; D may have no data, for 0.
+  double loss(const NetBatch<T, B>& batch, double kappa, double alpha, View<const T, B> w, View<const T, B> d);
+
+  /// to = keep W + pull D + factor (the derivative of |kappa f - y|^2/(2 kappa)) for the rows and weights of the last
+  /// loss(). D is not read where pull is 0.
+  void add_gradient(T factor, T keep, T pull, View<const T, B> w, View<const T, B> d, View<T, B> to) const;
+
+ private:
+  View<std::uint32_t, B> mask(RowRange rows, RowRange units) const;
+
+  Tile<B>& workspace_;
+  View<const T, B> out_, x_;
+  UnitPanels<T, B> panels_;
+  View<std::uint32_t, B> mask_;  // (rows, words of all units)
+  T* partial_;                   // f of each panel, contiguous
+  View<T, B> residual_;          // of the last loss(), contiguous
+  LossTerms<T, B> terms_;
+};
+
+}  // namespace fastntk

@@ -1,0 +1,115 @@
+// A step of a two-layer network, f = ReLU(X W^T) out, panel of units by panel: with R = kappa f - y the gradient of a panel
+// is (A o R out^T)^T X, A the pattern of active units.
+#include "primitives.hpp"
+#include "tiling.hpp"
+#include "two_layer_net.hpp"
+
+namespace fastntk {
+namespace {
+
+template <Backend B>
+View<std::uint32_t, B> mask_scratch(Tile<B>& tile, std::size_t rows, std::size_t cols) {
+  const std::size_t words = mask_words(cols);
+  return View<std::uint32_t, B>(static_cast<std::uint32_t*>(tile.allocate(rows * words * sizeof(std::uint32_t))), rows,
+                                words);
+}
+
+std::size_t split_evenly(std::size_t size, std::size_t most) {
+  const std::size_t parts = (size + most - 1) / most;
+  return parts == 0 ? 1 : (size + parts - 1) / parts;
+}
+
+}  // namespace
+
+// On the CPU a panel has 512 KiB of activations, but enough panels are made that threads have work, unless they are so small
+// that starting the threads would take as long. On a device a panel's activations stay in its cache.
+template <Real T, Backend B>
+UnitPanels<T, B>::UnitPanels(std::size_t m_units, std::size_t all_rows) : m(m_units) {
+  constexpr bool host = std::same_as<B, Cpu>;
+  constexpr std::size_t elements = (std::size_t{1} << (host ? 19 : 25)) / sizeof(T);
+  rows = split_evenly(all_rows, host ? 512 : 4096);
+  units = elements / std::max<std::size_t>(rows, 1);
+  if (host) units = std::min(units, std::max<std::size_t>(256, m / 16));
+  units = (std::min(units, m) + 31) / 32 * 32;
+}
+
+template <Real T, Backend B>
+void panel_outputs(Tile<B>& tile, View<const T, B> x, View<const T, B> w, View<const T, B> out, View<std::uint32_t, B> mask,
+                   T beta, View<T, B> f) {
+  const typename Tile<B>::Scope scope(tile);
+  const View<T, B> h = tile.template scratch<T>(x.rows, w.rows);
+  gemm<T, B>(tile, Transposed::no, Transposed::yes, 1, x, w, 0, h);
+  relu_forward<T, B>(tile, 1, h, mask);
+  gemm<T, B>(tile, Transposed::no, Transposed::no, 1, h, out, beta, f);
+}
+
+template <Real T, Backend B>
+TwoLayerPass<T, B>::TwoLayerPass(Tile<B>& workspace, View<const T, B> out, std::size_t most_rows)
+    : workspace_(workspace),
+      out_(out),
+      panels_(out.rows, most_rows),
+      mask_(mask_scratch(workspace, most_rows, out.rows)),
+      partial_(static_cast<T*>(workspace.allocate((panels_.count() + 1) * most_rows * out.cols * sizeof(T)))),
+      terms_(workspace, most_rows * out.cols, out.rows) {}
+
+template <Real T, Backend B>
+View<std::uint32_t, B> TwoLayerPass<T, B>::mask(RowRange rows, RowRange units) const {
+  return mask_.block(rows.begin, rows.count, units.begin / 32, mask_words(units.count));
+}
+
+template <Real T, Backend B>
+double TwoLayerPass<T, B>::loss(const NetBatch<T, B>& batch, double kappa, double alpha, View<const T, B> w,
+                                View<const T, B> d) {
+  x_ = batch.x;
+  const std::size_t n = x_.rows, k = out_.cols;
+  const auto partial = [&](std::size_t p) { return View<T, B>(partial_ + p * n * k, n, k); };
+  for_tiles<B>(workspace_.backend(), panels_.count(), 1, [&](Tile<B>& tile, RowRange task) {
+    const RowRange units = panels_.panel(task.begin);
+    const View<const T, B> w_panel = w.row_block(units.begin, units.count);
+    const View<const T, B> d_panel = d.data ? d.row_block(units.begin, units.count) : d;
+    for_ranges(n, panels_.rows, [&](RowRange rows) {
+      panel_outputs<T, B>(tile, x_.row_block(rows.begin, rows.count), w_panel, out_.row_block(units.begin, units.count),
+                          mask(rows, units), 0, partial(task.begin).row_block(rows.begin, rows.count));
+    });
+    distance_squares<T, B>(tile, w_panel, d_panel, terms_.weights() + units.begin);
+  });
+
+  const View<T, B> f = partial(0);
+  for (std::size_t p = 1; p < panels_.count(); ++p) multiply<T, B>(workspace_, partial(p), {}, 1, true, f);
+  residual_ = partial(panels_.count());
+  terms_.residual(workspace_, static_cast<T>(kappa), f, batch.y, residual_);
+  return terms_.loss(batch.scale, alpha);
+}
+
+template <Real T, Backend B>
+void TwoLayerPass<T, B>::add_gradient(T factor, T keep, T pull, View<const T, B> w, View<const T, B> d,
+                                      View<T, B> to) const {
+  for_tiles<B>(workspace_.backend(), panels_.count(), 1, [&](Tile<B>& tile, RowRange task) {
+    const RowRange units = panels_.panel(task.begin);
+    const View<T, B> to_panel = to.row_block(units.begin, units.count);
+    multiply<T, B>(tile, w.row_block(units.begin, units.count), {}, keep, false, to_panel);
+    if (pull != 0) multiply<T, B>(tile, d.row_block(units.begin, units.count), {}, pull, true, to_panel);
+    for_ranges(x_.rows, panels_.rows, [&](RowRange rows) {
+      const typename Tile<B>::Scope scope(tile);
+      const View<T, B> delta = tile.template scratch<T>(rows.count, units.count);
+      gemm<T, B>(tile, Transposed::no, Transposed::yes, 1, residual_.row_block(rows.begin, rows.count),
+                 out_.row_block(units.begin, units.count), 0, delta);
+      mask_rows<T, B>(tile, mask(rows, units), 1, delta);
+      gemm<T, B>(tile, Transposed::yes, Transposed::no, factor, delta, x_.row_block(rows.begin, rows.count), 1, to_panel);
+    });
+  });
+}
+
+template struct UnitPanels<float, FASTNTK_BACKEND>;
+template struct UnitPanels<double, FASTNTK_BACKEND>;
+template class TwoLayerPass<float, FASTNTK_BACKEND>;
+template class TwoLayerPass<double, FASTNTK_BACKEND>;
+#define FASTNTK_INSTANTIATE(T)                                                                                        \
+  template void panel_outputs(Tile<FASTNTK_BACKEND>&, View<const T, FASTNTK_BACKEND>, View<const T, FASTNTK_BACKEND>, \
+                              View<const T, FASTNTK_BACKEND>, View<std::uint32_t, FASTNTK_BACKEND>, T,                \
+                              View<T, FASTNTK_BACKEND>);
+FASTNTK_INSTANTIATE(float)
+FASTNTK_INSTANTIATE(double)
+#undef FASTNTK_INSTANTIATE
+
+}  // namespace fastntk

@@ -1,0 +1,82 @@
+"""Directions of p with their scores, and importance resampling from them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from .._landmarks import uniform
+from .._load import _core
+from ._kernels import Reals
+
+__all__ = ["Pool", "PoolDraw"]
+
+_CHUNK = 1024  # directions that have a seed
+
+
+class PoolDraw(NamedTuple):
+    """Directions drawn from a pool, their weights, and what the weights of the pool are worth."""
+
+    directions: Reals
+    weights: Reals
+    effective_size: float
+
+
+class Pool:
+    """Directions of p, as many as are asked for: number j is a function of the seed.
+
+    Parameters
+    ----------
+    draw : callable
+        (number, seed) -> directions.
+    scores : callable
+        Directions -> q_lambda / p.
+    seed : int
+    """
+
+    def __init__(self, draw: Callable[[int, int], Any], scores: Callable[[Reals], Reals], seed: int) -> None:
+        self._draw = draw
+        self._function = scores
+        self._seed = seed
+        self._directions: Reals = np.empty((0, 0))
+        self._scores: Reals = np.empty(0)
+
+    def scores(self, size: int) -> Reals:
+        """The scores of the first `size` directions."""
+        while len(self._directions) < size:
+            number = len(self._directions) // _CHUNK
+            more = _checked(self._draw(_CHUNK, _core.child_seed(self._seed, number)))
+            self._directions = more if number == 0 else np.concatenate([self._directions, more])
+        known = len(self._scores)
+        if known < size:
+            self._scores = np.concatenate([self._scores, self._function(self._directions[known:size])])
+        return self._scores[:size]
+
+    def resample(self, m: int, size: int, seed: int) -> PoolDraw:
+        """m of the first `size` directions, drawn with replacement by their scores; weights mean(score) / score.
+
+        With these weights features are unbiased for those of the whole pool, and so for the kernel.
+        """
+        scores = self.scores(size)
+        steps = np.cumsum(scores)
+        if not steps[-1] > 0:
+            raise ValueError(f"all {size} directions of the pool have a score of 0; raise pool_size")
+        last = np.flatnonzero(scores)[-1]
+        chosen = np.minimum(np.searchsorted(steps, uniform(seed, 0, m) * steps[-1], side="right"), last)
+        effective = float(steps[-1] ** 2 / (scores @ scores))
+        return PoolDraw(self._directions[chosen], scores.mean() / scores[chosen], effective)
+
+
+def _checked(directions: Any) -> Reals:
+    W = np.asarray(directions)
+    if W.ndim != 2 or len(W) != _CHUNK or W.shape[1] == 0 or W.dtype.kind not in "fiub":
+        raise ValueError(
+            f"family.draw returned an array of shape {W.shape} and dtype {W.dtype}; real numbers of shape ({_CHUNK}, any) "
+            "are needed"
+        )
+    real = W.astype(np.float64, copy=False)
+    if not np.isfinite(real).all():
+        raise ValueError("family.draw returned NaN or infinity; only finite values are allowed")
+    return real

@@ -1,0 +1,161 @@
+"""Ridge leverage scores of rows: how much each adds to what the others tell."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .. import _arguments as arguments
+from .._arrays import matrix
+from .._memory import require_memory
+from ._kernels import Reals
+from ._regularised import checked_kernel, inverse_and_scores
+
+__all__ = ["ridge_leverage_scores", "scores_of", "statistical_dimension"]
+
+_PLANNED_BYTES = 1 << 24  # below this, memory is not looked up
+_BLOCK_BYTES = 1 << 26  # of features in float64 at a time
+
+
+def ridge_leverage_scores(K_or_Z: Any, alpha: float, *, is_kernel: bool) -> Any:
+    """The diagonal of K (K + alpha I)^-1, for a kernel matrix or for features.
+
+    Scores lie in [0, 1] and their sum is the statistical dimension. A row with a score near 1 is one that the others say
+    nothing about; copies of a row share one score among them.
+
+    Parameters
+    ----------
+    K_or_Z : array of shape (n, n) or (n, D)
+        A kernel matrix, symmetric and positive semidefinite up to rounding; or features Z, which stand for K = Z Z^T.
+    alpha : float
+        The ridge parameter lambda, positive.
+    is_kernel : bool
+        Which of the two.
+
+    Returns
+    -------
+    array of shape (n,)
+        float64, in the caller's kind of array. Computed on the host: O(n^3) operations and O(n^2) memory from a kernel
+        matrix, O(n min(n, D)^2) operations from features. Rounding leaves about eps |K| / alpha, eps the precision of K.
+
+    Raises
+    ------
+    ValueError
+        If alpha is not positive, K is not square or not symmetric or has a negative eigenvalue, K + alpha I is singular in
+        float64, or on NaN or inf.
+    TypeError
+        On sparse input and unsupported dtypes.
+    MemoryError
+        If the matrices do not fit into the memory that is available.
+
+    References
+    ----------
+    Alaoui and Mahoney, "Fast Randomized Kernel Ridge Regression with Statistical Guarantees", NeurIPS 2015, Definition 1.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from fastntk.leverage import ridge_leverage_scores
+    >>> ridge_leverage_scores(np.diag([4.0, 1.0]), 1.0, is_kernel=True)
+    array([0.8, 0.5])
+    >>> ridge_leverage_scores([[2.0, 0.0], [0.0, 1.0]], 1.0, is_kernel=False)
+    array([0.8, 0.5])
+    """
+    alpha = arguments.real(alpha, "alpha", positive=True)
+    kernel = arguments.boolean(is_kernel, "is_kernel")
+    source = matrix(K_or_Z, "K" if kernel else "Z")
+    found = _of_kernel(source.array, source.place, alpha) if kernel else _of_features(source.array, source.place, alpha)
+    return source.give_back(found)
+
+
+def statistical_dimension(K: Any, alpha: float) -> float:
+    """The trace of K (K + alpha I)^-1: how many directions of the kernel's spectrum a ridge alpha leaves.
+
+    Parameters
+    ----------
+    K : array of shape (n, n)
+        Kernel matrix, symmetric and positive semidefinite up to rounding.
+    alpha : float
+        The ridge parameter lambda, positive.
+
+    Returns
+    -------
+    float
+        The sum of lambda_i / (lambda_i + alpha) over the eigenvalues of K, less than n. `estimate_statistical_dimension` is
+        for more rows than a matrix can have.
+
+    Raises
+    ------
+    ValueError, TypeError, MemoryError
+        As `ridge_leverage_scores`.
+
+    References
+    ----------
+    Lee et al., "Generalized Leverage Score Sampling for Neural Networks", NeurIPS 2020, Definition 3.1.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from fastntk.leverage import statistical_dimension
+    >>> round(statistical_dimension(np.diag([4.0, 1.0]), 1.0), 6)
+    1.3
+    """
+    alpha = arguments.real(alpha, "alpha", positive=True)
+    source = matrix(K, "K")
+    return float(_of_kernel(source.array, source.place, alpha).sum())
+
+
+def _of_kernel(array: Any, place: Any, alpha: float) -> Reals:
+    n = len(array)
+    if array.shape[1] != n:
+        raise ValueError(f"K has shape {array.shape}; a square matrix is needed")
+    if 40 * n * n >= _PLANNED_BYTES:
+        require_memory(40 * n * n, None, what=f"leverage scores of {n} rows from their kernel", lower="pass features")
+    return inverse_and_scores(checked_kernel(place.fetch(array), alpha), alpha)[1]
+
+
+def _of_features(array: Any, place: Any, alpha: float) -> Reals:
+    n, D = array.shape
+    r = min(n, D)
+    needed = 8 * r * (2 * r + n if n < D else 3 * r)
+    if needed >= _PLANNED_BYTES:
+        require_memory(needed, None, what=f"leverage scores of {n} rows from {D} features", lower="pass fewer rows")
+    Z = place.fetch(array)
+    if n < D:
+        K = np.zeros((n, n))
+        for first in range(0, D, 1024):
+            block = Z[:, first : first + 1024].astype(np.float64)
+            K += block @ block.T
+        return inverse_and_scores(_finite(K), alpha)[1]
+    return scores_of(Z, alpha)
+
+
+def scores_of(Z: NDArray[np.floating[Any]], alpha: float) -> Reals:
+    """The scores of features Z (n, D): squared lengths of the rows of Z L^-T, with L L^T = Z^T Z + alpha I."""
+    from scipy.linalg import cholesky, solve_triangular
+
+    n, D = Z.shape
+    blocks = [slice(first, first + _rows_at_once(D)) for first in range(0, n, _rows_at_once(D))]
+    G = np.zeros((D, D))
+    for rows in blocks:
+        block = Z[rows].astype(np.float64, copy=False)
+        G += block.T @ block
+    _finite(G).flat[:: D + 1] += alpha
+    L = cholesky(G, lower=True, overwrite_a=True)
+    found = np.empty(n)
+    for rows in blocks:
+        whitened = solve_triangular(L, Z[rows].astype(np.float64, copy=False).T, lower=True)
+        found[rows] = np.einsum("ij,ij->j", whitened, whitened)
+    return np.clip(found, 0, 1)
+
+
+def _rows_at_once(D: int) -> int:
+    return max(64, _BLOCK_BYTES // (8 * max(D, 1)))
+
+
+def _finite(gram: Reals) -> Reals:
+    if not np.isfinite(gram).all():
+        raise ValueError("Z has features so large that their squares overflow; scale it down")
+    return gram
