@@ -8,7 +8,10 @@
 #include <utility>
 #include <vector>
 
+#include "net_loss.hpp"
+#include "net_training.hpp"
 #include "primitives.hpp"
+#include "ridge_primitives.hpp"
 #include "tiling.hpp"
 
 namespace fastntk {
@@ -70,6 +73,67 @@ void kernel_block(const B& backend, const NetPass<T, B>& of_rows, const NetPass<
   });
 }
 
+/// The loss of a batch, and its derivatives.
+template <Real T, Backend B>
+class Objective {
+ public:
+  /// For batches of at most `rows` rows; `start` is where decay goes, if not to 0.
+  Objective(Tile<B>& workspace, const NetLayers& layers, const NetTraining& training, const T* start, std::size_t rows)
+      : workspace_(workspace),
+        layers_(layers),
+        training_(training),
+        start_(training.decay_to_start ? start : nullptr),
+        terms_(workspace, rows * outputs(), (layers.parameters() + part - 1) / part),
+        f_(workspace.template scratch<T>(rows, outputs())),
+        residual_(static_cast<T*>(workspace.allocate(rows * outputs() * sizeof(T)))),
+        pass_(workspace, layers, rows, true) {}
+
+  double loss(const T* weights, const NetBatch<T, B>& batch) {
+    batch_ = batch;
+    const View<T, B> f = f_.row_block(0, batch.x.rows);
+    pass_.forward(weights, batch.x, f);
+    terms_.residual(workspace_, static_cast<T>(training_.kappa), f, batch.y, residual());
+    const std::size_t size = layers_.parameters();
+    // At alpha 0 only whether the weights are finite matters, and D is.
+    const T* const start = training_.alpha > 0 ? start_ : nullptr;
+    for_tiles<B>(workspace_.backend(), size, part * parts_per_tile, [&](Tile<B>& tile, RowRange r) {
+      const auto parts = [&](const T* all, std::size_t first, std::size_t rows, std::size_t cols) {
+        return all ? View<const T, B>(all + first, rows, cols) : View<const T, B>();
+      };
+      const auto squares = [&](std::size_t first, std::size_t rows, std::size_t cols) {
+        distance_squares<T, B>(tile, parts(weights, first, rows, cols), parts(start, first, rows, cols),
+                               terms_.weights() + first / part);
+      };
+      const std::size_t whole = r.count / part;
+      if (whole > 0) squares(r.begin, whole, part);
+      if (r.count > whole * part) squares(r.begin + whole * part, 1, r.count - whole * part);
+    });
+    return terms_.loss(batch.scale, training_.alpha);
+  }
+
+  /// to = keep W + pull D + factor (the derivative of |kappa f - y|^2/(2 kappa) by the weights), for the last loss().
+  void add_gradient(double keep, double pull, double factor, T* to) {
+    pass_.backward(residual());
+    pass_.add_gradient(static_cast<T>(factor), static_cast<T>(keep), start_, static_cast<T>(pull), to);
+  }
+
+ private:
+  static constexpr std::size_t part = 1024, parts_per_tile = 256;  // of weights
+
+  std::size_t outputs() const { return layers_.outputs(layers_.depth()); }
+  View<T, B> residual() const { return View<T, B>(residual_, batch_.x.rows, outputs()); }
+
+  Tile<B>& workspace_;
+  const NetLayers& layers_;
+  const NetTraining& training_;
+  const T* start_;
+  LossTerms<T, B> terms_;
+  View<T, B> f_;
+  T* residual_;
+  NetPass<T, B> pass_;
+  NetBatch<T, B> batch_;
+};
+
 }  // namespace
 
 template <Real T, Backend B>
@@ -87,6 +151,12 @@ DeepNet<T, B>::State::State(const DeepNetParams& params, const B& b)
 }
 
 template <Real T, Backend B>
+void DeepNet<T, B>::State::require_rows(View<const T, B> x, View<const T, B> y) const {
+  require_shape(x, x.rows, layers.inputs(0), "DeepNet: x");
+  require_shape(y, x.rows, layers.outputs(layers.depth()), "DeepNet: y");
+}
+
+template <Real T, Backend B>
 DeepNet<T, B>::DeepNet(const DeepNetParams& params, const B& backend) : state_(std::make_unique<State>(params, backend)) {
   finish(backend);
 }
@@ -98,6 +168,63 @@ template <Real T, Backend B>
 DeepNet<T, B>& DeepNet<T, B>::operator=(DeepNet&&) noexcept = default;
 
 template <Real T, Backend B>
+void DeepNet<T, B>::run_on(const B& backend) {
+  State& s = *state_;
+  require_same_memory(s.backend, backend, "DeepNet");
+  run_in_order(s.backend, backend);
+  s.backend = backend;
+}
+
+template <Real T, Backend B>
+NetProgress DeepNet<T, B>::train(const NetTraining& training, std::size_t first, std::size_t steps, View<const T, B> x,
+                                 View<const T, B> y) {
+  State& s = *state_;
+  s.require_rows(x, y);
+  require_training<T>(training, x.rows, "DeepNet");
+  const GemmLibrary<B> library(s.backend);
+  Tile<B> workspace(s.backend);
+  NetBatches<T, B> batches(s.backend, training.seed, training.batch_size, x, y);
+  Objective<T, B> objective(workspace, s.layers, training, s.start.data(), batches.most_rows());
+
+  struct Steps {
+    double loss(const NetBatch<T, B>& batch) {
+      scale = batch.scale;
+      return objective.loss(s.weights.data(), batch);
+    }
+    void step() {
+      const StepFactors factors(training, scale);
+      s.has_previous = false;
+      objective.add_gradient(factors.keep, factors.pull, factors.factor, s.previous.data());
+      std::swap(s.weights, s.previous);
+      s.has_previous = true;
+    }
+    void step_back() {
+      if (s.has_previous) std::swap(s.weights, s.previous);
+      s.has_previous = false;
+    }
+    State& s;
+    const NetTraining& training;
+    Objective<T, B>& objective;
+    double scale = 1;
+  } net{s, training, objective};
+  return take_steps(batches, first, steps, net);
+}
+
+template <Real T, Backend B>
+double DeepNet<T, B>::gradient(const NetTraining& training, View<const T, B> x, View<const T, B> y, View<T, B> grad) const {
+  const State& s = *state_;
+  s.require_rows(x, y);
+  require_shape(grad, 1, parameters(), "DeepNet: grad");
+  require_loss<T>(training, x.rows, "DeepNet");
+  const GemmLibrary<B> library(s.backend);
+  Tile<B> workspace(s.backend);
+  Objective<T, B> objective(workspace, s.layers, training, s.start.data(), x.rows);
+  const double loss = objective.loss(s.weights.data(), {x, y, 1});
+  objective.add_gradient(training.alpha, training.decay_to_start ? -training.alpha : 0, training.kappa, grad.data);
+  return loss;
+}
+
+template <Real T, Backend B>
 void DeepNet<T, B>::predict(View<const T, B> x, View<T, B> out) const {
   const State& s = *state_;
   require_shape(x, x.rows, s.layers.inputs(0), "DeepNet: x");
@@ -106,8 +233,8 @@ void DeepNet<T, B>::predict(View<const T, B> x, View<T, B> out) const {
   Tile<B> workspace(s.backend);
   for_row_ranges(x.rows, rows_of_pass<T>(s.backend, s.layers.units()), [&](RowRange r) {
     const typename Tile<B>::Scope scope(workspace);
-    NetPass<T, B>(workspace, s.layers, s.weights.data(), x.row_block(r.begin, r.count), false)
-        .forward(out.row_block(r.begin, r.count));
+    NetPass<T, B> pass(workspace, s.layers, r.count, false);
+    pass.forward(s.weights.data(), x.row_block(r.begin, r.count), out.row_block(r.begin, r.count));
   });
 }
 
@@ -122,8 +249,8 @@ void DeepNet<T, B>::kernel(View<const T, B> x, View<const T, B> z, View<T, B> ou
   Tile<B> workspace(s.backend);
   const std::size_t at_once = rows_of_pass<T>(s.backend, 4 * s.layers.units());  // of x and of z, forth and back
   const auto derivatives = [&](View<const T, B> rows) {
-    NetPass<T, B> pass(workspace, s.layers, s.weights.data(), rows, true);
-    pass.forward(workspace.template scratch<T>(rows.rows, s.layers.outputs(s.layers.depth())));
+    NetPass<T, B> pass(workspace, s.layers, rows.rows, true);
+    pass.forward(s.weights.data(), rows, workspace.template scratch<T>(rows.rows, s.layers.outputs(s.layers.depth())));
     const View<T, B> ones = workspace.template scratch<T>(rows.rows, 1);
     fill_ones(workspace, ones);
     pass.backward(ones);
@@ -174,10 +301,8 @@ double DeepNet<T, B>::drift() const {
       const View<const T, B> before = s.layers.template weights<B>(s.start.data(), c, l);
       Buffer<T, B> squares(s.backend, now.rows);
       for_tiles<B>(s.backend, now.rows, neurons_per_tile, [&](Tile<B>& tile, RowRange r) {
-        const View<T, B> difference = tile.template scratch<T>(r.count, now.cols);
-        multiply<T, B>(tile, now.row_block(r.begin, r.count), {}, 1, false, difference);
-        multiply<T, B>(tile, before.row_block(r.begin, r.count), {}, -1, true, difference);
-        row_squares<T, B>(tile, difference, squares.data() + r.begin);
+        distance_squares<T, B>(tile, now.row_block(r.begin, r.count), before.row_block(r.begin, r.count),
+                               squares.data() + r.begin);
       });
       for (const T square : squares.to_host()) largest = std::max(largest, static_cast<double>(square));
     }

@@ -19,13 +19,14 @@ namespace fastntk {
 template <Real T, Backend B>
 class NetPass {
  public:
-  NetPass(Tile<B>& workspace, const NetLayers& layers, const T* weights, View<const T, B> x, bool with_backward);
+  /// For passes of at most so many rows.
+  NetPass(Tile<B>& workspace, const NetLayers& layers, std::size_t rows, bool with_backward);
 
-  /// Computes h_1, ..., h_L, and f (n, outputs) from them.
-  void forward(View<T, B> f);
+  /// Computes h_1, ..., h_L, and f (n, outputs) from them. The weights and x are to stay as long as the pass is used.
+  void forward(const T* weights, View<const T, B> x, View<T, B> f);
 
   /// Computes delta_l, the derivative of <upstream, f> by W_l h_{l-1}: upstream (n, q) belongs to the first q outputs. It is
-  /// to live as long as the pass is used.
+  /// to stay too.
   void backward(View<const T, B> upstream);
 
   /// to = keep W + pull D + factor (the derivative of <upstream, f> by all weights): rows of all weights. D may be null.
@@ -40,23 +41,26 @@ class NetPass {
     std::vector<View<T, B>> h, delta;  // h[l] is h_{l+1}, delta[l] is delta_{l+1}
     std::vector<View<std::uint32_t, B>> mask;
   };
-  View<const T, B> input(const Copy& copy, std::size_t l) const { return l == 0 ? x_ : View<const T, B>(copy.h[l - 1]); }
+  View<const T, B> input(const Copy& copy, std::size_t l) const {
+    return l == 0 ? x_ : View<const T, B>(copy.h[l - 1].row_block(0, x_.rows));
+  }
   /// The derivative by the outputs of layer l.
-  View<const T, B> upstream_of(std::size_t copy, std::size_t l) const {
-    return l == layers_.depth() ? upstream_ : View<const T, B>(copies_[copy].delta[l]);
+  View<const T, B> derivative(const Copy& copy, std::size_t l) const {
+    return l == layers_.depth() ? upstream_ : View<const T, B>(copy.delta[l].row_block(0, x_.rows));
   }
   View<const T, B> weights(std::size_t copy, std::size_t l) const { return layers_.weights<B>(weights_, copy, l); }
 
   B backend_;
   const NetLayers& layers_;
-  const T* weights_;
-  View<const T, B> x_, upstream_;
   std::vector<Copy> copies_;
+  const T* weights_ = nullptr;
+  View<const T, B> x_, upstream_;
 };
 
 template <Real T, Backend B>
 struct DeepNet<T, B>::State {
   State(const DeepNetParams& params, const B& backend);
+  void require_rows(View<const T, B> x, View<const T, B> y) const;
 
   B backend;
   NetLayers layers;

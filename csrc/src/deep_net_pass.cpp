@@ -8,13 +8,6 @@ namespace fastntk {
 namespace {
 
 template <Backend B>
-View<std::uint32_t, B> mask_scratch(Tile<B>& tile, std::size_t rows, std::size_t cols) {
-  const std::size_t words = mask_words(cols);
-  return View<std::uint32_t, B>(static_cast<std::uint32_t*>(tile.allocate(rows * words * sizeof(std::uint32_t))), rows,
-                                words);
-}
-
-template <Backend B>
 View<std::uint32_t, B> mask_of(View<std::uint32_t, B> mask, const Block& b) {
   return mask.block(b.rows.begin, b.rows.count, b.cols.begin / 32, mask_words(b.cols.count));
 }
@@ -22,18 +15,20 @@ View<std::uint32_t, B> mask_of(View<std::uint32_t, B> mask, const Block& b) {
 }  // namespace
 
 template <Real T, Backend B>
-NetPass<T, B>::NetPass(Tile<B>& workspace, const NetLayers& layers, const T* weights, View<const T, B> x, bool with_backward)
-    : backend_(workspace.backend()), layers_(layers), weights_(weights), x_(x), copies_(layers.copies()) {
+NetPass<T, B>::NetPass(Tile<B>& workspace, const NetLayers& layers, std::size_t rows, bool with_backward)
+    : backend_(workspace.backend()), layers_(layers), copies_(layers.copies()) {
   for (Copy& copy : copies_)
     for (std::size_t l = 0; l < layers.depth(); ++l) {
-      copy.h.push_back(workspace.template scratch<T>(x.rows, layers.outputs(l)));
-      copy.mask.push_back(mask_scratch(workspace, x.rows, layers.outputs(l)));
-      if (with_backward) copy.delta.push_back(workspace.template scratch<T>(x.rows, layers.outputs(l)));
+      copy.h.push_back(workspace.template scratch<T>(rows, layers.outputs(l)));
+      copy.mask.push_back(mask_scratch(workspace, rows, layers.outputs(l)));
+      if (with_backward) copy.delta.push_back(workspace.template scratch<T>(rows, layers.outputs(l)));
     }
 }
 
 template <Real T, Backend B>
-void NetPass<T, B>::forward(View<T, B> f) {
+void NetPass<T, B>::forward(const T* all_weights, View<const T, B> x, View<T, B> f) {
+  weights_ = all_weights;
+  x_ = x;
   const std::size_t depth = layers_.depth();
   for (std::size_t l = 0; l < depth; ++l) {
     ProductBlocks<B> blocks;
@@ -68,7 +63,7 @@ void NetPass<T, B>::backward(View<const T, B> upstream) {
     for (std::size_t c = 0; c < copies_.size(); ++c) blocks.add(c, x_.rows, layers_.outputs(l));
     blocks.run(backend_, [&](Tile<B>& tile, const Block& b) {
       const Copy& copy = copies_[b.product];
-      const View<const T, B> above = upstream_of(b.product, l + 1).row_block(b.rows.begin, b.rows.count);
+      const View<const T, B> above = derivative(copy, l + 1).row_block(b.rows.begin, b.rows.count);
       const View<const T, B> w = weights(b.product, l + 1).block(0, above.cols, b.cols.begin, b.cols.count);
       const T sign = last ? static_cast<T>(layers_.sign(b.product)) : T(1);
       const View<T, B> delta = b.of(copy.delta[l]);
@@ -88,9 +83,10 @@ void NetPass<T, B>::add_gradient(T factor, T keep, const T* d, T pull, T* to) co
     const std::size_t c = b.product / per_copy, l = b.product % per_copy;
     const View<T, B> block = b.of(layers_.template weights<B>(to, c, l));
     multiply<T, B>(tile, b.of(weights(c, l)), {}, keep, false, block);
-    if (d) multiply<T, B>(tile, b.of(layers_.template weights<B>(d, c, l)), {}, pull, true, block);
+    if (pull != 0) multiply<T, B>(tile, b.of(layers_.template weights<B>(d, c, l)), {}, pull, true, block);
     const T sign = l == depth ? static_cast<T>(layers_.sign(c)) : T(1);
-    gemm<T, B>(tile, Transposed::yes, Transposed::no, sign * factor, upstream_of(c, l).col_block(b.rows.begin, b.rows.count),
+    gemm<T, B>(tile, Transposed::yes, Transposed::no, sign * factor,
+               derivative(copies_[c], l).col_block(b.rows.begin, b.rows.count),
                input(copies_[c], l).col_block(b.cols.begin, b.cols.count), 1, block);
   });
 }

@@ -65,11 +65,15 @@ void project_columns(Tile<B>& tile, View<const T, B> x, const ProjectionMatrix<T
     project<T, B>(tile, x, w, first, f, out.col_block(first, std::min(panel, out.cols - first)));
 }
 
+// z <- cos(z) or sin(z).
 template <Real T, Backend B>
-void apply_cosine(Tile<B>& tile, bool sine, View<T, B> z) {
-  for_each(tile, z.rows * z.cols, [=] FASTNTK_FORMULA(std::size_t i) {
-    T& u = z(i / z.cols, i % z.cols);
-    u = sine ? std::sin(u) : std::cos(u);
+void apply_wave(Tile<B>& tile, bool sine, View<T, B> z) {
+  const std::size_t blocks = (z.cols + lanes - 1) / lanes;
+  for_each(tile, z.rows * blocks, [=] FASTNTK_FORMULA(std::size_t i) {
+    const std::size_t first = i % blocks * lanes;
+    const std::size_t count = z.cols - first < lanes ? z.cols - first : lanes;
+    T* const u = z.row(i / blocks) + first;
+    for (std::size_t j = 0; j < count; ++j) u[j] = sine ? std::sin(u[j]) : std::cos(u[j]);
   });
 }
 
@@ -281,7 +285,7 @@ void LeverageFunction<T, B>::State::features(Tile<B>& tile, View<const T, B> w, 
       evaluate(Function::relu, rows);
     } else if (part.kind == Kind::cosine || part.kind == Kind::sine) {
       evaluate(Function::identity, rows);
-      apply_cosine<T, B>(tile, part.kind == Kind::sine, rows);
+      apply_wave<T, B>(tile, part.kind == Kind::sine, rows);
     } else if (part.kind == Kind::step || kind == LeverageInverse::exact) {
       evaluate(Function::step, rows);  // what gates the components of `gated`
     } else {

@@ -36,6 +36,14 @@ class GemmLibrary {
 /// Words of a row of mask bits.
 constexpr std::size_t mask_words(std::size_t cols) { return (cols + 31) / 32; }
 
+/// Mask bits of a matrix (rows, cols), uninitialised, in scratch memory.
+template <Backend B>
+View<std::uint32_t, B> mask_scratch(Tile<B>& tile, std::size_t rows, std::size_t cols) {
+  const std::size_t words = mask_words(cols);
+  return View<std::uint32_t, B>(static_cast<std::uint32_t*>(tile.allocate(rows * words * sizeof(std::uint32_t))), rows,
+                                words);
+}
+
 /// h <- scale ReLU(h), and bit j % 32 of mask[r][j / 32] says whether h[r][j] was positive; other bits of the last word are
 /// 0. NaN counts as positive and stays: a network whose weights are not finite must not look as if they were.
 template <Real T, Backend B>

@@ -40,6 +40,9 @@ struct LinePieces {
             std::exp(-0.5 * t * t) * (std::numbers::inv_sqrtpi / std::numbers::sqrt2)};
   }
 
+  FASTNTK_FORMULA static End first_end() { return {-farthest, 0, 0}; }
+  FASTNTK_FORMULA static End last_end() { return {farthest, 0, 0}; }
+
   FASTNTK_FORMULA static double value(const PieceForm& f, double t) { return f.step + f.c0 + t * (f.c1 + t * f.c2); }
 
   FASTNTK_FORMULA static double density(const PieceForm& f, const End& e) { return value(f, e.at) * e.density; }
@@ -62,6 +65,9 @@ struct CirclePieces {
 
   FASTNTK_FORMULA static End end(double t) { return {t, std::cos(t), std::sin(t)}; }
 
+  FASTNTK_FORMULA static End first_end() { return {0, 1, 0}; }
+  FASTNTK_FORMULA static End last_end() { return {std::numbers::pi, -1, 0}; }
+
   FASTNTK_FORMULA static double value(const PieceForm& f, const End& e) {
     return f.step + f.c0 * e.cos * e.cos + e.sin * (f.c1 * e.cos + f.c2 * e.sin);
   }
@@ -83,19 +89,22 @@ template <class Pieces>
 FASTNTK_FORMULA double place_in_piece(const PieceForm& f, const typename Pieces::End& l, const typename Pieces::End& u,
                                       double p) {
   constexpr int most_steps = 200;
+  constexpr double rounding = 1e-16;
   const double target = p * Pieces::mass(f, l, u);
   double low = l.at, high = u.at, step = high - low;
   double t = low + p * step;
   for (int i = 0; i < most_steps; ++i) {
     const typename Pieces::End e = Pieces::end(t);
     const double excess = Pieces::mass(f, l, e) - target;
+    const double newton = excess / Pieces::density(f, e);
+    if (std::abs(newton) <= rounding * std::abs(t)) break;
     (excess > 0 ? high : low) = t;
-    double next = t - excess / Pieces::density(f, e);
-    const bool good = next > low && next < high && std::abs(next - t) < 0.5 * std::abs(step);
-    if (!good) next = low + 0.5 * (high - low);
+    double next = t - newton;
+    const bool gains = next > low && next < high && std::abs(newton) < 0.5 * std::abs(step);
+    if (!gains) next = low + 0.5 * (high - low);
+    if (next == t) break;
     step = next - t;
     t = next;
-    if (std::abs(step) <= 1e-16 * std::abs(t)) break;
   }
   return t;
 }

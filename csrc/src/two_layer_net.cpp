@@ -67,10 +67,8 @@ View<const std::uint32_t, B> patterns(Tile<B>& workspace, View<const T, B> x, Vi
     const RowRange units = panels.panel(task.begin);
     for_ranges(x.rows, panels.rows, [&](RowRange rows) {
       const typename Tile<B>::Scope scope(tile);
-      const View<T, B> h = tile.template scratch<T>(rows.count, units.count);
-      gemm<T, B>(tile, Transposed::no, Transposed::yes, 1, x.row_block(rows.begin, rows.count),
-                 w.row_block(units.begin, units.count), 0, h);
-      relu_forward<T, B>(tile, 1, h, mask.block(rows.begin, rows.count, units.begin / 32, mask_words(units.count)));
+      activations<T, B>(tile, x.row_block(rows.begin, rows.count), w.row_block(units.begin, units.count),
+                        mask.block(rows.begin, rows.count, units.begin / 32, mask_words(units.count)));
     });
   });
   return mask;
@@ -176,13 +174,14 @@ void TwoLayerNet<T, B>::predict(View<const T, B> x, View<T, B> out) const {
   const std::size_t rows_at_once = std::same_as<B, Cpu> ? 128 : 4096;
   const UnitPanels<T, B> panels(s.m, rows_at_once);
   for_tiles<B>(s.backend, x.rows, rows_at_once, [&](Tile<B>& tile, RowRange rows) {
-    const std::size_t words = mask_words(panels.units);
-    const View<std::uint32_t, B> mask(static_cast<std::uint32_t*>(tile.allocate(rows.count * words * sizeof(std::uint32_t))),
-                                      rows.count, words);
+    const View<const T, B> x_rows = x.row_block(rows.begin, rows.count);
     for (std::size_t p = 0; p < panels.count(); ++p) {
+      const typename Tile<B>::Scope scope(tile);
       const RowRange units = panels.panel(p);
-      panel_outputs<T, B>(tile, x.row_block(rows.begin, rows.count), s.weights().row_block(units.begin, units.count),
-                          s.out().row_block(units.begin, units.count), mask, p > 0, out.row_block(rows.begin, rows.count));
+      const View<const T, B> h = activations<T, B>(tile, x_rows, s.weights().row_block(units.begin, units.count),
+                                                   mask_scratch(tile, rows.count, units.count));
+      gemm<T, B>(tile, Transposed::no, Transposed::no, 1, h, s.out().row_block(units.begin, units.count), p > 0,
+                 out.row_block(rows.begin, rows.count));
     }
   });
 }

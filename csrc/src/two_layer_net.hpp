@@ -52,10 +52,9 @@ void for_ranges(std::size_t size, std::size_t at_once, Body body) {
   for (std::size_t begin = 0; begin < size; begin += at_once) body(RowRange{begin, std::min(at_once, size - begin)});
 }
 
-/// h (rows, units of a panel) = ReLU(X W^T) and which of these are active, f = h out + beta f.
+/// ReLU(X W^T) (rows, units of a panel) in scratch memory, and which of its entries are active.
 template <Real T, Backend B>
-void panel_outputs(Tile<B>& tile, View<const T, B> x, View<const T, B> w, View<const T, B> out, View<std::uint32_t, B> mask,
-                   T beta, View<T, B> f);
+View<T, B> activations(Tile<B>& tile, View<const T, B> x, View<const T, B> w, View<std::uint32_t, B> mask);
 
 /// The loss of rows and its gradient, panel by panel. All that stays of the activations is a bit for each: whether it is
 /// positive. Memory is the workspace's.

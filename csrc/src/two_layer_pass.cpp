@@ -7,13 +7,6 @@
 namespace fastntk {
 namespace {
 
-template <Backend B>
-View<std::uint32_t, B> mask_scratch(Tile<B>& tile, std::size_t rows, std::size_t cols) {
-  const std::size_t words = mask_words(cols);
-  return View<std::uint32_t, B>(static_cast<std::uint32_t*>(tile.allocate(rows * words * sizeof(std::uint32_t))), rows,
-                                words);
-}
-
 std::size_t split_evenly(std::size_t size, std::size_t most) {
   const std::size_t parts = (size + most - 1) / most;
   return parts == 0 ? 1 : (size + parts - 1) / parts;
@@ -34,13 +27,11 @@ UnitPanels<T, B>::UnitPanels(std::size_t m_units, std::size_t all_rows) : m(m_un
 }
 
 template <Real T, Backend B>
-void panel_outputs(Tile<B>& tile, View<const T, B> x, View<const T, B> w, View<const T, B> out, View<std::uint32_t, B> mask,
-                   T beta, View<T, B> f) {
-  const typename Tile<B>::Scope scope(tile);
+View<T, B> activations(Tile<B>& tile, View<const T, B> x, View<const T, B> w, View<std::uint32_t, B> mask) {
   const View<T, B> h = tile.template scratch<T>(x.rows, w.rows);
   gemm<T, B>(tile, Transposed::no, Transposed::yes, 1, x, w, 0, h);
   relu_forward<T, B>(tile, 1, h, mask);
-  gemm<T, B>(tile, Transposed::no, Transposed::no, 1, h, out, beta, f);
+  return h;
 }
 
 template <Real T, Backend B>
@@ -68,8 +59,10 @@ double TwoLayerPass<T, B>::loss(const NetBatch<T, B>& batch, double kappa, doubl
     const View<const T, B> w_panel = w.row_block(units.begin, units.count);
     const View<const T, B> d_panel = d.data ? d.row_block(units.begin, units.count) : d;
     for_ranges(n, panels_.rows, [&](RowRange rows) {
-      panel_outputs<T, B>(tile, x_.row_block(rows.begin, rows.count), w_panel, out_.row_block(units.begin, units.count),
-                          mask(rows, units), 0, partial(task.begin).row_block(rows.begin, rows.count));
+      const typename Tile<B>::Scope scope(tile);
+      const View<const T, B> h = activations<T, B>(tile, x_.row_block(rows.begin, rows.count), w_panel, mask(rows, units));
+      gemm<T, B>(tile, Transposed::no, Transposed::no, 1, h, out_.row_block(units.begin, units.count), 0,
+                 partial(task.begin).row_block(rows.begin, rows.count));
     });
     distance_squares<T, B>(tile, w_panel, d_panel, terms_.weights() + units.begin);
   });
@@ -104,10 +97,9 @@ template struct UnitPanels<float, FASTNTK_BACKEND>;
 template struct UnitPanels<double, FASTNTK_BACKEND>;
 template class TwoLayerPass<float, FASTNTK_BACKEND>;
 template class TwoLayerPass<double, FASTNTK_BACKEND>;
-#define FASTNTK_INSTANTIATE(T)                                                                                        \
-  template void panel_outputs(Tile<FASTNTK_BACKEND>&, View<const T, FASTNTK_BACKEND>, View<const T, FASTNTK_BACKEND>, \
-                              View<const T, FASTNTK_BACKEND>, View<std::uint32_t, FASTNTK_BACKEND>, T,                \
-                              View<T, FASTNTK_BACKEND>);
+#define FASTNTK_INSTANTIATE(T)                                                                          \
+  template View<T, FASTNTK_BACKEND> activations(Tile<FASTNTK_BACKEND>&, View<const T, FASTNTK_BACKEND>, \
+                                                View<const T, FASTNTK_BACKEND>, View<std::uint32_t, FASTNTK_BACKEND>);
 FASTNTK_INSTANTIATE(float)
 FASTNTK_INSTANTIATE(double)
 #undef FASTNTK_INSTANTIATE

@@ -35,6 +35,8 @@ void bind_modified_directions(pybind11::module_& m);
 template <Backend B>
 void bind_leverage_function(pybind11::module_& m);
 template <Backend B>
+void bind_leverage_sampler(pybind11::module_& m);
+template <Backend B>
 void bind_ntk_features(pybind11::module_& m);
 template <Backend B>
 void bind_dot_product_features(pybind11::module_& m);
@@ -46,6 +48,8 @@ template <Backend B>
 void bind_ridge(pybind11::module_& m);
 template <Backend B>
 void bind_standardize(pybind11::module_& m);
+template <Backend B>
+void bind_two_layer_net(pybind11::module_& m);
 
 /// DeviceArray and what is done with it besides the pipeline; the module is _cuda.
 void bind_device_array(pybind11::module_& m);

@@ -19,6 +19,7 @@ void bind_pipeline(py::module_& m) {
   bindings::bind_cntk<B>(m);
   bindings::bind_modified_directions<B>(m);
   bindings::bind_leverage_function<B>(m);
+  bindings::bind_leverage_sampler<B>(m);
   bindings::bind_ntk_features<B>(m);
   bindings::bind_dot_product_features<B>(m);
   bindings::bind_ntk_sketch<B>(m);
@@ -26,6 +27,7 @@ void bind_pipeline(py::module_& m) {
   bindings::bind_cntk_sketch<B>(m);
   bindings::bind_ridge<B>(m);
   bindings::bind_standardize<B>(m);
+  bindings::bind_two_layer_net<B>(m);
 }
 
 }  // namespace

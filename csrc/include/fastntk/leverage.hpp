@@ -14,12 +14,12 @@
 
 namespace fastntk {
 
-/// The features phi(x, w) and their kernel; a is the cosine of x and z, Step(0) = 0.
-///   arc_cosine_0  sqrt(2) Step(w.x)                         kappa_0(a)
-///   arc_cosine_1  sqrt(2) ReLU(w.x)                         |x||z| kappa_1(a)
-///   ntk           x Step(w.x)                               <x, z> kappa_0(a)/2, the kernel of L20: the first layer is
-///   trained relu_ntk      sqrt(2) (ReLU(w.x), x Step(w.x))          |x||z| K_1(a), the NTK of depth 1: both are trained
-///   fourier       exp(i w.x), as (cos(w.x), sin(w.x))       exp(-|x - z|^2/2)
+/// The features phi(x, w) and their kernel K(x, z); a is the cosine of x and z, Step(0) = 0.
+///   arc_cosine_0  sqrt(2) Step(w.x): kappa_0(a)
+///   arc_cosine_1  sqrt(2) ReLU(w.x): |x||z| kappa_1(a)
+///   ntk           x Step(w.x): <x, z> kappa_0(a)/2, the kernel of L20, whose networks train their first layer
+///   relu_ntk      sqrt(2) (ReLU(w.x), x Step(w.x)): |x||z| K_1(a), the NTK of depth 1
+///   fourier       exp(i w.x), as (cos(w.x), sin(w.x)): exp(-|x - z|^2/2)
 enum class FeatureFamily { arc_cosine_0, arc_cosine_1, ntk, relu_ntk, fourier };
 
 struct LeverageParams {

@@ -115,7 +115,8 @@ class KernelFunction:
         squares: Reals = np.einsum("ij,ij->i", X, X)
         if self._name in ("ntk", "nngp"):
             layers = self._params["depth"] + 1 if self._name == "ntk" else 1
-            return layers * (squares + self._params["bias"] ** 2)
+            shifted: Reals = layers * (squares + self._params["bias"] ** 2)
+            return shifted
         if self._name in ("arc_cosine_1", "first_layer_ntk"):
             return squares if self._name == "arc_cosine_1" else squares / 2
         if self._name:

@@ -37,9 +37,9 @@ def estimate_statistical_dimension(
 ) -> DimensionEstimate:
     """The trace of K (K + alpha I)^-1 for the rows of an exact kernel, without its matrix.
 
-    Nystroem features Z have K~ = Z Z^T <= K, so that s(K~) <= s(K). As lambda -> lambda / (lambda + alpha) is concave and 0 at
-    0, s(K) is at most s(K~) + s(K - K~), and that at most what equal eigenvalues of the same trace t give: n t / (t + n alpha),
-    which is less than t / alpha. Both bounds hold whatever was drawn.
+    Nystroem features Z have K~ = Z Z^T <= K, so that s(K~) <= s(K). As lambda -> lambda / (lambda + alpha) is concave, and 0
+    at 0, s(K) is at most s(K~) + s(K - K~), and s(K - K~) at most what equal eigenvalues of the same trace t would give,
+    n t / (t + n alpha), which is less than t / alpha. Both bounds hold whatever was drawn.
 
     Parameters
     ----------

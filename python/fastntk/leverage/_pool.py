@@ -45,17 +45,17 @@ class Pool:
 
     def scores(self, size: int) -> Reals:
         """The scores of the first `size` directions."""
-        while len(self._directions) < size:
-            number = len(self._directions) // _CHUNK
-            more = _checked(self._draw(_CHUNK, _core.child_seed(self._seed, number)))
-            self._directions = more if number == 0 else np.concatenate([self._directions, more])
+        drawn = len(self._directions) // _CHUNK
+        more = [_checked(self._draw(_CHUNK, _core.child_seed(self._seed, i))) for i in range(drawn, -(-size // _CHUNK))]
+        if more:
+            self._directions = np.concatenate([self._directions, *more] if drawn else more)
         known = len(self._scores)
         if known < size:
             self._scores = np.concatenate([self._scores, self._function(self._directions[known:size])])
         return self._scores[:size]
 
     def resample(self, m: int, size: int, seed: int) -> PoolDraw:
-        """m of the first `size` directions, drawn with replacement by their scores; weights mean(score) / score.
+        """Draw m of the first `size` directions, with replacement by their scores; weights mean(score) / score.
 
         With these weights features are unbiased for those of the whole pool, and so for the kernel.
         """

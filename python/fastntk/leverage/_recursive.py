@@ -34,8 +34,8 @@ def recursive_leverage_scores(
 ) -> Any:
     """Ridge leverage scores of the rows of an exact kernel, without its matrix.
 
-    A random half of the rows is scored first, in the same way; rows drawn by their scores and reweighted stand for that half.
-    With no more rows than `n_landmarks` the scores are exact.
+    A random half of the rows is scored first, in the same way; rows drawn by their scores and reweighted stand for that
+    half. With no more rows than `n_landmarks` the scores are exact.
 
     Parameters
     ----------
@@ -43,13 +43,13 @@ def recursive_leverage_scores(
     alpha : float
         The ridge parameter lambda, positive.
     kernel : {"ntk", "nngp", "first_layer_ntk", "arc_cosine_0", "arc_cosine_1", "gaussian"} or callable
-        "first_layer_ntk" is <x, y> kappa_0(cos) / 2, the kernel of ``LeverageSampler(family="ntk")``. A callable gets float64
-        arrays (n, d) and (k, d) and `kernel_params`, and returns their kernel (n, k), positive semidefinite.
+        "first_layer_ntk" is <x, y> kappa_0(cos) / 2, the kernel of ``LeverageSampler(family="ntk")``. A callable gets
+        float64 arrays (n, d) and (k, d) and `kernel_params`, and returns their kernel (n, k), positive semidefinite.
     kernel_params : dict, optional
         `depth` and `bias` of "ntk" and "nngp", `lengthscale` of "gaussian".
     n_landmarks : int
-        How many rows are drawn at most: above s log(s) for the statistical dimension s, scores are at most a small multiple of
-        the exact ones with high probability; with fewer they are too large, most for rows that were not drawn.
+        How many rows are drawn at most. Above s log(s), s the statistical dimension, scores are at most a small multiple of
+        the exact ones with high probability; with fewer they are too large.
     random_state : None, int, numpy.random.Generator or numpy.random.RandomState
         An int is the seed itself.
     n_threads : int, optional
@@ -65,7 +65,7 @@ def recursive_leverage_scores(
     Raises
     ------
     ValueError
-        If a parameter is out of its range, the kernel of the drawn rows is not positive definite with alpha, or on NaN or inf.
+        If a parameter is out of its range, K + alpha I of the drawn rows is not positive definite, or on NaN or inf.
     TypeError
         On sparse input and unsupported dtypes.
     MemoryError

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -43,7 +43,7 @@ class Inverse(NamedTuple):
     largest: float
     error: float
 
-    def form(self, features: NDArray, alpha: float) -> Reals:
+    def form(self, features: NDArray[Any], alpha: float) -> Reals:
         """tr[Phi^* (K + alpha I)^-1 Phi] for features (n, m, d2), real or complex: (m,)."""
         n, m, d2 = features.shape
         flat = features.reshape(n, m * d2)
@@ -52,10 +52,11 @@ class Inverse(NamedTuple):
         else:
             projected = self.matrix.T @ flat
             values = (_squares(flat) - _squares(projected)) / alpha
-        return np.maximum(values.reshape(m, d2).sum(axis=1), 0)
+        forms: Reals = np.maximum(values.reshape(m, d2).sum(axis=1), 0)
+        return forms
 
 
-def _squares(columns: NDArray) -> Reals:
+def _squares(columns: NDArray[Any]) -> Reals:
     found: Reals = np.einsum("ij,ij->j", columns.conj(), columns).real
     return found
 

@@ -103,7 +103,8 @@ class NamedFamily:
         step = P > 0
         root = X.dtype.type(np.sqrt(2))
         if self.name == "arc_cosine_0":
-            return (root * step)[:, :, None]
+            steps: NDArray[Any] = (root * step)[:, :, None]
+            return steps
         relu = np.where(step, root * P, 0)[:, :, None]
         if self.name == "arc_cosine_1":
             return relu

@@ -14,8 +14,8 @@ from ._recursive import approximate_scores
 __all__ = ["landmark_rows", "nystroem_features"]
 
 _BLOCK_BYTES = 1 << 25  # of the kernel with the landmarks at a time
-# A column of the factor is at most tolerance^-1/2 long: rounding errors of kernel values, about eps, become at most eps^(2/3)
-# in the features, as much as what is left out.
+# A column of the factor is at most tolerance^-1/2 long: rounding errors of kernel values, about eps, become at most
+# eps^(2/3) in the features, as much as what is left out.
 _TOLERANCE = float(np.finfo(np.float64).eps) ** (2 / 3)
 _LANDMARK_SEED, _SCORE_SEED = 0, 1
 

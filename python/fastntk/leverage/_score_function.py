@@ -82,7 +82,7 @@ class ScoreFunction:
 
 
 def features_of(family: FeatureFamily, rows: Any, W: Any) -> Any:
-    """phi (n, m, d2) of a family, checked."""
+    """The features phi (n, m, d2) of a family, checked."""
     features = np.asarray(family.features(rows, W))
     if features.ndim != 3 or features.shape[:2] != (len(rows), len(W)) or features.shape[2] == 0:
         raise ValueError(

@@ -46,7 +46,7 @@ class Chains:
 def gibbs_directions(
     rows: Reals, inverse: Reals, family: str, chains: Chains, m: int, seed: int, place: Place, threads: int
 ) -> tuple[Reals, Reals]:
-    """m directions (m, d) and their scores q_lambda / p (m,)."""
+    """Directions (m, d) and their scores q_lambda / p (m,)."""
     there = place.at_rest().inside()
     directions, ratio = there.empty((m, rows.shape[1]), np.float64), there.empty((m, 1), np.float64)
     there.core.sample_leverage_directions(

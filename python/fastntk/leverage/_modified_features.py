@@ -6,7 +6,6 @@ from typing import Any
 
 import numpy as np
 
-from .. import _arguments as arguments
 from .._arrays import matrix
 from .._finite import require_finite
 from .._memory import require_memory
@@ -45,8 +44,8 @@ def modified_features(
     Returns
     -------
     array of shape (n, m * d2)
-        The d2 columns of a direction side by side. Of the type of `X`, complex if the family's features are, and of its kind;
-        computed on the host.
+        The d2 columns of a direction side by side. In the type of `X`, complex if the family's features are, and in its kind
+        of array; computed on the host.
 
     Raises
     ------

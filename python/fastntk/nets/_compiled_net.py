@@ -1,0 +1,115 @@
+"""A compiled net with host arrays in and out."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .._place import Place
+
+__all__ = ["CompiledNet", "Descent"]
+
+Float64Array = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Descent:
+    """What the steps of training depend on, beside the data.
+
+    Attributes
+    ----------
+    kappa, alpha : float
+    to_start : bool
+        Whether weights decay to where they started, not to 0.
+    step_size : float
+    batch_size : int
+        0 means all rows.
+    seed : int
+        Of the order of the rows.
+    """
+
+    kappa: float
+    alpha: float
+    to_start: bool
+    step_size: float
+    batch_size: int
+    seed: int
+
+
+class CompiledNet:
+    """One of the compiled classes of nets, at a place: rows are where that computes, weights on the host.
+
+    Parameters
+    ----------
+    net : compiled net
+    place : Place
+    threads : int
+    dtype : numpy.dtype
+    n_targets : int
+    shape : tuple of int
+        Of the matrix of all weights.
+    """
+
+    def __init__(
+        self, net: Any, place: Place, threads: int, dtype: np.dtype[Any], n_targets: int, shape: tuple[int, int]
+    ) -> None:
+        self._net = net
+        self._place = place.inside()
+        self._threads = threads
+        self._dtype = dtype
+        self._n_targets = n_targets
+        self._shape = shape
+
+    @property
+    def weights(self) -> NDArray[Any]:
+        """A copy of the weights."""
+        out = self._place.empty(self._shape, self._dtype)
+        self._net.get_weights(out, self._backend())
+        return self._place.fetch(out)
+
+    @weights.setter
+    def weights(self, weights: NDArray[Any]) -> None:
+        self._net.set_weights(self._place.load(weights), self._backend())
+
+    def train(self, x: Any, y: Any, descent: Descent, first: int, steps: int) -> tuple[bool, list[float]]:
+        """Steps first to first + steps - 1: whether they diverged, and the losses before each."""
+        _, diverged, losses = self._net.train(
+            x,
+            y,
+            kappa=descent.kappa,
+            alpha=descent.alpha,
+            decay_to_start=descent.to_start,
+            step_size=descent.step_size,
+            batch_size=descent.batch_size,
+            seed=descent.seed,
+            first=first,
+            steps=steps,
+            backend=self._backend(),
+        )
+        return diverged, losses
+
+    def predict(self, x: Any) -> Any:
+        """f(W, x), in the memory of x."""
+        out = self._place.empty((len(x), self._n_targets), self._dtype)
+        self._net.predict(x, out, self._backend())
+        return out
+
+    def kernel(self, x: Any, z: Any) -> Any:
+        """H(x, z) at these weights, in the memory of x."""
+        out = self._place.empty((len(x), len(z)), self._dtype)
+        self._net.kernel(x, z, out, self._backend())
+        return out
+
+    def drift(self) -> float:
+        """The largest change of a neuron's weights since the start."""
+        return float(self._net.drift(self._backend()))
+
+    def on_host(self, array: Any) -> Float64Array:
+        """What `predict` and `kernel` gave, as float64 on the host."""
+        return self._place.fetch(array).astype(np.float64)
+
+    def _backend(self) -> Any:
+        return self._place.backend(self._threads)
