@@ -291,7 +291,7 @@ def test_choices_look_at_training_rows_alone():
     split = datasets.Split(np.arange(300), np.arange(300, 400))
     spoilt = datasets.Dataset("spoilt", data.X.copy(), data.y.copy())
     spoilt.X[300:], spoilt.y[300:] = 1e3, -1e3
-    (fold, scale), (other, other_scale) = (uci._standardised(each, split) for each in (data, spoilt))
+    (fold, scale), (other, other_scale) = (uci.standardised_split(each, split) for each in (data, spoilt))
     assert scale == other_scale
     candidates = [{"depth": depth, "bias": 1.0} for depth in (1, 2)]
     options = Options(threads=1)
@@ -306,7 +306,7 @@ def test_a_constant_column_stays_constant():
 
     X = np.random.default_rng(0).standard_normal((40, 2)).astype(np.float32)
     X[:, 1] = 12345.678
-    fold, _ = uci._standardised(datasets.Dataset("x", X, X[:, 0]), datasets.Split(np.arange(20), np.arange(20, 40)))
+    fold, _ = uci.standardised_split(datasets.Dataset("x", X, X[:, 0]), datasets.Split(np.arange(20), np.arange(20, 40)))
     assert not fold.X[:, 1].any()
     assert np.allclose([fold.X[:, 0].mean(), fold.X[:, 0].std()], [0, 1], atol=1e-6)
 

@@ -33,6 +33,10 @@ DirectionSet<T, B>::DirectionSet(const B& backend, Directions kind, std::size_t 
 }
 
 template <Real T, Backend B>
+DirectionSet<T, B>::DirectionSet(const B& backend, View<const T, B> directions)
+    : d_(directions.cols), m_(directions.rows), panel_(ProjectionMatrix<T, B>::panel), matrix_(backend, directions) {}
+
+template <Real T, Backend B>
 void DirectionSet<T, B>::draw_blocks(const B& backend, std::uint64_t seed) {
   const std::size_t n = panel_;
   const std::size_t blocks = (m_ + n - 1) / n;

@@ -29,6 +29,9 @@ class DirectionSet {
   /// `sweeps` is that of the Gibbs sampler.
   DirectionSet(const B& backend, Directions kind, std::size_t d, std::size_t m, std::uint64_t seed, std::size_t sweeps = 10);
 
+  /// These directions, the rows of `directions` (m, d).
+  DirectionSet(const B& backend, View<const T, B> directions);
+
   std::size_t in_features() const { return d_; }
   std::size_t size() const { return m_; }
 
@@ -52,7 +55,7 @@ class DirectionSet {
   std::size_t d_;
   std::size_t m_;
   std::size_t panel_;
-  ProjectionMatrix<T, B> matrix_;  // gaussian, sphere, gibbs
+  ProjectionMatrix<T, B> matrix_;  // of all but structured ones
   Buffer<T, B> rotation_;          // structured: for each block and stage, n/2 cosines and n/2 sines, times sqrt(2)
   Buffer<T, B> length_;            // structured: of every direction, times the transforms' normalisation
 };

@@ -5,6 +5,7 @@
 #include <numbers>
 
 #include "relu_kernels.hpp"
+#include "tiling.hpp"
 
 namespace fastntk {
 namespace {
@@ -42,6 +43,13 @@ LayerSizes layer_sizes(const NtkRandomFeaturesParams& p, std::size_t layer) {
     m_1 = std::clamp<std::size_t>(static_cast<std::size_t>(std::lround(wanted)), 1, p.out_features - 1);
   }
   return {p.step_features == 0 ? half : p.step_features, m_1, p.out_features - m_1};
+}
+
+std::pair<std::size_t, std::size_t> layered_sizes(const NtkRandomFeaturesParams& p) {
+  require_size(p.out_features, "layered_sizes: out_features");
+  require_depth(p.depth, "layered_sizes: depth");
+  const LayerSizes last = layer_sizes(p, p.depth);
+  return {last.m_0, last.m_1};
 }
 
 }  // namespace fastntk

@@ -2,10 +2,28 @@
 
 #include <algorithm>
 #include <cmath>
+#include <utility>
 
 #include "tiling.hpp"
 
 namespace fastntk {
+namespace {
+
+template <Real T, Backend B>
+void square_roots(Tile<B>& tile, const T* in, std::size_t count, T* out) {
+  for_each(tile, count, [=] FASTNTK_FORMULA(std::size_t i) { out[i] = std::sqrt(in[i]); });
+}
+
+// z[r][j] *= factor[j].
+template <Real T, Backend B>
+void multiply_columns(Tile<B>& tile, const T* factor, View<T, B> z) {
+  const typename Tile<B>::Scope scope(tile);
+  const View<T, B> in = tile.template scratch<T>(z.rows, z.cols);
+  copy<T, B>(tile, z, in);
+  multiply<T, B>(tile, in, View<const T, B>(factor, z.rows, z.cols, 0), T(1), false, z);
+}
+
+}  // namespace
 
 template <Real T, Backend B>
 LayeredFeatures<T, B>::LayeredFeatures(const NtkRandomFeaturesParams& p, std::size_t d, const B& backend)
@@ -17,14 +35,40 @@ LayeredFeatures<T, B>::LayeredFeatures(const NtkRandomFeaturesParams& p, std::si
   for (std::size_t layer = 1; layer <= p.depth; ++layer) {
     const LayerSizes m = layer_sizes(p, layer);
     const std::uint64_t seed = rng::child_seed(p.seed, layer);
-    layers_.push_back({m, DirectionSet<T, B>(backend, step, phi, m.m_0, rng::child_seed(seed, 1)),
-                       DirectionSet<T, B>(backend, p.directions, phi, m.m_1, rng::child_seed(seed, 2), p.sweeps),
-                       typename TensorSrht<T, B>::State({m.m_0, psi, m.m_s, rng::child_seed(seed, 3)}, backend)});
-    most_step_ = std::max(most_step_, m.m_0);
-    most_relu_ = std::max(most_relu_, m.m_1);
+    add_layer({m,
+               DirectionSet<T, B>(backend, step, phi, m.m_0, rng::child_seed(seed, 1)),
+               DirectionSet<T, B>(backend, p.directions, phi, m.m_1, rng::child_seed(seed, 2), p.sweeps),
+               {},
+               typename TensorSrht<T, B>::State({m.m_0, psi, m.m_s, rng::child_seed(seed, 3)}, backend)});
     phi = m.m_1;
     psi = p.out_features;
   }
+}
+
+// A ReLU takes the root of the weight with its direction's length, a step does not see it.
+template <Real T, Backend B>
+LayeredFeatures<T, B>::LayeredFeatures(const NtkRandomFeaturesParams& p, const GivenDirections<T, B>& given,
+                                       const B& backend)
+    : out_features_(p.out_features), exact_diagonal_(p.diagonal == Diagonal::exact), diagonal_(static_cast<T>(p.depth + 1)) {
+  const LayerSizes m = layer_sizes(p, 1);
+  const std::size_t d = given.directions.cols;
+  Array<T, B> relu(backend, m.m_1, d);
+  Buffer<T, B> step_factor(backend, m.m_0);
+  Tile<B> tile(backend);
+  T* const relu_factor = tile.template scratch<T>(1, m.m_1).data;
+  square_roots<T, B>(tile, given.weights.data, m.m_1, relu_factor);
+  square_roots<T, B>(tile, given.weights.data + m.m_1, m.m_0, step_factor.data());
+  scale_rows<T, B>(tile, relu_factor, given.directions.row_block(0, m.m_1), relu.view());
+  add_layer({m, DirectionSet<T, B>(backend, given.directions.row_block(m.m_1, m.m_0)),
+             DirectionSet<T, B>(backend, std::as_const(relu).view()), std::move(step_factor),
+             typename TensorSrht<T, B>::State({m.m_0, d, m.m_s, rng::child_seed(rng::child_seed(p.seed, 1), 3)}, backend)});
+}
+
+template <Real T, Backend B>
+void LayeredFeatures<T, B>::add_layer(Layer layer) {
+  most_step_ = std::max(most_step_, layer.sizes.m_0);
+  most_relu_ = std::max(most_relu_, layer.sizes.m_1);
+  layers_.push_back(std::move(layer));
 }
 
 template <Real T, Backend B>
@@ -53,6 +97,7 @@ void LayeredFeatures<T, B>::apply(Tile<B>& tile, View<const T, B> unit, const T*
     const View<T, B> step_features = step_space.col_block(0, m.m_0);
     const View<T, B> relu_features = relu_space.col_block(0, m.m_1);
     features_of(previous_phi, layer.step, Kind::step, step_features);
+    if (layer.step_factor.size() > 0) multiply_columns<T, B>(tile, layer.step_factor.data(), step_features);
     features_of(previous_phi, layer.relu, Kind::relu, relu_features);
     // The last layer's output stays where the product's transforms have read its input from: they copy it first.
     layer.product.apply(tile, step_features, previous_psi, psi.col_block(m.m_1, m.m_s));

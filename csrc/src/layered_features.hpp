@@ -19,6 +19,8 @@ template <Real T, Backend B>
 class LayeredFeatures {
  public:
   LayeredFeatures(const NtkRandomFeaturesParams& params, std::size_t d, const B& backend);
+  /// A single layer with the caller's directions.
+  LayeredFeatures(const NtkRandomFeaturesParams& params, const GivenDirections<T, B>& given, const B& backend);
   std::size_t tile_rows(const B& backend) const;
 
   /// unit (rows, d) with the rows' norms -> out (rows, out_features).
@@ -29,8 +31,11 @@ class LayeredFeatures {
     LayerSizes sizes;
     DirectionSet<T, B> step;                   // of Phi_0, m_0 directions
     DirectionSet<T, B> relu;                   // of Phi_1, m_1 directions
+    Buffer<T, B> step_factor;                  // of the columns of Phi_0, where they have any
     typename TensorSrht<T, B>::State product;  // Q^2: m_0 x dim(psi) -> m_s
   };
+
+  void add_layer(Layer layer);
 
   std::size_t most_step_ = 0;  // features of a layer
   std::size_t most_relu_ = 0;

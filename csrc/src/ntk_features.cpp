@@ -28,6 +28,15 @@ void resolve_sizes(NtkRandomFeaturesParams& p) {
   });
 }
 
+void resolve_given(NtkRandomFeaturesParams& p) {
+  require(p.depth == 1, [&] {
+    return "NtkRandomFeatures: depth is " + std::to_string(p.depth) + "; given directions are those of depth 1";
+  });
+  require(p.low_orders == LowOrders::automatic || p.low_orders == LowOrders::sampled,
+          "NtkRandomFeatures: given directions need low_orders 'sampled' or 'auto'");
+  p.low_orders = LowOrders::sampled;
+}
+
 template <Real T>
 NtkRandomFeaturesParams resolve(NtkRandomFeaturesParams p) {
   require_size(p.in_features, "NtkRandomFeatures: in_features");
@@ -37,6 +46,7 @@ NtkRandomFeaturesParams resolve(NtkRandomFeaturesParams p) {
   const std::size_t d = p.in_features + (p.bias != 0);
   if (p.directions == Directions::automatic)
     p.directions = d >= structured_from ? Directions::structured : Directions::gaussian;
+  if (p.directions == Directions::given) resolve_given(p);
   if (p.low_orders == LowOrders::automatic)
     p.low_orders = p.out_features >= exact_from(p.depth) * (1 + d) ? LowOrders::exact : LowOrders::constant;
   if (p.diagonal == Diagonal::automatic)
@@ -57,9 +67,18 @@ NtkRandomFeaturesParams resolve(NtkRandomFeaturesParams p) {
 }  // namespace
 
 template <Real T, Backend B>
-NtkRandomFeatures<T, B>::State::State(const NtkRandomFeaturesParams& p, const B& backend) : params(resolve<T>(p)) {
+NtkRandomFeatures<T, B>::State::State(const NtkRandomFeaturesParams& p, const GivenDirections<T, B>* directions,
+                                      const B& backend)
+    : params(resolve<T>(p)) {
   const std::size_t d = params.in_features + (params.bias != 0);
-  if (params.low_orders == LowOrders::sampled) {
+  require((params.directions == Directions::given) == (directions != nullptr),
+          "NtkRandomFeatures: given directions and params.directions 'given' belong together");
+  if (directions) {
+    const LayerSizes m = layer_sizes(params, 1);
+    require_shape(directions->directions, m.m_1 + m.m_0, d, "NtkRandomFeatures: directions");
+    require_shape(directions->weights, 1, m.m_1 + m.m_0, "NtkRandomFeatures: weights");
+    layered.emplace(params, *directions, backend);
+  } else if (params.low_orders == LowOrders::sampled) {
     layered.emplace(params, d, backend);
   } else {
     dual.emplace(dual_params(params, d), backend);
@@ -81,7 +100,14 @@ void NtkRandomFeatures<T, B>::State::apply(Tile<B>& tile, View<const T, B> x, Vi
 
 template <Real T, Backend B>
 NtkRandomFeatures<T, B>::NtkRandomFeatures(const NtkRandomFeaturesParams& params, B backend)
-    : backend_(backend), state_(std::make_shared<State>(params, backend)) {
+    : backend_(backend), state_(std::make_shared<State>(params, nullptr, backend)) {
+  finish(backend);
+}
+
+template <Real T, Backend B>
+NtkRandomFeatures<T, B>::NtkRandomFeatures(const NtkRandomFeaturesParams& params, const GivenDirections<T, B>& given,
+                                           B backend)
+    : backend_(backend), state_(std::make_shared<State>(params, &given, backend)) {
   finish(backend);
 }
 
@@ -100,9 +126,7 @@ const NtkRandomFeaturesParams& NtkRandomFeatures<T, B>::params() const {
 
 template <Real T, Backend B>
 std::pair<std::size_t, std::size_t> NtkRandomFeatures<T, B>::sizes() const {
-  if (!state_->layered) return {0, 0};
-  const LayerSizes last = layer_sizes(params(), params().depth);
-  return {last.m_0, last.m_1};
+  return state_->layered ? layered_sizes(params()) : std::pair<std::size_t, std::size_t>{};
 }
 
 template <Real T, Backend B>

@@ -26,7 +26,8 @@ inline DualFeaturesParams dual_params(const NtkRandomFeaturesParams& p, std::siz
 
 template <Real T, Backend B>
 struct NtkRandomFeatures<T, B>::State {
-  State(const NtkRandomFeaturesParams& params, const B& backend);
+  /// `directions` where the parameters say that they are given.
+  State(const NtkRandomFeaturesParams& params, const GivenDirections<T, B>* directions, const B& backend);
 
   /// One tile: x (rows, in_features) -> out (rows, out_features).
   void apply(Tile<B>& tile, View<const T, B> x, View<T, B> out) const;

@@ -47,8 +47,6 @@ class SpectralError:
 
     def __call__(self, Z: NDArray[np.floating[Any]]) -> float:
         """The error of Z (n, D); infinite if Z Z^T overflows float64."""
-        from scipy.linalg import eigvalsh, solve_triangular
-
         # The difference first: what is left of it after whitening is the answer, with no 1 to be taken from a sum.
         difference = -self._kernel
         columns = max(1, _BLOCK_BYTES // (8 * max(len(Z), 1)))
@@ -56,6 +54,15 @@ class SpectralError:
             for first in range(0, Z.shape[1], columns):
                 block = Z[:, first : first + columns].astype(np.float64)
                 difference += block @ block.T
+        return self._whitened(difference)
+
+    def of_gram(self, gram: NDArray[np.floating[Any]]) -> float:
+        """The same, of Z Z^T (n, n)."""
+        return self._whitened(gram - self._kernel)
+
+    def _whitened(self, difference: NDArray[np.float64]) -> float:
+        from scipy.linalg import eigvalsh, solve_triangular
+
         if not np.isfinite(difference).all():
             return math.inf
         half = solve_triangular(self._factor, difference, lower=True)

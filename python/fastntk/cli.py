@@ -213,7 +213,7 @@ def bench(
         typer.Argument(
             help="Benchmarks: errors, exact, features, fit, import, kernels, nystroem, sketch, threads, cuda; all of them "
             "by default. Studies, which take long and run only when named: mnist, uci, fig1, spectral, pointwise, slopes, "
-            "scale, theorems, names, cifar10, cntk.",
+            "scale, theorems, names, cifar10, cntk, leverage.",
         ),
     ] = None,
     output: Annotated[Path, typer.Option("--output", "-o", help="Folder of a study's results.")] = Path("fastntk-bench"),

@@ -50,6 +50,8 @@ template <Backend B>
 void bind_standardize(pybind11::module_& m);
 template <Backend B>
 void bind_two_layer_net(pybind11::module_& m);
+template <Backend B>
+void bind_deep_net(pybind11::module_& m);
 
 /// DeviceArray and what is done with it besides the pipeline; the module is _cuda.
 void bind_device_array(pybind11::module_& m);

@@ -28,6 +28,7 @@ void bind_pipeline(py::module_& m) {
   bindings::bind_ridge<B>(m);
   bindings::bind_standardize<B>(m);
   bindings::bind_two_layer_net<B>(m);
+  bindings::bind_deep_net<B>(m);
 }
 
 }  // namespace

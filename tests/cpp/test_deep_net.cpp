@@ -492,7 +492,7 @@ TEST(bad_arguments_are_named) {
   const auto make = [](DeepNetParams p) { return [p] { DeepNet<float>{p}; }; };
   const std::size_t huge = std::size_t{1} << 40;
   CHECK(check::throws<Error>(make({.in_features = 0, .widths = {3}}), "in_features is 0"));
-  CHECK(check::throws<Error>(make({.in_features = 3}), "widths is empty"));
+  CHECK(check::throws<Error>(make({.in_features = 3, .widths = {}}), "widths is empty"));
   CHECK(check::throws<Error>(make({.in_features = 3, .widths = {3, 0}}), "widths[1] is 0; at least 1"));
   CHECK(check::throws<Error>(make({.in_features = 3, .widths = {huge}}), "widths[0] is 1099511627776; at most"));
   CHECK(check::throws<Error>(make({.in_features = 3, .widths = {3}, .outputs = 0}), "outputs is 0"));

@@ -19,6 +19,7 @@
 #include <fastntk/linear.hpp>
 #include <fastntk/memory.hpp>
 #include <fastntk/modified_directions.hpp>
+#include <fastntk/nets.hpp>
 #include <fastntk/ntk_features.hpp>
 #include <fastntk/ntk_sketch.hpp>
 #include <fastntk/poly_sketch.hpp>

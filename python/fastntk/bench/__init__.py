@@ -37,6 +37,7 @@ STUDIES = {
     "theorems": "theorems",
     "cifar10": "cifar10",
     "cntk": "cntk",
+    "leverage": "leverage",
 }
 
 

@@ -140,7 +140,7 @@ def _measured(
 ) -> list[Record]:
     """What is measured on one data set: the choices of each fold, then every map."""
     splits = data.splits or _folds(len(data.X))
-    folds = [_standardised(data, split) for split in splits]
+    folds = [standardised_split(data, split) for split in splits]
     rbf = {"exact RBF", *BASELINES}
     kinds = [kind for kind, used in (("NTK", set(names) - rbf), ("RBF", set(names) & rbf)) if used]
     depths = DEPTHS if options.depth is None else (options.depth,)
@@ -182,7 +182,7 @@ def _folds(rows: int) -> list[datasets.Split]:
     return [datasets.Split(np.concatenate(parts[:k] + parts[k + 1 :]), parts[k]) for k in range(FOLDS)]
 
 
-def _standardised(data: datasets.Dataset, split: datasets.Split) -> tuple[Data, float]:
+def standardised_split(data: datasets.Dataset, split: datasets.Split) -> tuple[Data, float]:
     """Rows whose columns and targets have mean 0 and variance 1 on the training part, and the targets' scale."""
     columns = [np.asarray(values, np.float64) for values in (data.X, data.y)]
     means = [values[split.train].mean(axis=0) for values in columns]

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 import numpy as np
 from numpy.typing import NDArray
+
+from ..leverage._kernels import KernelFunction
 
 __all__ = ["largest_eigenvalue"]
 
@@ -17,10 +17,8 @@ _MARGIN = 1.1  # for what a random part of the rows does not show
 Float64Array = NDArray[np.float64]
 
 
-def largest_eigenvalue(
-    kernel: Callable[[Float64Array], Float64Array], X: Float64Array, batch_size: int | None, seed: int
-) -> float:
-    """The largest eigenvalue of the kernel matrix of all rows; with batches, of the n / b-fold of a batch's if that is larger.
+def largest_eigenvalue(kernel: KernelFunction, X: Float64Array, batch_size: int, seed: int) -> float:
+    """The largest eigenvalue of the kernel matrix of all rows; with batches (not 0), of n / b times that of a batch, if larger.
 
     Beyond 5000 rows it is estimated from 5000 random ones, and the largest one of a batch from 8 random batches, each time with
     a margin of a tenth. A batch's is at most n times the largest diagonal entry.
@@ -29,20 +27,17 @@ def largest_eigenvalue(
 
     def of_rows(count: int) -> float:
         rows = np.sort(draws.choice(n, count, replace=False)) if count < n else slice(None)
-        return _largest(kernel(X[rows])) * (n / count)
+        some = X[rows]
+        return _largest(kernel(some, some)) * (n / count)
 
     largest = of_rows(n) if n <= _MOST_ROWS else _MARGIN * of_rows(_MOST_ROWS)
-    if batch_size is None or batch_size == n:
+    if batch_size in (0, n):
         return largest
-    single = n * max(float(kernel(X[row : row + 1])[0, 0]) for row in _longest(X))
+    single = n * float(kernel.diagonal(X).max())
+    if batch_size == 1:
+        return max(largest, single)
     batch = _MARGIN * max(of_rows(min(batch_size, _MOST_ROWS)) for _ in range(_BATCHES))
-    return max(largest, min(single, batch) if batch_size > 1 else single)
-
-
-def _longest(X: Float64Array) -> list[int]:
-    """The row with the largest diagonal entry: kernels of ReLU nets are |x|^2 times a constant there."""
-    scale = float(np.abs(X).max(initial=0.0)) or 1.0
-    return [int(np.argmax(np.square(X / scale).sum(axis=1)))]
+    return max(largest, min(single, batch))
 
 
 def _largest(K: Float64Array) -> float:

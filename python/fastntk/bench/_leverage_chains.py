@@ -1,0 +1,95 @@
+"""How chains of the Gibbs sampler mix, and what a move costs."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+
+from ._common import Floats
+from ._leverage_problem import Draw, ridge_of
+from ._rare_cluster import rare_cluster
+from ._study import Options, Record, Study
+
+__all__ = ["NEEDS", "report", "run"]
+
+MOVES = ("circles", "lines", "coordinates")
+FAMILIES = ("ntk", "arc_cosine_1")
+SIZES = ((500, 10), (1000, 10), (2000, 10), (2000, 2), (2000, 50))
+SMALL_SIZES = ((60, 5),)
+RARE = {"rare-0.1": 0.1, "rare-0.01": 0.01}
+CHAINS, LENGTH = 16, 50
+THINNING = 8
+TIMED_CHAINS, TIMED_LENGTH = 16, 4
+
+CASE = ("moves", "data", "n", "d", "family")
+NEEDS = {"moves": (*CASE, "seed", "ms_per_move", "independent", "r_hat")}
+
+
+def run(study: Study, options: Options) -> Iterator[Record]:
+    """Time, effective sample size and R-hat of every kind of move."""
+    (seed, *_) = options.seeds or (0,)
+
+    def measure(case: Record) -> Record:
+        X = _rows(case)
+        draw = Draw(X, ridge_of(X), case["family"], options.threads)
+        sampler = draw.sampler("gibbs", seed, moves=case["moves"], n_chains=TIMED_CHAINS, thinning=THINNING)
+        # Both make the first moves of the chains; what the longer one makes more is known.
+        seconds = [_cpu_seconds(lambda m=m: sampler.sample(m)) for m in (TIMED_CHAINS, TIMED_CHAINS * TIMED_LENGTH)]
+        moves = TIMED_CHAINS * (TIMED_LENGTH - 1) * THINNING
+        found = sampler.diagnose(CHAINS, 8 if options.small else LENGTH)
+        return {
+            "ms_per_move": 1e3 * (seconds[1] - seconds[0]) / moves,
+            "independent": found.effective_sample_size / (found.n_chains * (8 if options.small else LENGTH)),
+            "r_hat": found.r_hat,
+        }
+
+    data = [("gaussian", n, d) for n, d in (SMALL_SIZES if options.small else SIZES)]
+    data += [(name, 100 if options.small else 500, 10) for name in RARE]
+    cases = [
+        {"moves": moves, "data": name, "n": n, "d": d, "family": family, "seed": seed}
+        for family in FAMILIES
+        for name, n, d in data
+        for moves in MOVES
+    ]
+    yield from study.run(cases, measure, label=lambda case: f"{case['moves']}, {case['family']}, n = {case['n']}")
+
+
+def report(study: Study, records: list[Record]) -> None:
+    """Its table."""
+    found = sorted((record for record in records if "moves" in record), key=_place)
+    if not found:
+        return
+    study.table(
+        found,
+        [*CASE[1:], CASE[0], "ms_per_move", "independent", "r_hat"],
+        title="Chains of the Gibbs sampler",
+        note=f"{CHAINS} chains of {LENGTH} directions with {THINNING} moves between two; lambda = 10^-3 n. ms_per_move: "
+        "processor time of one move of one chain. Independent: effective sample size over the number of directions, and the "
+        "largest split R-hat, both the worst of log(q/p) and the coordinates of the unit direction. On lines and coordinates "
+        "a move changes less than on circles, whatever the data.",
+        suffix="-chains",
+    )
+
+
+def _place(record: Record) -> tuple[Any, ...]:
+    kind = ["gaussian", *RARE].index(record["data"])
+    return FAMILIES.index(record["family"]), kind, record["d"], record["n"], MOVES.index(record["moves"]), record["seed"]
+
+
+def _rows(case: Record) -> Floats:
+    """Unit rows: normal ones, or with a rare cluster."""
+    n, d = case["n"], case["d"]
+    if case["data"] in RARE:
+        return rare_cluster(RARE[case["data"]], n_common=n - n // 100, n_rare=n // 100, dim=d)
+    X = np.random.default_rng(0).standard_normal((n, d))
+    unit: Floats = X / np.linalg.norm(X, axis=1, keepdims=True)
+    return unit
+
+
+def _cpu_seconds(action: Any) -> float:
+    start = time.process_time()
+    action()
+    return time.process_time() - start

@@ -1,0 +1,117 @@
+"""Documentation that the nets share."""
+
+from __future__ import annotations
+
+from .._docs import with_parts
+from .._shared_docs import PARTS
+
+__all__ = ["documented"]
+
+_PARAMETERS = {
+    "scale and ridge": """\
+kappa : float
+    What f is multiplied with: predictions are kappa f. Positive; small values keep weights near their start.
+alpha : float
+    The ridge parameter lambda, at least 0.""",
+    "decay": """\
+decay : {"zero", "init"}
+    Where the penalty draws weights to, D: 0, as in the paper, or W(0). Decay to 0 shrinks W(0), and with it the kernel, by
+    e^(-lambda t), so that the equivalence with kernel ridge regression needs lambda t to be small; decay to W(0) does not.""",
+    "bias": """\
+bias : float
+    Value of a constant column appended to the rows, a first-layer bias; 0 appends none.""",
+    "machine": """\
+<random_state>
+    It gives the weights at the start, the signs and the order of rows in batches.
+<threads and device>
+max_memory : None, int or str
+    Workspace of GPU work, in bytes or as in "2GB"; None means an eighth of the GPU's memory.
+<assume_finite>""",
+}
+
+_ATTRIBUTES = {
+    "fitted": """\
+history_ : dict of ndarray
+    What was recorded, by name, and "step" and "time" = step * step_size. See `fit`.
+step_size_ : float
+n_steps_ : int
+    Steps that the weights have made.
+seed_ : int
+<columns>""",
+}
+
+_FIT = {
+    "fit": """\
+Parameters
+----------
+X : array of shape (n, d)
+Y : array of shape (n,) or (n, k)
+    In host memory, or on the GPU of `X`.
+steps : int
+    Steps of gradient descent, from the start on: 0 makes the net and trains nothing.
+step_size : "auto" or float
+    eta. "auto" is 1 / (largest eigenvalue of kappa^2 H + ridge I), H the kernel of the infinitely wide net, a half of the
+    largest stable one; beyond 5000 rows it is estimated from 5000 of them. With batches, H is n / batch_size times the
+    kernel of a batch, the largest of several random ones.
+batch_size : int, optional
+    Rows of a step; by default all. A batch's gradient counts n / batch_size times, so that t = steps * eta means the
+    same. Each pass over the rows takes every one once, in a random order.
+record : sequence of str
+    What `history_` has, with u the predictions for X at this step, and u_ntk those of kernel ridge regression:
+
+    =========================  =======================================================================================
+    "loss"                     |Y - u|^2 / 2 + alpha |W - D|^2 / 2
+    "test_loss"                |Y_test - u_test|^2 / 2
+    "path_distance"            |u - u_ntk|, u_ntk after as many steps of gradient descent: (I - eta A)^k
+    "flow_distance"            |u - u_ntk(t)|, of gradient flow: e^(-A t)
+    "limit_distance"           |u - u*|, u* = lim u_ntk(t), the solution of kernel ridge regression
+    "test_path_distance", ...  these three on X_test
+    "drift"                    max over neurons r of |w_r - w_r(0)|
+    "kernel_drift"             |H(W) - H(W(0))|, spectral norm, H(W) = `dynamic_kernel(X)`
+    "kernel_distance"          |H(W) - H|, spectral norm, H as `kernel` says
+    "weights_norm"             |W|
+    "weights_distance"         |W - W(0)|
+    "predictions"              u itself, and "test_predictions"
+    =========================  =======================================================================================
+
+    Distances take the eigenvalues of a matrix of shape (n, n), once; kernels O(n^2) memory and more time at every record.
+record_at : sequence of int, optional
+    Steps after which to record; by default the first, the last, and some 20 evenly spaced in their logarithm.
+kernel : {"exact", "start"}
+    H of the kernel side: that of the infinitely wide net, or H(W(0)) of this one.
+X_test, Y_test : arrays, optional
+    For what is recorded of them only.
+checkpoint : path, optional
+    A file that holds the state of this training while it runs and after it: a fit that was killed goes on from there with
+    the same bits, and one with more `steps` goes on training. A file of other data, parameters or settings is refused.
+checkpoint_every : int, optional
+    Steps between two writes; by default a minute is between them.
+resume : bool
+    Go on from the weights that this object has, up to `steps` in all, as if these had been asked for at first. Data,
+    parameters and settings must be the same.
+
+Returns
+-------
+<self>
+    The object itself.
+
+Raises
+------
+DivergenceError
+    If the loss is not finite, or has grown to 1e10 times that of the start. The model is fitted with the weights of the step
+    before.
+ValueError
+    If a parameter is out of its range, shapes do not fit, a value is NaN or inf, labels or rows are so large that the loss
+    overflows, arrays are in different places, or a checkpoint is damaged or of another training.
+TypeError
+    On sparse input and unsupported dtypes.
+MemoryError
+    If there is not enough memory.
+BackendError
+    If a GPU has to compute and cannot.
+OSError
+    If a checkpoint cannot be written.""",
+}
+
+
+documented = with_parts(PARTS | _PARAMETERS | _ATTRIBUTES | _FIT)

@@ -1,0 +1,79 @@
+"""The loop of training: steps by the compiled side, and what has to happen between them."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from bisect import bisect_right
+
+from ._compiled_net import CompiledNet, Descent
+from ._history import Data, Recorder
+
+__all__ = ["train"]
+
+_STEPS = 256  # between two looks at the losses
+_GROWTH = 1e10  # of the loss, beyond which no training returns
+
+
+def train(
+    net: CompiledNet,
+    data: Data,
+    descent: Descent,
+    recorder: Recorder,
+    record_at: list[int],
+    *,
+    done: int,
+    steps: int,
+    first_loss: float,
+    between: Callable[[int], None],
+) -> tuple[int, bool]:
+    """Make the steps from `done` on.
+
+    Parameters
+    ----------
+    net : CompiledNet
+        As it is after `done` steps.
+    data : Data
+    descent : Descent
+    recorder : Recorder
+    record_at : list of int
+        In order; steps up to `done` have been recorded.
+    done, steps : int
+    first_loss : float
+        At the start.
+    between : callable
+        Called with the number of steps made, after what belongs there was recorded: at least every 256 steps.
+
+    Returns
+    -------
+    int
+        How many steps the weights have made: `steps`, or less if training diverged.
+    bool
+        Whether it did: the loss, or that of a batch, is not finite or 1e10 times that of the start.
+    """
+    most = _GROWTH * first_loss if first_loss > 0 else math.inf
+
+    def back(before: object, first: int, step: int) -> tuple[int, bool]:
+        """The weights of an earlier step, made again from those of `first`."""
+        recorder.drop(step + 1)
+        net.weights = before  # type: ignore[assignment]
+        if step > first:
+            net.train(data.x, data.y, descent, first, step - first)
+        return step, True
+
+    while done < steps:
+        following = bisect_right(record_at, done)
+        stop = min(steps, done + _STEPS, *record_at[following : following + 1])
+        before = net.weights
+        diverged, losses = net.train(data.x, data.y, descent, done, stop - done)
+        # losses[i] belongs to the weights of step done + i.
+        unsound = next((i for i, loss in enumerate(losses) if not loss <= most), len(losses) if diverged else None)
+        if unsound is not None:
+            return back(before, done, done + max(0, unsound - 1))
+        if stop in record_at:
+            recorder.record(stop)
+        if stop == steps and not recorder.loss() <= most:
+            return back(before, done, stop - 1)
+        done = stop
+        between(done)
+    return done, False
