@@ -17,8 +17,8 @@ from reference import exact
 from reference.nystroem import leverage_scores
 
 KERNELS = {
-    "ntk": lambda X: exact.ntk_kernel(X),
-    "nngp": lambda X: exact.nngp_kernel(X),
+    "ntk": exact.ntk_kernel,
+    "nngp": exact.nngp_kernel,
     "first_layer_ntk": lambda X: X @ X.T * exact.arc_cosine_kernel(X, order=0) / 2,
     "arc_cosine_0": lambda X: exact.arc_cosine_kernel(X, order=0),
     "arc_cosine_1": lambda X: exact.arc_cosine_kernel(X, order=1),
@@ -31,7 +31,7 @@ def test_scores_of_a_kernel_are_those_of_a_dense_inverse(rng, alpha):
     K = fastntk.ntk_kernel(rng.normal(size=(300, 6)))
     scores = ridge_leverage_scores(K, alpha, is_kernel=True)
     wanted = leverage_scores(K, alpha)
-    # |K| / alpha is below 1e7, and eps times that 1e-9; where alpha is large nothing cancels, and scores are exact themselves.
+    # |K| / alpha is below 1e7, and eps times that 1e-9; where alpha is large nothing cancels.
     np.testing.assert_allclose(scores, wanted, rtol=0, atol=1e-9)
     np.testing.assert_allclose(scores, wanted, rtol=1e-5)
     assert statistical_dimension(K, alpha) == pytest.approx(scores.sum(), rel=1e-9)
@@ -220,7 +220,7 @@ def test_rows_unlike_the_others_are_selected(rng):
     X[[11, 1999]] = [[-1, 1, 0], [1, -1, 0]]
     assert {11, 1999} <= set(select_rows(X, 3, 0.1, method="greedy").tolist())
     for seed in range(5):
-        assert {11, 1999} <= set(select_rows(X, 10, 10.0, n_landmarks=100, random_state=seed).tolist())
+        assert {11, 1999} <= set(select_rows(X, 40, 10.0, n_landmarks=100, random_state=seed).tolist())
 
 
 @pytest.mark.parametrize(

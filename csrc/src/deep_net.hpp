@@ -29,7 +29,7 @@ class NetPass {
   /// to stay too.
   void backward(View<const T, B> upstream);
 
-  /// to = keep W + pull D + factor (the derivative of <upstream, f> by all weights): rows of all weights. D may be null.
+  /// to = keep W + pull D + factor (the derivative of <upstream, f> by W): rows of all weights. D may be null with pull 0.
   void add_gradient(T factor, T keep, const T* d, T pull, T* to) const;
 
   /// out = the inner products of the gradients of the first output at these rows and at some of `other`; upstream of both
@@ -60,7 +60,6 @@ class NetPass {
 template <Real T, Backend B>
 struct DeepNet<T, B>::State {
   State(const DeepNetParams& params, const B& backend);
-  void require_rows(View<const T, B> x, View<const T, B> y) const;
 
   B backend;
   NetLayers layers;

@@ -32,7 +32,7 @@ void NetPass<T, B>::forward(const T* all_weights, View<const T, B> x, View<T, B>
   const std::size_t depth = layers_.depth();
   for (std::size_t l = 0; l < depth; ++l) {
     ProductBlocks<B> blocks;
-    for (std::size_t c = 0; c < copies_.size(); ++c) blocks.add(c, x_.rows, layers_.outputs(l));
+    for (std::size_t c = 0; c < copies_.size(); ++c) blocks.add(c, x_.rows, layers_.inputs(l), layers_.outputs(l));
     blocks.run(backend_, [&](Tile<B>& tile, const Block& b) {
       const Copy& copy = copies_[b.product];
       const View<const T, B> w = weights(b.product, l).row_block(b.cols.begin, b.cols.count);
@@ -43,7 +43,7 @@ void NetPass<T, B>::forward(const T* all_weights, View<const T, B> x, View<T, B>
   }
 
   ProductBlocks<B> blocks;
-  blocks.add(0, f.rows, f.cols);
+  blocks.add(0, f.rows, copies_.size() * layers_.inputs(depth), f.cols);
   blocks.run(backend_, [&](Tile<B>& tile, const Block& b) {
     for (std::size_t c = 0; c < copies_.size(); ++c) {
       const View<const T, B> v = weights(c, depth).row_block(b.cols.begin, b.cols.count);
@@ -60,7 +60,8 @@ void NetPass<T, B>::backward(View<const T, B> upstream) {
   for (std::size_t l = depth; l-- > 0;) {
     const bool last = l + 1 == depth;
     ProductBlocks<B> blocks;
-    for (std::size_t c = 0; c < copies_.size(); ++c) blocks.add(c, x_.rows, layers_.outputs(l));
+    for (std::size_t c = 0; c < copies_.size(); ++c)
+      blocks.add(c, x_.rows, last ? upstream.cols : layers_.outputs(l + 1), layers_.outputs(l));
     blocks.run(backend_, [&](Tile<B>& tile, const Block& b) {
       const Copy& copy = copies_[b.product];
       const View<const T, B> above = derivative(copy, l + 1).row_block(b.rows.begin, b.rows.count);
@@ -78,7 +79,7 @@ void NetPass<T, B>::add_gradient(T factor, T keep, const T* d, T pull, T* to) co
   const std::size_t depth = layers_.depth(), per_copy = depth + 1;
   ProductBlocks<B> blocks;
   for (std::size_t c = 0; c < copies_.size(); ++c)
-    for (std::size_t l = 0; l <= depth; ++l) blocks.add(c * per_copy + l, layers_.outputs(l), layers_.inputs(l));
+    for (std::size_t l = 0; l <= depth; ++l) blocks.add(c * per_copy + l, layers_.outputs(l), x_.rows, layers_.inputs(l));
   blocks.run(backend_, [&](Tile<B>& tile, const Block& b) {
     const std::size_t c = b.product / per_copy, l = b.product % per_copy;
     const View<T, B> block = b.of(layers_.template weights<B>(to, c, l));

@@ -53,6 +53,7 @@ struct GibbsChains {
   View<const double, B> step_total;
   View<double, B> relu_total[2];
 
+  bool has_form_of(PatternVector p) const { return p == of_step ? has_step : has_relu; }
   FASTNTK_FORMULA bool on_circle() const { return moves == GibbsMoves::circles; }
 
   FASTNTK_FORMULA rng::Draws draws(GibbsDraw what) const {

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cmath>
 #include <numbers>
+#include <string>
 
 #include "relu_kernels.hpp"
 #include "tiling.hpp"
@@ -48,6 +49,12 @@ LayerSizes layer_sizes(const NtkRandomFeaturesParams& p, std::size_t layer) {
 std::pair<std::size_t, std::size_t> layered_sizes(const NtkRandomFeaturesParams& p) {
   require_size(p.out_features, "layered_sizes: out_features");
   require_depth(p.depth, "layered_sizes: depth");
+  require(p.out_features >= 2,
+          [&] { return "layered_sizes: out_features is " + std::to_string(p.out_features) + "; at least 2 are needed"; });
+  require(p.relu_features < p.out_features, [&] {
+    return "layered_sizes: relu_features (m_1) is " + std::to_string(p.relu_features) + "; less than out_features, " +
+           std::to_string(p.out_features) + ", is needed";
+  });
   const LayerSizes last = layer_sizes(p, p.depth);
   return {last.m_0, last.m_1};
 }

@@ -2,12 +2,19 @@
 #pragma once
 
 #include <algorithm>
+#include <concepts>
 #include <cstddef>
 #include <vector>
 
 #include "tile.hpp"
 
 namespace fastntk {
+
+/// Calls body(range) for [0, size) in ranges of at most `at_once`, one after the other.
+template <class Body>
+void for_ranges(std::size_t size, std::size_t at_once, Body body) {
+  for (std::size_t begin = 0; begin < size; begin += at_once) body(RowRange{begin, std::min(at_once, size - begin)});
+}
 
 /// A block of the result of one of several products.
 struct Block {
@@ -26,7 +33,9 @@ struct Block {
 template <Backend B>
 class ProductBlocks {
  public:
-  void add(std::size_t product, std::size_t rows, std::size_t cols) {
+  /// A product (rows, inner) (inner, cols).
+  void add(std::size_t product, std::size_t rows, std::size_t inner, std::size_t cols) {
+    work_ += rows * inner * cols;
     std::size_t row_edge = std::max<std::size_t>(rows, 1), col_edge = std::max<std::size_t>(cols, 1);
     if constexpr (std::same_as<B, Cpu>) {
       constexpr std::size_t largest = 512, smallest = 128, wanted = 16;
@@ -46,10 +55,16 @@ class ProductBlocks {
   /// Calls body(tile, block) for all blocks, in parallel where the backend can.
   template <class Body>
   void run(const B& backend, Body body) const {
-    for_tiles<B>(backend, blocks_.size(), 1, [&](Tile<B>& tile, RowRange r) { body(tile, blocks_[r.begin]); });
+    B chosen = backend;
+    if constexpr (std::same_as<B, Cpu>)
+      if (work_ < least_shared) chosen.threads = 1;
+    for_tiles<B>(chosen, blocks_.size(), 1, [&](Tile<B>& tile, RowRange r) { body(tile, blocks_[r.begin]); });
   }
 
  private:
+  static constexpr std::size_t least_shared = std::size_t{1}
+                                              << 20;  // products of numbers, that are worth waking threads for
+  std::size_t work_ = 0;
   std::vector<Block> blocks_;
 };
 

@@ -22,6 +22,22 @@ void distance_squares(Tile<B>& tile, View<const T, B> a, View<const T, B> b, T* 
   row_squares<T, B>(tile, difference, squares);
 }
 
+/// Elements of a part whose squares are added up in T, few enough that they add up well.
+constexpr std::size_t square_part = 512;
+constexpr std::size_t square_parts(std::size_t size) { return (size + square_part - 1) / square_part; }
+
+/// squares[p] = the squares of part p of a - b, or of a where b is null, added up.
+template <Real T, Backend B>
+void part_squares(Tile<B>& tile, const T* a, const T* b, std::size_t size, T* squares) {
+  const auto part = [&](std::size_t first, std::size_t rows, std::size_t cols) {
+    const auto at = [&](const T* from) { return from ? View<const T, B>(from + first, rows, cols) : View<const T, B>(); };
+    distance_squares<T, B>(tile, at(a), at(b), squares + first / square_part);
+  };
+  const std::size_t whole = size / square_part, rest = size % square_part;
+  if (whole > 0) part(0, whole, square_part);
+  if (rest > 0) part(size - rest, 1, rest);
+}
+
 /// Both norms, as squares of parts of the vectors: these are computed in T where the vectors are, and added up in double on
 /// the host.
 template <Real T, Backend B>
@@ -31,18 +47,14 @@ class LossTerms {
   LossTerms(Tile<B>& tile, std::size_t residuals, std::size_t weight_parts)
       : backend_(tile.backend()),
         weight_parts_(weight_parts),
-        squares_(static_cast<T*>(tile.allocate((weight_parts + parts_of(residuals)) * sizeof(T)))) {}
+        squares_(static_cast<T*>(tile.allocate((weight_parts + square_parts(residuals)) * sizeof(T)))) {}
 
   /// out = kappa f - y, whose rows are contiguous.
   void residual(Tile<B>& tile, T kappa, View<const T, B> f, View<const T, B> y, View<T, B> out) {
     multiply<T, B>(tile, f, {}, kappa, false, out);
     multiply<T, B>(tile, y, {}, -1, true, out);
-    const std::size_t size = out.rows * out.cols, whole = size / part;
-    row_squares<T, B>(tile, View<const T, B>(out.data, whole, part), squares_ + weight_parts_);
-    if (size > whole * part)
-      row_squares<T, B>(tile, View<const T, B>(out.data + whole * part, 1, size - whole * part),
-                        squares_ + weight_parts_ + whole);
-    residual_parts_ = parts_of(size);
+    part_squares<T, B>(tile, out.data, nullptr, out.rows * out.cols, squares_ + weight_parts_);
+    residual_parts_ = square_parts(out.rows * out.cols);
   }
 
   /// The squares of the parts of W - D, for the caller to fill. They count even where alpha is 0: then weights that are not
@@ -60,9 +72,6 @@ class LossTerms {
   }
 
  private:
-  static constexpr std::size_t part = 256;  // elements; in T their squares add up well
-  static constexpr std::size_t parts_of(std::size_t size) { return (size + part - 1) / part; }
-
   B backend_;
   std::size_t weight_parts_, residual_parts_ = 0;
   T* squares_;

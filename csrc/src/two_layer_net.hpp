@@ -9,6 +9,7 @@
 #include <cstdint>
 
 #include "net_batches.hpp"
+#include "net_blocks.hpp"
 #include "net_loss.hpp"
 #include "net_primitives.hpp"
 #include "tile.hpp"
@@ -45,12 +46,6 @@ struct UnitPanels {
   std::size_t units;  // of a panel
   std::size_t rows;   // of a block
 };
-
-/// Calls body(range) for [0, size) in ranges of at most `at_once`, one after the other.
-template <class Body>
-void for_ranges(std::size_t size, std::size_t at_once, Body body) {
-  for (std::size_t begin = 0; begin < size; begin += at_once) body(RowRange{begin, std::min(at_once, size - begin)});
-}
 
 /// ReLU(X W^T) (rows, units of a panel) in scratch memory, and which of its entries are active.
 template <Real T, Backend B>

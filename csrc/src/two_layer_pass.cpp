@@ -12,6 +12,12 @@ std::size_t split_evenly(std::size_t size, std::size_t most) {
   return parts == 0 ? 1 : (size + parts - 1) / parts;
 }
 
+/// The same elements as one row, if they are contiguous.
+template <class T, Backend B>
+View<T, B> flat(View<T, B> v) {
+  return v.stride == v.cols ? View<T, B>(v.data, 1, v.rows * v.cols) : v;
+}
+
 }  // namespace
 
 // On the CPU a panel has 512 KiB of activations, but enough panels are made that threads have work, unless they are so small
@@ -35,13 +41,13 @@ View<T, B> activations(Tile<B>& tile, View<const T, B> x, View<const T, B> w, Vi
 }
 
 template <Real T, Backend B>
-TwoLayerPass<T, B>::TwoLayerPass(Tile<B>& workspace, View<const T, B> out, std::size_t most_rows)
+TwoLayerPass<T, B>::TwoLayerPass(Tile<B>& workspace, View<const T, B> out, std::size_t d, std::size_t most_rows)
     : workspace_(workspace),
       out_(out),
       panels_(out.rows, most_rows),
       mask_(mask_scratch(workspace, most_rows, out.rows)),
       partial_(static_cast<T*>(workspace.allocate((panels_.count() + 1) * most_rows * out.cols * sizeof(T)))),
-      terms_(workspace, most_rows * out.cols, out.rows) {}
+      terms_(workspace, most_rows * out.cols, panels_.count() * square_parts(panels_.units * d)) {}
 
 template <Real T, Backend B>
 View<std::uint32_t, B> TwoLayerPass<T, B>::mask(RowRange rows, RowRange units) const {

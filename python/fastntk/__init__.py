@@ -10,6 +10,7 @@ from ._load import _core
 if TYPE_CHECKING:
     from . import datasets as datasets
     from . import leverage as leverage
+    from . import nets as nets
     from ._config import show_config as show_config
     from ._persistence import load as load
     from .classifier import NTKClassifier as NTKClassifier
@@ -61,7 +62,7 @@ _MODULES = {
     "show_config": "_config",
 }
 
-_SUBMODULES = ("datasets", "leverage")
+_SUBMODULES = ("datasets", "leverage", "nets")
 
 __all__ = [
     "SRHT",
@@ -86,6 +87,7 @@ __all__ = [
     "fwht",
     "leverage",
     "load",
+    "nets",
     "nngp_kernel",
     "ntk_kernel",
     "relu_ntk",

@@ -73,6 +73,10 @@ class FeatureMap(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimato
             The fitted attributes besides `seed_`.
         """
 
+    def _learns(self) -> bool:
+        """Whether the map depends on the values of the rows that it is fitted to."""
+        return type(self)._state is not FeatureMap._state
+
     def _state(self) -> dict[str, NDArray[Any]]:
         """What the fitted map learnt from the rows, as NumPy arrays without objects: nothing if it is drawn by its seed."""
         return {}

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import zipfile
-import zlib
 from typing import Any
 
 import numpy as np
@@ -16,6 +14,7 @@ from . import __version__
 from ._map_files import map_from, map_header, plain
 from ._ridge_features import named_map
 from ._ridge_fit import Solution
+from ._whole_file import DAMAGE
 from .classifier import NTKClassifier
 from .regressor import NTKRegressor
 
@@ -23,23 +22,6 @@ __all__ = ["load", "save"]
 
 FORMAT = "fastntk-model"
 FORMAT_VERSION = 2  # version 1 had NTKRandomFeatures only, by the names "auto" and "random"
-
-# What reading a damaged archive has been seen to raise, besides what the checks below raise.
-_DAMAGE = (
-    ArithmeticError,
-    AttributeError,
-    EOFError,
-    LookupError,
-    MemoryError,
-    NotImplementedError,
-    OSError,
-    RuntimeError,
-    SyntaxError,
-    TypeError,
-    ValueError,
-    zipfile.BadZipFile,
-    zlib.error,
-)
 
 _STATE = "features."  # in front of the names of arrays that belong to the map
 
@@ -119,7 +101,7 @@ def _read(file: Any, path: Any) -> Any:
             raise ValueError(f"format {header['format']!r}, version {header['format_version']!r}")
         model = _CLASSES[header["class"]](**header["params"])
         _restore(model, header, arrays)
-    except _DAMAGE as error:
+    except DAMAGE as error:
         raise ValueError(
             f"{os.fspath(path)} is not a fastntk model of a format version up to {FORMAT_VERSION}: {error}"
         ) from error

@@ -12,11 +12,14 @@ n_components : int
     Number of features D. Time grows with n D**2, memory with 8 D**2 bytes.
 depth : int
     Number of hidden layers of the network, at least 1.
-features : {"auto", "random", "sketch", "nystroem"} or transformer
+features : {"auto", "random", "sketch", "nystroem", "leverage"} or transformer
     The feature map. "random" is ``NTKRandomFeatures(low_orders="sampled")`` with directions "auto": Algorithm 2 of
     Zandieh et al., with structured directions above 32 inputs, because its columns predict better in a linear model than
     those closest to the kernel; .85 of them are ReLU features. "sketch" is ``NTKSketch``. "nystroem" is ``NystroemNTK``,
-    which predicts best for its number of columns, and takes longer. "auto" is "nystroem" in `fit` if
+    which predicts best for its number of columns, and takes longer. "leverage" is "random" with directions drawn by
+    their ridge leverage on the rows of `fit`, or of the first batch, for depth 1: ridge regression on leverage features
+    (Lee et al. 2020, section 3.1), with `alpha` or, if that is "auto", one that fits n_components; it helps where few rows
+    are unlike all others. "auto" is "nystroem" in `fit` if
     n_components <= 16384 and d <= 2 n_components, else "random"; and "random" in `partial_fit`, whose first rows need
     not represent those that follow ("nystroem" takes its landmarks from the first call). Or any scikit-learn
     transformer, which is cloned (`n_components`, `depth` and `bias` are then unused).

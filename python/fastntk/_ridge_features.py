@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
 __all__ = ["FEATURES", "named_map", "resolved_name"]
 
-FEATURES = ("auto", "random", "sketch", "nystroem")
+FEATURES = ("auto", "random", "sketch", "nystroem", "leverage")
 
 
 _RELU_SHARE = 0.85  # of the columns of "random"
@@ -46,8 +46,11 @@ def resolved_name(name: str, n: int | None, d: int, n_components: int) -> str:
     return "nystroem" if n is not None and affordable else "random"
 
 
-def named_map(name: str, n_components: int, **params: Any) -> FeatureMap:
-    """The map of a resolved name, not fitted, with these parameters and those under which it serves a linear model best."""
+def named_map(name: str, n_components: int, *, alpha: float | None = None, **params: Any) -> FeatureMap:
+    """The map of a resolved name, not fitted, with these parameters and those under which it serves a linear model best.
+
+    `alpha` is the model's ridge parameter where it is known, for a map that is fitted to it.
+    """
     if name == "nystroem":
         from .nystroem import NystroemNTK
 
@@ -58,7 +61,9 @@ def named_map(name: str, n_components: int, **params: Any) -> FeatureMap:
         return NTKSketch(n_components, **params)
     from .features import NTKRandomFeatures
 
-    if n_components == 1:
+    if name == "leverage":
+        params = {**params, "directions": "leverage", "alpha": alpha}
+    elif n_components == 1:
         return NTKRandomFeatures(n_components, **params)
     # As inputs of a linear model these predict better than the map closest to the kernel; and, with several rows a column,
     # more ReLU features than the kernel needs. Sizes do not depend on the rows, so that batches agree with one fit.

@@ -13,9 +13,22 @@ from numpy.typing import NDArray
 
 __all__ = ["DAMAGE", "read_arrays", "write_arrays"]
 
-# What reading a damaged archive has been seen to raise. Every array in it has a checksum.
-DAMAGE = (EOFError, LookupError, NotImplementedError, OSError, RuntimeError, SyntaxError, TypeError, ValueError, MemoryError,
-          zipfile.BadZipFile, zlib.error)  # fmt: skip
+# What reading a damaged archive, and what it holds, has been seen to raise. Every array in it has a checksum.
+DAMAGE = (
+    ArithmeticError,
+    AttributeError,
+    EOFError,
+    LookupError,
+    MemoryError,
+    NotImplementedError,
+    OSError,
+    RuntimeError,
+    SyntaxError,
+    TypeError,
+    ValueError,
+    zipfile.BadZipFile,
+    zlib.error,
+)
 
 
 def write_arrays(path: Path, arrays: dict[str, Any]) -> None:

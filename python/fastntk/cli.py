@@ -74,7 +74,7 @@ def fit(
     task: Annotated[str, typer.Option(help="auto, classification or regression.")] = "auto",
     n_components: Annotated[int, typer.Option(help="Number of features.")] = 4096,
     depth: Annotated[int, typer.Option(help="Number of hidden layers.")] = 1,
-    features: Annotated[str, typer.Option(help="Feature map: auto, random, sketch or nystroem.")] = "auto",
+    features: Annotated[str, typer.Option(help="Feature map: auto, random, sketch, nystroem or leverage.")] = "auto",
     bias: Annotated[float, typer.Option(help="First-layer bias.")] = 0.0,
     alpha: Annotated[str, typer.Option(help="Ridge parameter, or auto.")] = "auto",
     seed: Annotated[int, typer.Option(help="Seed of the random features.")] = 0,
@@ -213,7 +213,7 @@ def bench(
         typer.Argument(
             help="Benchmarks: errors, exact, features, fit, import, kernels, nystroem, sketch, threads, cuda; all of them "
             "by default. Studies, which take long and run only when named: mnist, uci, fig1, spectral, pointwise, slopes, "
-            "scale, theorems, names, cifar10, cntk, leverage.",
+            "scale, theorems, names, cifar10, cntk, leverage, equivalence.",
         ),
     ] = None,
     output: Annotated[Path, typer.Option("--output", "-o", help="Folder of a study's results.")] = Path("fastntk-bench"),

@@ -340,11 +340,11 @@ TEST(large_nets) {
                   net_reference::kernel(reference, net_reference::row_of(x, i), net_reference::row_of(x, j + 1)), 1e-11);
 }
 
-// The mean over seeds is the kernel of the limit up to O(1/width): 1e-3 at width 2048 and depth 2 or 3. Five standard errors
-// of 21 entries in two cases: p = 3e-4 with Student's tails of 11 degrees left to the 1e-3 beside them.
+// The mean over seeds is the kernel of the limit up to less than 1/width. Six standard errors, with 15 degrees of freedom,
+// of 21 entries in two cases: p = 1e-3.
 TEST(mean_kernel_is_near_that_of_the_limit) {
   constexpr std::size_t n = 6, d = 8;
-  const std::size_t seeds = check::repetitions(std::size_t{12});
+  const std::size_t seeds = check::repetitions(std::size_t{16});
   Matrix<double> x = random_rows<double>(n, d);
   for (std::size_t i = 0; i < n; ++i) {
     const double norm = std::sqrt(sketches::dot(x, i, x, i));
@@ -366,7 +366,7 @@ TEST(mean_kernel_is_near_that_of_the_limit) {
     }
     for (std::size_t e = 0; e < n * n; ++e) {
       const sketches::Moments moments(samples[e]);
-      if (!CHECK(std::abs(moments.mean - limit.values[e]) <= 5 * moments.mean_error + 1e-3))
+      if (!CHECK(std::abs(moments.mean - limit.values[e]) <= 6 * moments.mean_error + 1.0 / 2048))
         std::cout << "depth " << depth << " entry " << e << ": " << moments.mean << " +- " << moments.mean_error << ", not "
                   << limit.values[e] << "\n";
       CHECK(std::abs(moments.mean - limit.values[e]) <= 0.05 * limit(0, 0));
@@ -397,8 +397,8 @@ double distance(const Vector& u, const Vector& v) {
 }
 
 // With decay to the start the net follows the kernel's gradient descent, u <- u + eta (kappa^2 Theta (y - u) - alpha u), the
-// closer the wider it is: 16 times the width, a quarter of the distance. Four pairs of 5 seeds each had ratios of .21 to
-// .30.
+// closer the wider it is: 16 times the width, a quarter of the distance. Eight groups of 5 seeds had ratios of .22 to .35
+// and distances of .034 to .045 at the larger width.
 TEST(wide_nets_follow_their_kernel) {
   constexpr std::size_t n = 20, d = 5, depth = 2, steps = 60;
   const Problem problem(n, d);
@@ -428,10 +428,11 @@ TEST(wide_nets_follow_their_kernel) {
     return std::sqrt(squares / 5);
   };
   const double narrow = distance_at(32), wide = distance_at(512);
-  if (!CHECK(wide < 0.4 * narrow) || !CHECK(wide < 0.05)) std::cout << narrow << " -> " << wide << "\n";
+  if (!CHECK(wide < 0.4 * narrow) || !CHECK(wide < 0.06)) std::cout << narrow << " -> " << wide << "\n";
 }
 
-// Batches go the same way at equal time: the noise of a pass is of the order of a step's length.
+// Batches go the same way at equal time: the noise of a pass is of the order of a step's length. Six seeds had differences
+// of .006 to .024.
 TEST(batches_reach_what_all_rows_reach) {
   constexpr std::size_t n = 24, d = 5, steps = 240;
   const Problem problem(n, d);
@@ -473,12 +474,34 @@ TEST(a_step_too_large_ends_with_the_last_finite_loss) {
   CHECK(rest.diverged && rest.steps == 0);
   CHECK(weights_of(in_two) == weights_of(net));
 
-  // Weights that were set have none before them.
+  // Weights that were set have none before them, whatever was there.
+  net.train({.step_size = 1e-6}, 0, 1, x.view(), y.view());
   std::vector<float> bad = weights_of(net);
   bad[3] = std::numeric_limits<float>::infinity();
   set_weights(net, bad);
   CHECK(net.train(training, 0, 5, x.view(), y.view()).diverged);
   CHECK(weights_of(net) == bad);
+}
+
+TEST(one_row_of_one_number) {
+  DeepNet<double> net({.in_features = 1, .widths = {1}});
+  set_weights<double>(net, {2, 3});  // f = 3 sqrt(2) ReLU(2 x)
+  Matrix<double> x(1, 1), y(1, 1), out(1, 1);
+  x(0, 0) = 0.5;
+  y(0, 0) = 1;
+  CHECK_CLOSE(predict(net, x, 1)(0, 0), 3 * std::sqrt(2.0), 1e-15);
+  net.kernel(std::as_const(x).view(), std::as_const(x).view(), out.view());
+  CHECK_CLOSE(out(0, 0), 3 * 3 * 2 * 0.25 + 2, 1e-14);
+  CHECK(net.train({.step_size = 0.01}, 0, 1, x.view(), y.view()).steps == 1);
+  const double residual = 3 * std::sqrt(2.0) - 1;
+  const std::vector<double> weights = weights_of(net);
+  CHECK_CLOSE(weights[0], 2 - 0.01 * residual * 3 * std::sqrt(2.0) * 0.5, 1e-14);
+  CHECK_CLOSE(weights[1], 3 - 0.01 * residual * std::sqrt(2.0), 1e-14);
+
+  x(0, 0) = -0.5;  // no unit is active
+  CHECK(predict(net, x, 1)(0, 0) == 0);
+  CHECK(net.train({.step_size = 0.01}, 0, 1, x.view(), y.view()).loss[0] == 0.5);
+  CHECK(weights_of(net) == weights);
 }
 
 TEST(no_rows) {

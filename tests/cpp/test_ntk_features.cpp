@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <cmath>
 #include <numbers>
+#include <utility>
 #include <vector>
 
 #include "check.hpp"
@@ -227,6 +228,120 @@ TEST(relu_features_of_modified_directions_are_those_of_equation_15) {
       const double expected = std::sqrt(2.0 * d / m_1) * std::max(product, 0.0) / std::sqrt(square);
       CHECK_CLOSE(z[i * 50 + j], expected, 1e-14 * size);
     }
+}
+
+std::vector<double> given_features(const NtkRandomFeaturesParams& p, const std::vector<double>& x,
+                                   const std::vector<double>& directions, const std::vector<double>& weights) {
+  const std::size_t n = x.size() / p.in_features;
+  const std::size_t m = weights.size();
+  const GivenDirections<double> given{View<const double>(directions.data(), m, directions.size() / m),
+                                      View<const double>(weights.data(), 1, m)};
+  std::vector<double> z(n * p.out_features);
+  NtkRandomFeatures<double>(p, given)(View<const double>(x.data(), n, p.in_features),
+                                      View<double>(z.data(), n, p.out_features));
+  return z;
+}
+
+// Those that the map would draw itself, the ReLU features' first, give its bits.
+TEST(given_directions_take_the_place_of_drawn_ones) {
+  constexpr std::size_t d = 9, m_0 = 70, m_1 = 30;
+  const std::vector<double> x = awkward_rows<double>(12, d - 1, 3);
+  for (const Diagonal diagonal : {Diagonal::sampled, Diagonal::exact}) {
+    NtkRandomFeaturesParams p{.in_features = d - 1,
+                              .out_features = 50,
+                              .directions = Directions::gaussian,
+                              .low_orders = LowOrders::sampled,
+                              .diagonal = diagonal,
+                              .bias = 0.5,
+                              .seed = 5,
+                              .step_features = m_0,
+                              .relu_features = m_1};
+    const std::vector<double> drawn = features(p, x);
+    std::vector<double> directions;
+    for (const std::uint64_t part : {2, 1}) {
+      const rng::Draws draws{rng::child_seed(rng::child_seed(5, 1), part), rng::Stream::normal};
+      for (std::size_t j = 0; j < (part == 2 ? m_1 : m_0); ++j)
+        for (std::size_t i = 0; i < d; ++i) directions.push_back(draws.normal(j * (d + 1) + i));
+    }
+    p.directions = Directions::given;
+    p.low_orders = LowOrders::automatic;
+    CHECK(given_features(p, x, directions, std::vector<double>(m_0 + m_1, 1)) == drawn);
+
+    // Weights of ReLU features scale their columns; those of steps the sketch of the whole product, if they are equal.
+    std::vector<double> weights(m_0 + m_1, 4);
+    for (std::size_t j = 0; j < m_1; ++j) weights[j] = j % 2 == 0 ? 1 : 16;
+    p.diagonal = Diagonal::sampled;
+    const std::vector<double> plain = given_features(p, x, directions, std::vector<double>(m_0 + m_1, 1));
+    const std::vector<double> weighted = given_features(p, x, directions, weights);
+    for (std::size_t i = 0; i < plain.size(); ++i) {
+      const std::size_t j = i % 50;
+      CHECK(weighted[i] == (j >= m_1 ? 2 : j % 2 == 0 ? 1 : 4) * plain[i]);
+    }
+  }
+}
+
+// Directions of N(0, 1.44 I) with the weights p/q = 1.2^d exp(-.22/1.44 |w|^2): the mean over 400 seeds, as above.
+TEST(weighted_features_are_estimates_of_the_kernel) {
+  if (check::sanitized) return;
+  constexpr std::size_t n = 8, d = 3, m = 120;
+  constexpr double length = 1.2;
+  const std::vector<double> x = normal_rows<double>(n, d, 6);
+  const std::vector<double> kernel = exact(x, d, 1, 0);
+  std::vector<double> sum(n * n), square(n * n);
+  for (std::uint64_t seed = 0; seed < 400; ++seed) {
+    std::vector<double> w = normal_rows<double>(m, d, 1000 + seed);
+    std::vector<double> weights;
+    for (std::size_t j = 0; j < m; ++j) {
+      double norm = 0;
+      for (std::size_t i = 0; i < d; ++i) {
+        w[j * d + i] *= length;
+        norm += w[j * d + i] * w[j * d + i];
+      }
+      weights.push_back(length * length * length * std::exp(-norm / 2 * (1 - 1 / (length * length))));
+    }
+    const std::vector<double> g = gram(given_features({.in_features = d,
+                                                       .out_features = 100,
+                                                       .directions = Directions::given,
+                                                       .seed = seed,
+                                                       .step_features = 80,
+                                                       .relu_features = 40},
+                                                      x, w, weights),
+                                       n);
+    for (std::size_t i = 0; i < g.size(); ++i) {
+      sum[i] += g[i] - kernel[i];
+      square[i] += (g[i] - kernel[i]) * (g[i] - kernel[i]);
+    }
+  }
+  for (std::size_t i = 0; i < sum.size(); ++i) {
+    const double mean = sum[i] / 400;
+    CHECK_CLOSE(mean, 0, 4.5 * std::sqrt((square[i] / 400 - mean * mean) / 399));
+  }
+}
+
+TEST(given_directions_that_do_not_fit_are_named) {
+  const std::vector<double> x(4), w(30 * 4, 1), weights(30, 1);
+  NtkRandomFeaturesParams p{
+      .in_features = 4, .out_features = 25, .directions = Directions::given, .step_features = 20, .relu_features = 10};
+  CHECK(layered_sizes(p) == std::pair<std::size_t, std::size_t>(20, 10));
+  given_features(p, x, w, weights);
+  const auto refused = [&](const NtkRandomFeaturesParams& params, const char* part) {
+    return check::throws<Error>([&] { given_features(params, x, w, weights); }, part);
+  };
+  p.depth = 2;
+  CHECK(refused(p, "depth is 2"));
+  p.depth = 1;
+  p.bias = 1;
+  CHECK(refused(p, "directions has shape (30, 4); (30, 5) is needed"));
+  p.bias = 0;
+  p.relu_features = 11;
+  CHECK(refused(p, "directions has shape (30, 4); (31, 4) is needed"));
+  p.step_features = p.relu_features = 0;
+  p.low_orders = LowOrders::exact;
+  CHECK(refused(p, "low_orders 'sampled'"));
+  p.low_orders = LowOrders::automatic;
+  CHECK(check::throws<Error>([&] { NtkRandomFeatures<double>{p}; }, "belong together"));
+  p.directions = Directions::gaussian;
+  CHECK(refused(p, "belong together"));
 }
 
 // ReLU features are never negative, and a product's sketch is.

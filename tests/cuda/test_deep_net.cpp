@@ -133,6 +133,36 @@ TEST(too_little_memory_leaves_the_net_as_it_was) {
   CHECK(net.train(training, 0, 2, x.view(), y.view()).steps == 2);
 }
 
+// Several passes and tiles, of which those below the diagonal are mirrored.
+TEST(outputs_and_kernels_in_little_memory) {
+  const DeepNetParams p{.in_features = 7, .widths = {64, 20}, .doubled = true, .seed = 1};
+  constexpr std::size_t n = 150;
+  const Matrix<double> x = random_rows<double>(n, 7);
+  const DeepNet<double> net(p);
+  DeepNet<double, Cuda> found(p);
+  found.run_on(Cuda{.max_memory = std::size_t{1} << 19});
+  const DeviceMatrix<double> near_x(x);
+  Guarded<double> near_outputs(Matrix<double>(n, 1), 3), near_kernel(Matrix<double>(n, n), 3),
+      near_part(Matrix<double>(n, 99), 1);
+  found.predict(near_x.view(), near_outputs.view());
+  for (const double value : near_outputs.to_host().values) CHECK(std::abs(value) < 1e-12);  // the copies are equal
+  Matrix<double> kernel(n, n), part(n, 99);
+  net.kernel(x.view(), x.view(), kernel.view());
+  net.kernel(x.view(), x.view().row_block(9, 99), part.view());
+  found.kernel(near_x.view(), near_x.view(), near_kernel.view());
+  found.kernel(near_x.view(), near_x.view().row_block(9, 99), near_part.view());
+  const Matrix<double> whole = near_kernel.to_host();
+  CHECK(near(whole, kernel, 1e-12));
+  CHECK(near(near_part.to_host(), part, 1e-12));
+  for (std::size_t i = 0; i < n; ++i)
+    for (std::size_t j = 0; j < i; ++j) CHECK(whole(i, j) == whole(j, i));
+}
+
+TEST(a_net_stays_on_its_device) {
+  DeepNet<float, Cuda> net({.in_features = 7, .widths = {8}});
+  CHECK(check::throws<Error>([&] { net.run_on(Cuda{.device = 1}); }, "DeepNet: the backend's device is 1"));
+}
+
 #if defined(FASTNTK_EMULATE_CUDA)
 TEST(no_failure_is_dropped) {
   const DeepNetParams p{.in_features = 7, .widths = {16, 8}, .doubled = true, .seed = 1};

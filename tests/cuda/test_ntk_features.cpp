@@ -389,6 +389,36 @@ TEST(automatic_choices_and_wide_maps) {
     for (const std::size_t d : {2, 40, 784}) check_map<float>(3, {.in_features = d, .out_features = columns, .seed = 1});
 }
 
+// Columns scaled before and after; steps of products that lie within a rounding of 0 would differ, and there are none.
+TEST(given_directions) {
+  constexpr std::size_t d = 33, m_0 = 50, m_1 = 20;
+  NtkRandomFeaturesParams p{.in_features = d - 1,
+                            .out_features = 70,
+                            .directions = Directions::given,
+                            .bias = 0.5,
+                            .seed = 3,
+                            .step_features = m_0,
+                            .relu_features = m_1};
+  const Matrix<double> x = inputs<double>(5, d - 1);
+  const Matrix<double> w = sketches::random_rows<double>(m_0 + m_1, d, 4);
+  Matrix<double> weights = sketches::random_rows<double>(1, m_0 + m_1, 5);
+  for (double& weight : weights.values) weight += 1.5;
+  const auto on_device = [&] {
+    const DeviceMatrix<double> directions(w, 2), there(weights);
+    return features(NtkRandomFeatures<double, Cuda>(p, {directions.view(), there.view()}), x);
+  };
+  for (const Diagonal diagonal : {Diagonal::sampled, Diagonal::exact}) {
+    p.diagonal = diagonal;
+    const Matrix<double> found = on_device();
+    Matrix<double> expected(5, 70);
+    NtkRandomFeatures<double>(p, {w.view(), weights.view()})(x.view(), expected.view());
+    for (std::size_t i = 0; i < found.values.size(); ++i) CHECK_CLOSE(found.values[i], expected.values[i], 1e-13);
+  }
+#if defined(FASTNTK_EMULATE_CUDA)
+  device::fail_every_call([&] { CHECK(std::isfinite(on_device()(0, 0))); });
+#endif
+}
+
 TEST(same_bits_for_any_batches) {
   constexpr std::size_t rows = check::sanitized ? 20 : 53;
   for (const std::size_t d : {5, 60})

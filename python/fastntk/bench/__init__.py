@@ -38,6 +38,7 @@ STUDIES = {
     "cifar10": "cifar10",
     "cntk": "cntk",
     "leverage": "leverage",
+    "equivalence": "equivalence",
 }
 
 

@@ -4,17 +4,16 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
-from zipfile import BadZipFile
 
 import numpy as np
 from numpy.typing import NDArray
 
+from .._whole_file import DAMAGE, read_arrays, write_arrays
 from ._study import Record
 
 __all__ = ["Checkpoint", "Clock"]
@@ -51,11 +50,10 @@ class Checkpoint:
         if not self.path.is_file():
             return {}
         try:
-            with self.path.open("rb") as raw, np.load(raw, allow_pickle=False) as file:
-                values = {name: file[name] for name in file.files}
+            values = read_arrays(self.path)
             if str(values.pop("case")) != self._case:
                 raise ValueError("case")
-        except (BadZipFile, EOFError, KeyError, OSError, ValueError) as error:
+        except DAMAGE as error:
             raise ValueError(f"{self.path} of an unfinished case is damaged; delete it to start the case anew") from error
         return values
 
@@ -67,12 +65,7 @@ class Checkpoint:
     def write(self, **values: Any) -> None:
         """Put these arrays in the place of all that the file had."""
         self.path.parent.mkdir(parents=True, exist_ok=True)
-        new = self.path.with_suffix(".new")
-        with new.open("wb") as file:
-            np.savez(file, case=np.array(self._case), **values)
-            file.flush()
-            os.fsync(file.fileno())
-        new.replace(self.path)
+        write_arrays(self.path, {"case": np.array(self._case), **values})
         self._written = time.monotonic()
 
     def remove(self) -> None:

@@ -54,7 +54,9 @@ def require_same(found: dict[str, Any], wanted: dict[str, Any], what: str, remed
     for name, value in wanted.items():
         there = found.get(name)
         if there != value:
-            detail = "has other numbers" if name in ("X", "Y", "X_test", "Y_test") else f"is {there!r} there, and {value!r} here"
+            detail = (
+                "has other numbers" if name in ("X", "Y", "X_test", "Y_test") else f"is {there!r} there, and {value!r} here"
+            )
             raise ValueError(f"{what} is of another training: its {name} {detail}; {remedy}")
 
 
@@ -95,10 +97,13 @@ class Checkpoint:
             if head["format"] != _FORMAT:
                 raise ValueError(head["format"])
             progress = Progress(
-                *(head[name] for name in ("seed", "step_size", "steps", "first_loss")),
-                {name.removeprefix(_START): arrays[name] for name in arrays if name.startswith(_START)},
-                arrays["weights"],
-                {name.removeprefix(_HISTORY): arrays[name] for name in arrays if name.startswith(_HISTORY)},
+                seed=head["seed"],
+                step_size=head["step_size"],
+                steps=head["steps"],
+                first_loss=head["first_loss"],
+                start={name.removeprefix(_START): arrays[name] for name in arrays if name.startswith(_START)},
+                weights=arrays["weights"],
+                history={name.removeprefix(_HISTORY): arrays[name] for name in arrays if name.startswith(_HISTORY)},
             )
         except DAMAGE as error:
             raise ValueError(f"checkpoint is {self._path}, which is damaged or no checkpoint; pass another path") from error

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,7 +13,7 @@ from numpy.typing import NDArray
 
 from .._place import Place
 
-__all__ = ["CompiledNet", "Descent"]
+__all__ = ["CompiledNet", "CompiledNets", "Descent"]
 
 Float64Array = NDArray[np.float64]
 
@@ -63,6 +66,10 @@ class CompiledNet:
         self._n_targets = n_targets
         self._shape = shape
 
+    def at(self, place: Place) -> CompiledNet:
+        """The same net, on the stream of another place in the same memory."""
+        return CompiledNet(self._net, place, self._threads, self._dtype, self._n_targets, self._shape)
+
     @property
     def weights(self) -> NDArray[Any]:
         """A copy of the weights."""
@@ -113,3 +120,23 @@ class CompiledNet:
 
     def _backend(self) -> Any:
         return self._place.backend(self._threads)
+
+
+class CompiledNets:
+    """The nets of a fitted estimator by dtype and GPU, made when they are needed, and not pickled."""
+
+    def __init__(self) -> None:
+        self._known: dict[tuple[str, int | None], CompiledNet] = {}
+        self._lock = threading.Lock()
+
+    @contextmanager
+    def take(self, dtype: np.dtype[Any], place: Place, make: Callable[[], CompiledNet]) -> Iterator[CompiledNet]:
+        """The net for rows of this type, to be used by one thread at a time: each call tells it where it runs."""
+        with self._lock:
+            key = dtype.name, place.device
+            if key not in self._known:
+                self._known[key] = make()
+            yield self._known[key].at(place)
+
+    def __reduce__(self) -> Any:
+        return CompiledNets, ()

@@ -15,8 +15,8 @@ alpha : float
     The ridge parameter lambda, at least 0.""",
     "decay": """\
 decay : {"zero", "init"}
-    Where the penalty draws weights to, D: 0, as in the paper, or W(0). Decay to 0 shrinks W(0), and with it the kernel, by
-    e^(-lambda t), so that the equivalence with kernel ridge regression needs lambda t to be small; decay to W(0) does not.""",
+    Where the penalty draws weights to, D: 0, as in the paper, or W(0). Decay to 0 shrinks W(0) by e^(-lambda t), and with it
+    the kernel: the equivalence with kernel ridge regression needs lambda t to be small then, and else not.""",
     "bias": """\
 bias : float
     Value of a constant column appended to the rows, a first-layer bias; 0 appends none.""",
@@ -59,7 +59,7 @@ batch_size : int, optional
 record : sequence of str
     What `history_` has, with u the predictions for X at this step, and u_ntk those of kernel ridge regression:
 
-    =========================  =======================================================================================
+    =========================  ==============================================================================================
     "loss"                     |Y - u|^2 / 2 + alpha |W - D|^2 / 2
     "test_loss"                |Y_test - u_test|^2 / 2
     "path_distance"            |u - u_ntk|, u_ntk after as many steps of gradient descent: (I - eta A)^k
@@ -69,10 +69,11 @@ record : sequence of str
     "drift"                    max over neurons r of |w_r - w_r(0)|
     "kernel_drift"             |H(W) - H(W(0))|, spectral norm, H(W) = `dynamic_kernel(X)`
     "kernel_distance"          |H(W) - H|, spectral norm, H as `kernel` says
+    "kernel_error"             the smallest e with (1 - e)(H + l I) <= H(W) + l I <= (1 + e)(H + l I), l = ridge / kappa^2
     "weights_norm"             |W|
     "weights_distance"         |W - W(0)|
     "predictions"              u itself, and "test_predictions"
-    =========================  =======================================================================================
+    =========================  ==============================================================================================
 
     Distances take the eigenvalues of a matrix of shape (n, n), once; kernels O(n^2) memory and more time at every record.
 record_at : sequence of int, optional
@@ -92,7 +93,7 @@ resume : bool
 
 Returns
 -------
-<self>
+self
     The object itself.
 
 Raises

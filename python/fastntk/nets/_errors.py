@@ -32,7 +32,7 @@ class DivergenceError(ArithmeticError):
     def __str__(self) -> str:
         return (
             f"training diverged at step {self.step + 1} with step_size {self.step_size:.6g}; the largest stable one is "
-            f"{self.largest_step_size:.6g}, and step_size='auto' takes a half of it. The weights of step {self.step} are kept"
+            f"{self.largest_step_size:.6g}, of which step_size='auto' takes a half. The weights of step {self.step} are kept"
         )
 
     def __reduce__(self) -> Any:

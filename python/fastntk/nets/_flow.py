@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import math
 from typing import Any
 
@@ -22,8 +23,8 @@ Float64Array = NDArray[np.float64]
 class KernelFlow:
     """What an infinitely wide net predicts while it is trained: the path of kernel ridge regression to its solution.
 
-    With a kernel K of the training rows, targets Y and A = kappa^2 K + ridge I, gradient flow of
-    |Y - kappa f|^2 / 2 + ridge |beta|^2 / 2 moves the predictions u = kappa f by du/dt = kappa^2 K (Y - u) - ridge u, so that ::
+    With a kernel K of the training rows, targets Y and A = kappa^2 K + ridge I, gradient flow of the loss
+    |Y - kappa f|^2 / 2 + ridge |beta|^2 / 2 moves the predictions u = kappa f by du/dt = kappa^2 K (Y - u) - ridge u: ::
 
         u(t) = u* + e^(-A t) (u(0) - u*),              u* = kappa^2 K A^-1 Y
         u_test(t) = e^(-ridge t) u_test(0) + K_test c(t),
@@ -35,9 +36,9 @@ class KernelFlow:
         u* = A^-1 (kappa^2 K Y + ridge u(0))
         u_test(t) = u_test(0) + K_test c(t),           c(t) = kappa^2 A^-1 (I - e^(-A t)) (Y - u(0)).
 
-    Gradient descent with steps eta has (I - eta A)^k and (1 - eta ridge)^k in the place of e^(-A t) and e^(-ridge t), t = k eta:
-    the second term of c then is -K^-1 [(1 - eta ridge)^k I - (I - eta A)^k] u(0). All are functions of K's eigenvalues that stay
-    finite at 0, so that duplicated rows, other singular K and ridge = 0 are no exceptions.
+    Gradient descent with steps eta has (I - eta A)^k and (1 - eta ridge)^k in the place of e^(-A t) and e^(-ridge t),
+    t = k eta: the second term of c then is -K^-1 [(1 - eta ridge)^k I - (I - eta A)^k] u(0). All are functions of K's
+    eigenvalues that stay finite at 0, so that duplicated rows, other singular K and ridge = 0 are no exceptions.
 
     Parameters
     ----------
@@ -48,8 +49,8 @@ class KernelFlow:
     kappa : float
         Positive.
     ridge : float
-        At least 0. For nets it is `alpha`, or alpha (L + 1) for a net with L hidden layers, all trained, whose decay is to zero
-        (Lee et al., appendix E: f is homogeneous of degree L + 1 in its weights).
+        At least 0. For nets it is `alpha`, or alpha (L + 1) for one with L hidden layers, all trained, and decay to zero: f is
+        homogeneous of degree L + 1 in its weights (Lee et al., appendix E).
     decay : {"zero", "init"}
     start : array of the shape of Y, optional
         u(0); by default 0.
@@ -122,6 +123,12 @@ class KernelFlow:
         self._targets = self._vectors.T @ targets.reshape(n, -1)
         self._start = self._vectors.T @ begin.reshape(n, -1)
 
+    def with_step_size(self, step_size: float | None) -> KernelFlow:
+        """The same by gradient descent with this step size, or, of None, by gradient flow; nothing is computed anew."""
+        other = copy.copy(self)
+        other._step_size = None if step_size is None else arguments.real(step_size, "step_size", positive=True)
+        return other
+
     @property
     def largest_eigenvalue(self) -> float:
         """The largest eigenvalue of A."""
@@ -179,15 +186,22 @@ class KernelFlow:
         return (1.0 if self._to_start else scale) * kept + (rows @ (self._vectors @ dual)).reshape(shape)
 
     def _spectral(self, time: float) -> tuple[float, Float64Array, Float64Array, Float64Array]:
-        """With h the eigenvalues of K, a those of A, and E(z) = e^(-z t) or (1 - eta z)^k: E(ridge), E(a), (1 - E(a)) / a and
-        (E(ridge) - E(a)) / h, the fractions as their limits where a or h is 0."""  # fmt: skip
+        """E(ridge), E(a), (1 - E(a)) / a and (E(ridge) - E(a)) / h, fractions with 0 below as their limits.
+
+        h are the eigenvalues of K, a those of A, and E(z) = e^(-z t) or (1 - eta z)^k.
+        """
         h, ridge, square = self._values, self._ridge, self._kappa**2
         a = square * h + ridge
         if math.isinf(time):
             return (0.0 if ridge else 1.0, np.where(a > 0, 0.0, 1.0), _inverse(a), _inverse(h) * (0.0 if ridge else 1.0))
         if self._step_size is None:
             kept = math.exp(-ridge * time)
-            return kept, np.exp(-a * time), time * _mean_decay(a * time), kept * square * time * _mean_decay(square * h * time)
+            return (
+                kept,
+                np.exp(-a * time),
+                time * _mean_decay(a * time),
+                kept * square * time * _mean_decay(square * h * time),
+            )
         eta = self._step_size
         steps = round(time / eta)
         if abs(time - steps * eta) > 1e-6 * eta * max(1, steps):

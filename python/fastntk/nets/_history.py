@@ -9,12 +9,13 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.linalg import LinAlgError, eigh
 
 from .. import _arguments as arguments
 from ._compiled_net import CompiledNet, Descent
-from ._flow import KernelFlow
+from ._reference import Data, Reference
 
-__all__ = ["QUANTITIES", "Data", "Recorder", "Reference", "checked_record", "checked_steps", "needs"]
+__all__ = ["QUANTITIES", "Recorder", "checked_record", "checked_steps", "needs"]
 
 Float64Array = NDArray[np.float64]
 
@@ -33,6 +34,7 @@ _NEEDS: dict[str, tuple[str, ...]] = {
     "drift": (),
     "kernel_drift": ("start kernel",),
     "kernel_distance": ("kernel",),
+    "kernel_error": ("kernel",),
     "weights_norm": (),
     "weights_distance": (),
     "predictions": (),
@@ -73,32 +75,6 @@ def checked_steps(record_at: Any, steps: int) -> list[int]:
         raise TypeError(f"record_at is {record_at!r}; a sequence of steps from 0 to {steps} is allowed") from None
 
 
-@dataclass(frozen=True)
-class Data:
-    """Rows where the net computes, targets as they are and on the host; the rest only for what is recorded."""
-
-    x: Any
-    y: Any
-    Y: Float64Array
-    x_test: Any = None
-    Y_test: Float64Array | None = None
-
-
-@dataclass(frozen=True)
-class Reference:
-    """The kernel side: the kernel matrix, the two paths, and what test rows take."""
-
-    kernel: Float64Array
-    flow: KernelFlow
-    path: KernelFlow
-    test_kernel: Float64Array | None
-    test_start: Float64Array | None
-
-    def test(self, flow: KernelFlow, time: float) -> Float64Array:
-        """Its predictions for the test rows."""
-        return flow.predict(time, self.test_kernel, self.test_start)
-
-
 class Recorder:
     """Rows of a history.
 
@@ -106,10 +82,9 @@ class Recorder:
     ----------
     names : tuple of str
     net : CompiledNet
+        At its start.
     data : Data
     descent : Descent
-    start : ndarray
-        All weights at the start.
     reference : Reference, optional
     start_kernel : ndarray, optional
         H(0).
@@ -123,27 +98,25 @@ class Recorder:
         net: CompiledNet,
         data: Data,
         descent: Descent,
-        start: NDArray[Any],
-        reference: Reference | None = None,
-        start_kernel: Float64Array | None = None,
-        before: dict[str, NDArray[Any]] | None = None,
+        reference: Reference | None,
+        start_kernel: Float64Array | None,
+        before: dict[str, NDArray[Any]] | None,
     ) -> None:
-        self._net, self._data, self._descent, self._start = net, data, descent, start
-        self._reference, self._start_kernel = reference, start_kernel
+        self.data = data
+        self._side = _Side(net, data, descent, net.weights, reference, start_kernel)
         self._rows: dict[str, list[Any]] = {name: list((before or {}).get(name, ())) for name in ("step", "time", *names)}
 
     def record(self, step: int) -> None:
         """Add a row about the net as it is now, after so many steps."""
         if self._rows["step"] and self._rows["step"][-1] >= step:
             return
-        time = step * self._descent.step_size
-        moment = _Moment(self._net, self._data, self._descent, self._start, self._reference, self._start_kernel, time)
+        moment = _Moment(self._side, step)
         for name, column in self._rows.items():
-            column.append(step if name == "step" else time if name == "time" else moment(name))
+            column.append(step if name == "step" else moment(name))
 
     def loss(self) -> float:
         """The loss of all rows now."""
-        return float(_Moment(self._net, self._data, self._descent, self._start, None, None, 0.0)("loss"))
+        return float(_Moment(self._side, 0)("loss"))
 
     def drop(self, step: int) -> None:
         """Forget the rows of this and later steps."""
@@ -158,21 +131,25 @@ class Recorder:
         }
 
 
+@dataclass(frozen=True)
+class _Side:
+    """What quantities are made of."""
+
+    net: CompiledNet
+    data: Data
+    descent: Descent
+    start: NDArray[Any]
+    reference: Reference | None
+    start_kernel: Float64Array | None
+
+
 class _Moment:
     """The quantities of a net at one moment; what several of them take is computed once."""
 
-    def __init__(
-        self,
-        net: CompiledNet,
-        data: Data,
-        descent: Descent,
-        start: NDArray[Any],
-        reference: Reference | None,
-        start_kernel: Float64Array | None,
-        time: float,
-    ) -> None:
-        self._net, self._data, self._descent, self._start = net, data, descent, start
-        self._reference, self._start_kernel, self._time = reference, start_kernel, time
+    def __init__(self, side: _Side, step: int) -> None:
+        self._net, self._data, self._descent = side.net, side.data, side.descent
+        self._known_side = side
+        self._now = step * side.descent.step_size
         self._known: dict[str, Any] = {}
 
     def __call__(self, name: str) -> Any:
@@ -183,6 +160,9 @@ class _Moment:
         if name not in self._known:
             self._known[name] = compute()
         return self._known[name]
+
+    def _time(self) -> float:
+        return self._now
 
     def _predictions(self) -> Float64Array:
         u: Float64Array = self._once("u", lambda: self._descent.kappa * self._net.on_host(self._net.predict(self._data.x)))
@@ -214,19 +194,19 @@ class _Moment:
         return 0.5 * float(np.square(self._data.Y_test - self._test_predictions()).sum())
 
     def _path_distance(self) -> float:
-        return _norm(self._predictions() - self._side().path.predict(self._time))
+        return _norm(self._predictions() - self._side().path.predict(self._now))
 
     def _flow_distance(self) -> float:
-        return _norm(self._predictions() - self._side().flow.predict(self._time))
+        return _norm(self._predictions() - self._side().flow.predict(self._now))
 
     def _limit_distance(self) -> float:
         return _norm(self._predictions() - self._side().flow.limit)
 
     def _test_path_distance(self) -> float:
-        return _norm(self._test_predictions() - self._side().test(self._side().path, self._time))
+        return _norm(self._test_predictions() - self._side().test(self._side().path, self._now))
 
     def _test_flow_distance(self) -> float:
-        return _norm(self._test_predictions() - self._side().test(self._side().flow, self._time))
+        return _norm(self._test_predictions() - self._side().test(self._side().flow, self._now))
 
     def _test_limit_distance(self) -> float:
         return _norm(self._test_predictions() - self._side().test(self._side().flow, math.inf))
@@ -235,20 +215,33 @@ class _Moment:
         return self._net.drift()
 
     def _kernel_drift(self) -> float:
-        return _spectral_norm(self._kernel() - self._start_kernel)
+        before = self._known_side.start_kernel
+        assert before is not None
+        return _spectral_norm(self._kernel() - before)
 
     def _kernel_distance(self) -> float:
         return _spectral_norm(self._kernel() - self._side().kernel)
+
+    def _kernel_error(self) -> float:
+        side = self._side()
+        try:
+            values = eigh(
+                self._kernel() - side.kernel, side.kernel + side.ridge * np.eye(len(side.kernel)), eigvals_only=True
+            )
+        except (LinAlgError, ValueError):  # singular, or not finite
+            return math.nan
+        return float(np.abs(values).max())
 
     def _weights_norm(self) -> float:
         return _norm(self._weights())
 
     def _weights_distance(self) -> float:
-        return _norm(self._weights() - self._start)
+        return _norm(self._weights() - self._known_side.start)
 
     def _side(self) -> Reference:
-        assert self._reference is not None
-        return self._reference
+        reference = self._known_side.reference
+        assert reference is not None
+        return reference
 
 
 def _norm(values: Float64Array) -> float:

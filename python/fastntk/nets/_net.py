@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import math
-import threading
 from collections.abc import Iterable
-from typing import Any, ClassVar, Self
+from dataclasses import dataclass, field
+from typing import Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,34 +17,56 @@ from .. import _arguments as arguments
 from .._arrays import Source, matrix
 from .._finite import require_no_overflow, scan_wanted
 from .._host import on_host, score_on_host
-from .._kernel_cache import fingerprint
 from .._load import _core
 from .._memory import require_memory
 from .._place import Place, is_device_array
 from .._prediction import LinearMap
 from .._random import resolve_seed
-from .._ridge_model import require_y
 from ..leverage._kernels import KernelFunction
-from ..ridge import targets
 from ._checkpoint import Checkpoint, Progress, require_same
-from ._compiled_net import CompiledNet, Descent
+from ._compiled_net import CompiledNet, CompiledNets, Descent
 from ._docs import documented
 from ._errors import DivergenceError
 from ._flow import DECAYS, KernelFlow
-from ._history import Data, Recorder, Reference, checked_record, checked_steps, needs
+from ._history import Recorder, checked_record, checked_steps, needs
+from ._inputs import Inputs, host_rows, or_float64, read_inputs, with_bias
+from ._reference import Data, make_reference
 from ._step_size import largest_eigenvalue
 from ._training import train
 
-__all__ = ["ReLUNet"]
+__all__ = ["Origin", "ReLUNet"]
 
 Float64Array = NDArray[np.float64]
 
 _PLANNED_BYTES = 1 << 24  # below this, memory is not looked up
 _KERNELS = ("exact", "start")
-# Parts of the seed; a net draws its weights from the first ones.
-_ORDER_SEED, _ROWS_SEED = 8, 9
-# What results do not depend on.
+_ORDER_SEED, _ROWS_SEED = 8, 9  # parts of the seed; nets draw their weights from the first ones
+# Parameters on which results do not depend, and the one that stands for the seed.
 _MACHINE = ("random_state", "n_threads", "device", "max_memory", "assume_finite")
+
+
+@dataclass
+class Origin:
+    """What a net is made of, beside its parameters.
+
+    Attributes
+    ----------
+    seed : int
+    d, k : int
+        Columns of the rows, with the bias, and of the targets.
+    dtype : numpy.dtype
+    arrays : dict of ndarray
+        What is drawn from the seed and the rows, by the one who makes the net first.
+    rows : ndarray of shape (n, d), optional
+        For that.
+    """
+
+    seed: int
+    d: int
+    k: int
+    dtype: np.dtype[Any]
+    arrays: dict[str, NDArray[Any]] = field(default_factory=dict)
+    rows: Float64Array | None = None
 
 
 class ReLUNet(MultiOutputMixin, RegressorMixin, BaseEstimator):  # type: ignore[misc]
@@ -52,6 +74,7 @@ class ReLUNet(MultiOutputMixin, RegressorMixin, BaseEstimator):  # type: ignore[
 
     kappa: float
     alpha: float
+    double: bool
     decay: str
     bias: float
     random_state: Any
@@ -59,8 +82,6 @@ class ReLUNet(MultiOutputMixin, RegressorMixin, BaseEstimator):  # type: ignore[
     device: str
     max_memory: int | str | None
     assume_finite: bool
-
-    _weights_of_start: ClassVar[str] = "weights"  # its name among the arrays of `_draw`
 
     def _check(self) -> None:
         """ValueError or TypeError if a parameter of the subclass is out of its range."""
@@ -75,16 +96,10 @@ class ReLUNet(MultiOutputMixin, RegressorMixin, BaseEstimator):  # type: ignore[
         raise NotImplementedError
 
     def _parameters(self, d: int, k: int) -> int:
-        """Number of weights, for d inputs and k targets."""
+        """Number of weights, trained or not."""
         raise NotImplementedError
 
-    def _draw(self, seed: int, X: Float64Array, k: int, dtype: np.dtype[Any], place: Place) -> dict[str, NDArray[Any]]:
-        """What the net is made of, beside its parameters and the seed."""
-        raise NotImplementedError
-
-    def _make(
-        self, seed: int, start: dict[str, NDArray[Any]], d: int, k: int, dtype: np.dtype[Any], place: Place
-    ) -> CompiledNet:
+    def _make(self, origin: Origin, place: Place) -> CompiledNet:
         """The net at its start."""
         raise NotImplementedError
 
@@ -110,73 +125,62 @@ class ReLUNet(MultiOutputMixin, RegressorMixin, BaseEstimator):  # type: ignore[
 
         <fit>
         """
-        descent, ridge = self._checked(steps, step_size, batch_size), self._ridge()
+        steps = arguments.integer(steps, "steps", low=0)
+        asked = self._checked(step_size, batch_size)
         names = checked_record(record, test=X_test is not None, test_targets=Y_test is not None)
         moments = checked_steps(record_at, steps)
         arguments.choice(kernel, "kernel", _KERNELS)
         if checkpoint_every is not None:
             arguments.integer(checkpoint_every, "checkpoint_every")
-        source = matrix(X, min_rows=1, **self._how())
-        require_y(self, Y)
-        given = on_host(Y, "Y", source)
-        labels = targets(given, len(source.array), name="Y")
-        rows, place = self._with_bias(source), source.place
-        n, d, k, dtype = len(rows), rows.shape[1], labels.shape[1], rows.dtype
-        _require_in_range(labels, "Y", dtype)
-        if descent.batch_size > n:
+        inputs = read_inputs(self, X, Y, X_test, Y_test, bias=self._checked_bias(), how=self._how())
+        (n, d), k, place = inputs.rows.shape, inputs.labels.shape[1], inputs.place
+        if asked.batch_size > n:
             raise ValueError(f"batch_size is {batch_size}; an integer in [1, {n}], the number of rows, is allowed")
-        test, test_labels = self._test_rows(X_test, Y_test, source, k)
-        self._require_memory(n, d, k, dtype.itemsize, names, place)
-        host = place.fetch(rows).astype(np.float64)
-        identity = self._identity(names, kernel, step_size, descent, host, labels, test, test_labels, dtype)
+        self._require_memory(inputs, names)
 
+        identity = self._identity(asked, inputs, names, kernel)
         file = None if checkpoint is None else Checkpoint(checkpoint, identity, checkpoint_every)
-        progress = self._resumed(resume, identity) or (file.read() if file is not None else None)
-        if progress is not None and progress.steps > steps:
-            raise ValueError(f"steps is {steps}, but {progress.steps} steps have been made; at least as many are allowed")
-        seed = resolve_seed(self.random_state) if progress is None else progress.seed
-        self._kernel().diagonal(host[:1])
-        eta, most = self._step_sizes(descent, host, ridge, seed, None if progress is None else progress.step_size)
-        descent = Descent(*self._descent_values(), eta, descent.batch_size, _core.child_seed(seed, _ORDER_SEED))
-        start = self._draw(seed, host, k, dtype, place) if progress is None else progress.start
-        net = self._make(seed, start, d, k, dtype, place)
-        initial = net.weights
-        there = place.inside()
-        data = Data(there.load(rows), there.load(labels.astype(dtype)), labels, there.load(test), test_labels)
-        reference, start_kernel = self._references(names, kernel, net, data, descent, ridge, host)
-        recorder = Recorder(
-            names, net, data, descent, initial, reference, start_kernel, None if progress is None else progress.history
+        before = self._resumed(resume, identity) or (file.read() if file is not None else None)
+        if before is not None and before.steps > steps:
+            raise ValueError(f"steps is {steps}, but {before.steps} steps have been made; at least as many are allowed")
+        seed = resolve_seed(self.random_state) if before is None else before.seed
+        eta = self._step_size(asked, inputs.host, seed) if before is None else before.step_size
+        descent = Descent(
+            asked.kappa, asked.alpha, asked.to_start, eta, asked.batch_size, _core.child_seed(seed, _ORDER_SEED)
         )
-        first_loss = recorder.loss() if progress is None else progress.first_loss
+        origin = Origin(seed, d, k, inputs.rows.dtype, {} if before is None else before.start, inputs.host)
+        net = self._make(origin, place)
+        recorder = self._recorder(names, kernel, net, inputs, descent, None if before is None else before.history)
+        first_loss = recorder.loss() if before is None else before.first_loss
         if not math.isfinite(first_loss):
-            raise ValueError(f"X is so large that the net overflows {dtype}; scale the rows" + _or_float64(dtype))
+            raise ValueError(
+                f"X is so large that the net overflows {origin.dtype}; scale the rows{or_float64(origin.dtype)}"
+            )
         done = 0
-        if progress is not None:
-            net.weights, done = progress.weights, progress.steps
+        if before is not None:
+            net.weights, done = before.weights, before.steps
         if done in moments:
             recorder.record(done)
 
         def state(made: int) -> Progress:
-            return Progress(seed, eta, made, first_loss, start, net.weights, recorder.arrays())
+            return Progress(seed, eta, made, first_loss, origin.arrays, net.weights, recorder.arrays())
 
         def between(made: int) -> None:
             if file is not None and (made == steps or file.is_due(made)):
                 file.write(state(made))
 
         made, diverged = train(
-            net, data, descent, recorder, moments, done=done, steps=steps, first_loss=first_loss, between=between
+            net, recorder, descent, moments, done=done, steps=steps, first_loss=first_loss, between=between
         )
-        self._see_columns(X, source.array, reset=True)
+        validate_data(self, _named(X, inputs.given), skip_check_array=True, reset=True)
         self._training = state(made)
         self._trained_as = identity
-        self._one_target = given.ndim == 1
-        self._n_targets = k
-        self._nets = _Nets()
+        self._one_target, self._n_targets = inputs.one_target, k
+        self._nets = CompiledNets()
         self.seed_, self.step_size_, self.n_steps_ = seed, eta, made
         self.history_ = self._training.history
-        self._set_fitted(start, self._training.weights)
         if diverged:
-            raise DivergenceError(made, eta, most())
+            raise DivergenceError(made, eta, self._stable_step_size(descent, inputs.host, seed))
         return self
 
     def predict(self, X: Any) -> Any:
@@ -197,8 +201,7 @@ class ReLUNet(MultiOutputMixin, RegressorMixin, BaseEstimator):  # type: ignore[
             If `X` does not fit, or has NaN or inf.
         """
         rows, place = self._seen_rows(X)
-        net = self._fitted_net(rows.dtype, place)
-        with self._nets.lock:
+        with self._fitted_net(rows.dtype, place) as net:
             out = net.predict(place.inside().load(rows))
         kappa = arguments.real(self.kappa, "kappa", positive=True)
         if is_device_array(out):
@@ -224,9 +227,10 @@ class ReLUNet(MultiOutputMixin, RegressorMixin, BaseEstimator):  # type: ignore[
         return score_on_host(r2_score, y, self.predict(X), sample_weight)
 
     def dynamic_kernel(self, X: Any, Z: Any = None) -> Any:
-        """H(x, z) = <df(W, x)/dW, df(W, z)/dW> at the weights that the net has now.
+        """H(x, z) = <df(W, x)/dW, df(W, z)/dW> at the weights that the net has now (L20, definition B.6).
 
-        Its mean over the targets; for one target it is L20's definition B.6. After `fit` with steps=0 it is H(0).
+        After `fit` with steps=0 it is H(0). With several targets it is the mean over them if the first layer alone is
+        trained, and that of the first target otherwise.
 
         Parameters
         ----------
@@ -246,13 +250,11 @@ class ReLUNet(MultiOutputMixin, RegressorMixin, BaseEstimator):  # type: ignore[
         """
         rows, place = self._seen_rows(X)
         there = place.inside()
-        x = there.load(rows)
-        z = x
+        x = z = there.load(rows)
         if Z is not None:
             source = matrix(Z, "Z", columns=self.n_features_in_, dtype=rows.dtype, like=Source(rows, place))
-            z = there.load(self._with_bias(source))
-        net = self._fitted_net(rows.dtype, place)
-        with self._nets.lock:
+            z = there.load(with_bias(source, self.bias))
+        with self._fitted_net(rows.dtype, place) as net:
             out = net.kernel(x, z)
         if scan_wanted(self.assume_finite):
             require_no_overflow(out, "X" if Z is None else "X or Z")
@@ -270,13 +272,23 @@ class ReLUNet(MultiOutputMixin, RegressorMixin, BaseEstimator):  # type: ignore[
         Returns
         -------
         ndarray of shape (n, n')
+
+        Raises
+        ------
+        ValueError, TypeError
+            On shapes that do not fit, and on NaN or inf.
         """
         self._check()
-        rows = self._host_rows(X)
-        return self._kernel()(rows, rows if Z is None else self._host_rows(Z, "Z", columns=_width(X)))
+        bias = self._checked_bias()
+        source = matrix(X, assume_finite=self.assume_finite)
+        rows = host_rows(source, bias)
+        if Z is None:
+            return self._kernel()(rows, rows)
+        other = matrix(Z, "Z", columns=source.array.shape[1], assume_finite=self.assume_finite)
+        return self._kernel()(rows, host_rows(other, bias))
 
     def kernel_flow(self, X: Any, Y: Any) -> KernelFlow:
-        """The kernel side of training this net on X and Y by gradient flow: u_ntk(t) from its predictions at the start.
+        """The kernel side of training this net on X and Y: u_ntk(t) by gradient flow, from the net's predictions at its start.
 
         Parameters
         ----------
@@ -286,44 +298,54 @@ class ReLUNet(MultiOutputMixin, RegressorMixin, BaseEstimator):  # type: ignore[
         Returns
         -------
         KernelFlow
-            With H the kernel of the infinitely wide net. If `double` is set it starts at 0. For test rows it takes
-            `limit_kernel(X_test, X)`, and, if it does not start at 0, kappa f(W(0), X_test): predictions after `fit` with
-            steps=0 and the same seed.
+            With H of the infinitely wide net. With double=True it starts at 0; for test rows its `predict` then takes
+            `limit_kernel(X_test, X)` alone, and otherwise also what the net predicts if fitted with steps=0 and this seed.
+
+        Raises
+        ------
+        ValueError, TypeError
+            If `X` or `Y` does not fit, or has NaN or inf.
         """
         rows, place = self._seen_rows(X)
         labels = np.asarray(on_host(Y, "Y"))
-        start = None
-        if not self._starts_at_zero():
-            net = self._net_at_start(rows.dtype, place)
-            start = self._descent_values()[0] * net.on_host(net.predict(place.inside().load(rows)))
-            start = start.reshape(len(rows), *labels.shape[1:])
         kappa, _, _ = self._descent_values()
-        return KernelFlow(
-            self.limit_kernel(X), labels, kappa=kappa, ridge=self._ridge(), decay=self.decay, start=start
-        )
+        start = None
+        if not self.double:
+            net = self._net_at_start(rows.dtype, place)
+            start = kappa * net.on_host(net.predict(place.inside().load(rows)))
+            start = start.reshape(labels.shape) if start.size == labels.size else start
+        return KernelFlow(self.limit_kernel(X), labels, kappa=kappa, ridge=self._ridge(), decay=self.decay, start=start)
 
-    def _set_fitted(self, start: dict[str, NDArray[Any]], weights: NDArray[Any]) -> None:
-        """Fitted attributes of the subclass."""
-        self.weights_ = weights
+    def largest_step_size(self, X: Any, batch_size: int | None = None) -> float:
+        """The largest step size with which training on these rows is stable; "auto" takes a half of it.
 
-    def _starts_at_zero(self) -> bool:
-        """Whether f(W(0), .) is 0."""
-        raise NotImplementedError
+        Parameters
+        ----------
+        X : array of shape (n, d)
+        batch_size : int, optional
+            Rows of a step; by default all.
 
-    def _descent_values(self) -> tuple[float, float, bool]:
-        alpha = arguments.real(self.alpha, "alpha")
-        if alpha < 0:
-            raise ValueError(f"alpha is {alpha}; a number of at least 0 is allowed")
-        to_start = arguments.choice(self.decay, "decay", DECAYS) == "init"
-        return arguments.real(self.kappa, "kappa", positive=True), alpha, to_start
+        Returns
+        -------
+        float
+            2 / (largest eigenvalue of kappa^2 H + ridge I), with H as in `fit`; infinite if that is 0.
 
-    def _checked(self, steps: Any, step_size: Any, batch_size: Any) -> Descent:
+        Raises
+        ------
+        ValueError, TypeError
+            If a parameter is out of its range, or on NaN or inf.
+        """
+        descent = self._checked("auto", batch_size)
+        rows = host_rows(matrix(X, min_rows=1, assume_finite=self.assume_finite), self._checked_bias())
+        seed = int(self.random_state) if isinstance(self.random_state, (int, np.integer)) else 0
+        return self._stable_step_size(descent, rows, resolve_seed(seed))
+
+    def _checked(self, step_size: Any, batch_size: Any) -> Descent:
         """The settings of training, without a seed, and with step size 0 for "auto"."""
         self._check()
         arguments.threads(self.n_threads)
         arguments.device(self.device)
-        arguments.real(self.bias, "bias")
-        arguments.integer(steps, "steps", low=0)
+        arguments.boolean(self.double, "double")
         if isinstance(step_size, str):
             arguments.choice(step_size, "step_size", ("auto",))
             eta = 0.0
@@ -332,163 +354,119 @@ class ReLUNet(MultiOutputMixin, RegressorMixin, BaseEstimator):  # type: ignore[
         batch = 0 if batch_size is None else arguments.integer(batch_size, "batch_size")
         return Descent(*self._descent_values(), eta, batch, 0)
 
+    def _descent_values(self) -> tuple[float, float, bool]:
+        alpha = arguments.real(self.alpha, "alpha")
+        if alpha < 0:
+            raise ValueError(f"alpha is {alpha}; a number of at least 0 is allowed")
+        to_start = arguments.choice(self.decay, "decay", DECAYS) == "init"
+        return arguments.real(self.kappa, "kappa", positive=True), alpha, to_start
+
+    def _checked_bias(self) -> float:
+        return arguments.real(self.bias, "bias")
+
     def _how(self) -> dict[str, Any]:
         return {"assume_finite": self.assume_finite, "device": self.device, "max_memory": self.max_memory}
 
-    def _with_bias(self, source: Source) -> Any:
-        """Rows with the constant column, in the memory where they are."""
-        rows, place = source
-        bias = arguments.real(self.bias, "bias")
-        if not bias:
-            return rows
-        column = np.full((len(rows), 1), bias, rows.dtype)
-        return place.load(np.hstack([place.fetch(rows), column])) if place.on_device else np.hstack([rows, column])
-
-    def _host_rows(self, X: Any, name: str = "X", columns: int | None = None) -> Float64Array:
-        source = matrix(X, name, columns=columns, assume_finite=self.assume_finite)
-        return source.place.fetch(self._with_bias(source)).astype(np.float64)
-
-    def _test_rows(self, X_test: Any, Y_test: Any, source: Source, k: int) -> tuple[Any, Float64Array | None]:
-        if X_test is None:
-            if Y_test is not None:
-                raise ValueError("Y_test is given, but X_test is not; pass X_test, or leave Y_test away")
-            return None, None
-        d = source.array.shape[1]
-        test = matrix(X_test, "X_test", columns=d, min_rows=1, dtype=source.array.dtype, like=source)
-        labels = None
-        if Y_test is not None:
-            labels = targets(Y_test, len(test.array), name="Y_test", like=source)
-            if labels.shape[1] != k:
-                raise ValueError(f"Y_test has {labels.shape[1]} columns; {k}, as Y has, are needed")
-        return self._with_bias(test), labels
-
-    def _require_memory(self, n: int, d: int, k: int, item: int, names: tuple[str, ...], place: Place) -> None:
+    def _require_memory(self, inputs: Inputs, names: tuple[str, ...]) -> None:
         """MemoryError if there is no room: weights, their gradient, start and copies; matrices of the kernel side."""
+        (n, d), k, item = inputs.rows.shape, inputs.labels.shape[1], inputs.rows.itemsize
+        weights = self._parameters(d, k)
         side = needs(names, "kernel") or needs(names, "start kernel")
-        host = 6 * item * self._parameters(d, k) + 8 * n * d + (48 * n * n if side else 8 * min(n, 5000) ** 2)
-        what = f"{type(self).__name__}.fit with {self._parameters(d, k)} weights and {n} rows"
+        host = 6 * item * weights + 8 * n * d + (48 * n * n if side else 8 * min(n, 5000) ** 2)
+        what = f"{type(self).__name__}.fit with {weights} weights and {n} rows"
+        lower = "lower the width, or pass fewer rows"
         if host >= _PLANNED_BYTES:
-            require_memory(host, None, what=what, lower="lower the width, or pass fewer rows", device=None)
-        if place.device is not None:
-            there = item * (5 * self._parameters(d, k) + n * (2 * d + 4 * k))
-            require_memory(there, None, what=what, lower="lower the width, or pass fewer rows", device=place.device)
+            require_memory(host, None, what=what, lower=lower)
+        device = inputs.place.device
+        if device is not None:
+            require_memory(item * (5 * weights + n * (2 * d + 4 * k)), None, what=what, lower=lower, device=device)
 
-    def _identity(
-        self,
-        names: tuple[str, ...],
-        kernel: str,
-        step_size: Any,
-        descent: Descent,
-        rows: Float64Array,
-        labels: Float64Array,
-        test: Any,
-        test_labels: Float64Array | None,
-        dtype: np.dtype[Any],
-    ) -> dict[str, Any]:
-        """What the bits of a training depend on, in JSON's types; the seed only if it is given as a number."""
+    def _identity(self, asked: Descent, inputs: Inputs, names: tuple[str, ...], kernel: str) -> dict[str, Any]:
+        """What the bits of a training depend on, in JSON's types; of the seed only a number that is given."""
         params = {name: value for name, value in self.get_params(deep=False).items() if name not in _MACHINE}
         state = self.random_state
         return {
             "net": type(self).__name__,
             **{name: _plain(value) for name, value in params.items()},
             "random_state": int(state) if isinstance(state, (int, np.integer)) else None,
-            "step_size": "auto" if isinstance(step_size, str) else descent.step_size,
-            "batch_size": descent.batch_size or None,
+            "step_size": asked.step_size or "auto",
+            "batch_size": asked.batch_size or None,
             "record": list(names),
             "kernel": kernel,
-            "dtype": dtype.name,
-            "rows": list(rows.shape),
-            "X": fingerprint(rows),
-            "Y": fingerprint(labels),
-            "X_test": None if test is None else fingerprint(test.to_host() if is_device_array(test) else test),
-            "Y_test": None if test_labels is None else fingerprint(test_labels),
+            **inputs.identity(),
         }
 
     def _resumed(self, resume: Any, identity: dict[str, Any]) -> Progress | None:
         if not arguments.boolean(resume, "resume"):
             return None
         check_is_fitted(self)
-        require_same(self._trained_as, identity, "resume is True, and the training to go on with", "pass resume=False")
+        require_same(self._trained_as, identity, "resume is True, but the training so far", "pass resume=False")
         progress: Progress = self._training
         return progress
 
-    def _step_sizes(self, descent: Descent, rows: Float64Array, ridge: float, seed: int, known: float | None) -> Any:
-        """The step size, and a function that gives the largest one that is stable."""
+    def _stable_step_size(self, descent: Descent, rows: Float64Array, seed: int) -> float:
+        size = largest_eigenvalue(self._kernel(), rows, descent.batch_size, _core.child_seed(seed, _ROWS_SEED))
+        curvature = descent.kappa**2 * size + self._ridge()
+        if not math.isfinite(curvature):
+            raise ValueError("X is so large that its kernel overflows float64; scale the rows")
+        return 2 / curvature if curvature > 0 else math.inf
 
-        def largest() -> float:
-            size = largest_eigenvalue(self._kernel(), rows, descent.batch_size, _core.child_seed(seed, _ROWS_SEED))
-            curvature = descent.kappa**2 * size + ridge
-            if not math.isfinite(curvature):
-                raise ValueError("X is so large that its kernel overflows float64; scale the rows")
-            return 2 / curvature if curvature > 0 else math.inf
+    def _step_size(self, asked: Descent, rows: Float64Array, seed: int) -> float:
+        if asked.step_size:
+            return asked.step_size
+        stable = self._stable_step_size(asked, rows, seed)
+        return stable / 2 if math.isfinite(stable) else 1.0
 
-        if known is not None:
-            return known, largest
-        if descent.step_size:
-            return descent.step_size, largest
-        stable = largest()
-        return (stable / 2 if math.isfinite(stable) else 1.0), largest
-
-    def _references(
+    def _recorder(
         self,
         names: tuple[str, ...],
         kernel: str,
         net: CompiledNet,
-        data: Data,
+        inputs: Inputs,
         descent: Descent,
-        ridge: float,
-        rows: Float64Array,
-    ) -> tuple[Reference | None, Float64Array | None]:
-        """The kernel side and H(0), as far as what is recorded needs them; the net is at its start."""
+        before: dict[str, NDArray[Any]] | None,
+    ) -> Recorder:
+        """What records the history of a net that is at its start."""
+        there, labels = inputs.place.inside(), inputs.labels
+        test = None if inputs.test is None else there.load(inputs.test)
+        y = there.load(labels.astype(inputs.rows.dtype))
+        data = Data(there.load(inputs.rows), y, inputs.host, labels, test, inputs.test_labels)
         side = needs(names, "kernel")
-        start_kernel = None
+        reference = start_kernel = None
         if needs(names, "start kernel") or (side and kernel == "start"):
             start_kernel = net.on_host(net.kernel(data.x, data.x))
-        if not side:
-            return None, start_kernel
-        zero = self._starts_at_zero()
-        K = self._kernel()(rows, rows) if kernel == "exact" else start_kernel
-        start = None if zero else descent.kappa * net.on_host(net.predict(data.x))
-        shared: dict[str, Any] = {
-            "kappa": descent.kappa,
-            "ridge": ridge,
-            "decay": "init" if descent.to_start else "zero",
-            "start": start,
-        }
-        flow = KernelFlow(K, data.Y, **shared)
-        path = flow.with_steps(descent.step_size)
-        test_kernel = test_start = None
-        if data.x_test is not None:
-            host = net.on_host(data.x_test)
-            test_kernel = self._kernel()(host, rows) if kernel == "exact" else net.on_host(net.kernel(data.x_test, data.x))
-            test_start = None if zero else descent.kappa * net.on_host(net.predict(data.x_test))
-        assert K is not None
-        return Reference(K, flow, path, test_kernel, test_start), start_kernel
-
-    def _see_columns(self, X: Any, array: Any, *, reset: bool) -> None:
-        validate_data(self, array if is_device_array(array) else X, skip_check_array=True, reset=reset)
+        if side:
+            reference = make_reference(
+                net,
+                data,
+                descent,
+                ridge=self._ridge(),
+                kernel=self._kernel() if kernel == "exact" else None,
+                start_kernel=start_kernel,
+                starts_at_zero=self.double,
+            )
+        return Recorder(names, net, data, descent, reference, start_kernel, before)
 
     def _seen_rows(self, X: Any) -> tuple[Any, Place]:
         """Rows like those of `fit`, with the constant column."""
         check_is_fitted(self)
         source = matrix(X, **self._how())
-        self._see_columns(X, source.array, reset=False)
-        return self._with_bias(source), source.place
+        validate_data(self, _named(X, source.array), skip_check_array=True, reset=False)
+        return with_bias(source, self.bias), source.place
 
     def _net_at_start(self, dtype: np.dtype[Any], place: Place) -> CompiledNet:
-        start = {name: value.astype(dtype) for name, value in self._training.start.items()}
-        d = self.n_features_in_ + bool(self.bias)
-        return self._make(self.seed_, start, d, self._n_targets, dtype, place)
+        arrays = {name: value.astype(dtype) for name, value in self._training.start.items()}
+        return self._make(Origin(self.seed_, self.n_features_in_ + bool(self.bias), self._n_targets, dtype, arrays), place)
 
-    def _fitted_net(self, dtype: np.dtype[Any], place: Place) -> CompiledNet:
-        """The net with its weights where `place` computes."""
-        key = dtype.name, place.device
-        with self._nets.lock:
-            if key not in self._nets.known:
-                net = self._net_at_start(dtype, place.at_rest())
-                net.weights = self._training.weights.astype(dtype)
-                self._nets.known[key] = net
-            return self._nets.known[key].at(place)
+    def _fitted_net(self, dtype: np.dtype[Any], place: Place) -> Any:
+        """A context with the net, which has its weights where `place` computes."""
+
+        def make() -> CompiledNet:
+            net = self._net_at_start(dtype, place.at_rest())
+            net.weights = self._training.weights.astype(dtype)
+            return net
+
+        return self._nets.take(dtype, place, make)
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()
@@ -496,41 +474,13 @@ class ReLUNet(MultiOutputMixin, RegressorMixin, BaseEstimator):  # type: ignore[
         return tags
 
 
-class _Nets:
-    """Compiled nets by dtype and GPU, which are not pickled. A call tells a net where it runs: one at a time."""
-
-    def __init__(self) -> None:
-        self.known: dict[tuple[str, int | None], CompiledNet] = {}
-        self.lock = threading.RLock()
-
-    def __reduce__(self) -> Any:
-        return _Nets, ()
-
-
-def _require_in_range(labels: Float64Array, name: str, dtype: np.dtype[Any]) -> None:
-    """ValueError if the squares of labels, or of twice them, could overflow in a sum."""
-    most = math.sqrt(float(np.finfo(dtype).max) / (8 * max(labels.size, 1)))
-    beyond = np.argwhere(np.abs(labels) > most)
-    if len(beyond):
-        row, column = (int(i) for i in beyond[0])
-        raise ValueError(
-            f"{name} has labels out of range: {labels[row, column]:.6g} in row {row}; the largest allowed is {most:.3g}, beyond "
-            f"which the sum of their squares overflows {dtype}: scale them" + _or_float64(dtype)
-        )
-
-
-def _or_float64(dtype: np.dtype[Any]) -> str:
-    return ", or pass float64" if dtype == np.float32 else ""
+def _named(X: Any, array: Any) -> Any:
+    """Where scikit-learn finds the number of the columns, and their names if they have some."""
+    return X if hasattr(X, "columns") else array
 
 
 def _plain(value: Any) -> Any:
     """A parameter in JSON's types."""
     if isinstance(value, (list, tuple, np.ndarray)):
         return [_plain(each) for each in value]
-    if isinstance(value, np.generic):
-        return value.item()
-    return value
-
-
-def _width(X: Any) -> int:
-    return int(np.shape(X)[1])
+    return value.item() if isinstance(value, np.generic) else value

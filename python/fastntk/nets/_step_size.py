@@ -18,10 +18,10 @@ Float64Array = NDArray[np.float64]
 
 
 def largest_eigenvalue(kernel: KernelFunction, X: Float64Array, batch_size: int, seed: int) -> float:
-    """The largest eigenvalue of the kernel matrix of all rows; with batches (not 0), of n / b times that of a batch, if larger.
+    """The largest eigenvalue of the kernel matrix; with batches (not 0), of n / b times that of a batch, if that is larger.
 
-    Beyond 5000 rows it is estimated from 5000 random ones, and the largest one of a batch from 8 random batches, each time with
-    a margin of a tenth. A batch's is at most n times the largest diagonal entry.
+    Beyond 5000 rows it is estimated from 5000 random ones, and the largest one of a batch from 8 random batches, each time
+    with a margin of a tenth. A batch's is at most n times the largest diagonal entry.
     """
     n, draws = len(X), np.random.default_rng(seed)
 

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
 from bisect import bisect_right
+from collections.abc import Callable
+from typing import Any
+
+from numpy.typing import NDArray
 
 from ._compiled_net import CompiledNet, Descent
-from ._history import Data, Recorder
+from ._history import Recorder
 
 __all__ = ["train"]
 
@@ -17,9 +20,8 @@ _GROWTH = 1e10  # of the loss, beyond which no training returns
 
 def train(
     net: CompiledNet,
-    data: Data,
-    descent: Descent,
     recorder: Recorder,
+    descent: Descent,
     record_at: list[int],
     *,
     done: int,
@@ -33,9 +35,9 @@ def train(
     ----------
     net : CompiledNet
         As it is after `done` steps.
-    data : Data
-    descent : Descent
     recorder : Recorder
+        With the data.
+    descent : Descent
     record_at : list of int
         In order; steps up to `done` have been recorded.
     done, steps : int
@@ -51,21 +53,22 @@ def train(
     bool
         Whether it did: the loss, or that of a batch, is not finite or 1e10 times that of the start.
     """
+    x, y = recorder.data.x, recorder.data.y
     most = _GROWTH * first_loss if first_loss > 0 else math.inf
 
-    def back(before: object, first: int, step: int) -> tuple[int, bool]:
+    def back(before: NDArray[Any], first: int, step: int) -> tuple[int, bool]:
         """The weights of an earlier step, made again from those of `first`."""
         recorder.drop(step + 1)
-        net.weights = before  # type: ignore[assignment]
+        net.weights = before
         if step > first:
-            net.train(data.x, data.y, descent, first, step - first)
+            net.train(x, y, descent, first, step - first)
         return step, True
 
     while done < steps:
         following = bisect_right(record_at, done)
         stop = min(steps, done + _STEPS, *record_at[following : following + 1])
         before = net.weights
-        diverged, losses = net.train(data.x, data.y, descent, done, stop - done)
+        diverged, losses = net.train(x, y, descent, done, stop - done)
         # losses[i] belongs to the weights of step done + i.
         unsound = next((i for i, loss in enumerate(losses) if not loss <= most), len(losses) if diverged else None)
         if unsound is not None:

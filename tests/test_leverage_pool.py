@@ -1,0 +1,283 @@
+"""Leverage sampling from a pool: its law, its weights, large n through features; families, features and Theorem 3.3."""
+
+import fastntk
+import numpy as np
+import pytest
+from fastntk.leverage import FeatureFamily, LeverageSampler, modified_features, spectral_error
+from gpu_arrays import on_gpu
+from reference import leverage as reference
+from scipy import stats
+
+FAMILIES = ("ntk", "relu_ntk", "arc_cosine_0", "arc_cosine_1", "fourier")
+# Tests of a true law fail with this probability each; the seeds are fixed.
+LEAST_P = 1e-3
+
+
+class Complex:
+    """exp(i w.x) of the Gaussian kernel."""
+
+    def kernel(self, X, Y):
+        return np.exp(-(np.linalg.norm(X[:, None] - Y, axis=2) ** 2) / 2)
+
+    def draw(self, n_directions, dim, seed):
+        return np.random.default_rng(seed).normal(size=(n_directions, dim))
+
+    def features(self, X, W):
+        return np.exp(1j * X @ W.T)[:, :, None]
+
+
+@pytest.fixture(name="X")
+def twelve_rows():
+    return np.random.default_rng(3).normal(size=(12, 4))
+
+
+@pytest.mark.parametrize("inverse", ["exact", "features"])
+@pytest.mark.parametrize("family", FAMILIES)
+def test_scores_are_those_of_a_dense_inverse(X, family, inverse):
+    lengthscale = 1.5 if family == "fourier" else 1.0
+    params = {"family": family, "method": "pool", "lengthscale": lengthscale, "random_state": 0}
+    sampler = LeverageSampler(X, 0.2, inverse=inverse, **params)
+    assert sampler.inverse_ == inverse
+    W = np.random.default_rng(0).normal(size=(300, 4)) / lengthscale
+    # With all rows as landmarks, the features are exact but for rounding.
+    np.testing.assert_allclose(sampler.scores(W), reference.score(X, W, 0.2, family, lengthscale), rtol=1e-7)
+    K = reference.kernel(X, family, lengthscale)
+    s = np.trace(np.linalg.solve(K + 0.2 * np.eye(12), K))
+    assert sampler.statistical_dimension_ == pytest.approx(s, rel=1e-7)
+    assert sampler.approximation_error_ < 1e-7
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_scores_through_few_landmarks_are_never_smaller(family):
+    X = np.random.default_rng(1).normal(size=(150, 3))
+    exact = LeverageSampler(X, 0.5, family=family, method="pool", random_state=0)
+    some = LeverageSampler(X, 0.5, family=family, method="pool", inverse="features", n_landmarks=40, random_state=0)
+    W = np.random.default_rng(0).normal(size=(400, 3))
+    few, wanted = some.scores(W), exact.scores(W)
+    assert np.all(few >= wanted * (1 - 1e-9))
+    low, high = some.statistical_dimension_bounds_
+    assert low <= exact.statistical_dimension_ <= high
+    assert low < some.statistical_dimension_ < high
+    # What the features leave out, K - K~, is at most alpha error / (1 - error) of K + alpha I.
+    assert 0 < some.approximation_error_ < 1
+    assert np.all(few <= wanted / (1 - some.approximation_error_) * (1 + 1e-9))
+
+
+def test_the_error_of_the_features_is_that_of_the_whole_kernel_if_it_is_small():
+    X = np.random.default_rng(1).normal(size=(300, 3))
+    sampler = LeverageSampler(X, 0.5, method="pool", inverse="features", n_landmarks=30, random_state=0)
+    U = sampler._inverse.matrix
+    # I - U U^T = alpha (Z Z^T + alpha I)^-1
+    features = 0.5 * np.linalg.inv(np.eye(300) - U @ U.T) - 0.5 * np.eye(300)
+    K = reference.kernel(X, "ntk")
+    values = np.linalg.eigvals(np.linalg.solve(K + 0.5 * np.eye(300), features - K)).real
+    assert sampler.approximation_error_ == pytest.approx(np.abs(values).max(), rel=1e-6)
+
+
+def test_many_rows_go_through_features_by_themselves():
+    X = np.random.default_rng(1).normal(size=(5200, 2)).astype(np.float32)
+    sampler = LeverageSampler(X, 20.0, family="arc_cosine_0", method="pool", n_landmarks=100, random_state=0)
+    assert sampler.inverse_ == "features"
+    assert sampler.approximation_error_ < 0.6
+    W, weights = sampler.sample(50)
+    assert W.dtype == weights.dtype == np.float32
+    assert 0.5 < sampler.diagnostics_.effective_sample_size / sampler.diagnostics_.pool_size <= 1
+    np.testing.assert_allclose(sampler.density_ratio(W) * weights, 1, rtol=1e-5)
+    low, high = sampler.statistical_dimension_bounds_
+    assert sampler.required_features(0.4, 0.1) >= fastntk.leverage.required_features(high, 0.4, 0.1)
+    assert high < 2 * low
+
+
+@pytest.mark.statistical
+@pytest.mark.parametrize("family", ["ntk", "relu_ntk", "arc_cosine_0", "arc_cosine_1"])
+def test_the_pool_and_the_chains_have_the_same_law(X, family):
+    params = {"family": family, "random_state": 5}
+    gibbs, _ = LeverageSampler(X, 0.05, burn_in=12, **params).sample(4000)
+    pool, _ = LeverageSampler(X, 0.05, method="pool", pool_size=100_000, **params).sample(4000)
+    for axis in (*np.eye(4), X[0], X[1]):
+        assert stats.ks_2samp(gibbs @ axis, pool @ axis).pvalue > LEAST_P
+    lengths = [np.linalg.norm(W, axis=1) for W in (gibbs, pool)]
+    assert stats.ks_2samp(*lengths).pvalue > LEAST_P
+
+
+@pytest.mark.statistical
+def test_the_pool_of_frequencies_has_the_law(X):
+    line = X[:, :1]
+    W, _ = LeverageSampler(line, 0.3, family="fourier", method="pool", pool_size=200_000, random_state=1).sample(10_000)
+    law = reference.LineLaw(line, 0.3, "fourier", cells=20_000)
+    assert stats.kstest(W[:, 0], law.cdf).pvalue > LEAST_P
+
+
+@pytest.mark.parametrize("family", [*FAMILIES, Complex()])
+def test_weights_of_a_pool_are_its_mean_score_over_the_score(X, family):
+    sampler = LeverageSampler(X, 0.1, family=family, method="pool", pool_size=1500, random_state=2)
+    W, weights = sampler.sample(400)
+    scores = sampler.scores(W)
+    assert np.ptp(weights * scores) <= 1e-9 * scores.max()
+    mean = weights[0] * scores[0]
+    assert mean != sampler.statistical_dimension_
+    assert mean == pytest.approx(sampler.statistical_dimension_, rel=0.1)
+    assert 0 < sampler.diagnostics_.effective_sample_size <= sampler.diagnostics_.pool_size == 1500
+
+
+@pytest.mark.statistical
+@pytest.mark.parametrize("family", [*FAMILIES, Complex()])
+def test_modified_features_from_a_pool_are_unbiased(X, family):
+    """The mean over pools and draws, 400 of each."""
+    named = isinstance(family, str)
+    K = reference.kernel(X, family if named else "fourier")
+    found = []
+    for seed in range(400):
+        sampler = LeverageSampler(X, 0.1, family=family, method="pool", pool_size=30, random_state=seed)
+        Z = modified_features(X, *sampler.sample(5), family=family)
+        found.append(Z @ Z.conj().T)
+    error = np.std(found, axis=0) / np.sqrt(len(found))
+    # 78 entries, each beyond 5 standard errors with probability 6e-7.
+    assert np.all(np.abs(np.mean(found, axis=0) - K) <= 5 * error + 1e-12)
+
+
+def test_draws_from_a_pool_depend_on_the_seed_the_call_and_m(X):
+    def calls(sizes, state=7):
+        sampler = LeverageSampler(X, 0.1, method="pool", random_state=state)
+        return [sampler.sample(m) for m in sizes]
+
+    first, second = calls((30, 100)), calls((200, 100))
+    assert np.array_equal(first[1][0], second[1][0])  # however large the pool has become
+    assert np.array_equal(first[1][1], second[1][1])
+    assert not np.array_equal(*(W for W, _ in calls((30, 30))))
+    assert not np.array_equal(calls((30,), 8)[0][0], first[0][0])
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_modified_features_are_definition_3_2(X, family, dtype, monkeypatch):
+    from fastntk.leverage import _modified_features
+
+    rng = np.random.default_rng(0)
+    W, weights = rng.normal(size=(7, 4)), rng.exponential(size=7)
+    phi = reference.features(X, W, family)
+    wanted = np.concatenate([np.sqrt(weights[r] / 7) * phi[:, r] for r in range(7)], axis=1)
+    rows = X.astype(dtype)
+    Z = modified_features(rows, W, weights, family=family)
+    assert Z.dtype == dtype
+    np.testing.assert_allclose(Z, wanted, rtol=0, atol=20 * np.finfo(dtype).eps * 10)
+    monkeypatch.setattr(_modified_features, "_BLOCK_BYTES", 1)
+    assert np.array_equal(modified_features(rows, W, weights, family=family), Z)
+
+
+def test_a_family_of_ones_own_may_be_complex(X):
+    family = Complex()
+    assert isinstance(family, FeatureFamily)
+    sampler = LeverageSampler(X, 0.1, family=family, method="pool", random_state=0)
+    named = LeverageSampler(X, 0.1, family="fourier", method="pool", random_state=0)
+    W, weights = sampler.sample(2000)
+    np.testing.assert_allclose(sampler.scores(W), named.scores(W), rtol=1e-10)
+    Z = modified_features(X, W, weights, family=family)
+    assert Z.dtype == np.complex128
+    assert Z.shape == (12, 2000)
+    pairs = modified_features(X, W, weights, family="fourier")
+    np.testing.assert_allclose((Z @ Z.conj().T).real, pairs @ pairs.T, atol=1e-12)
+    features = LeverageSampler(X, 0.1, family=family, method="pool", inverse="features", random_state=0)
+    np.testing.assert_allclose(features.scores(W), sampler.scores(W), rtol=1e-6)
+
+
+@pytest.mark.statistical
+@pytest.mark.parametrize("family", ["ntk", "arc_cosine_1", "fourier"])
+def test_the_number_of_theorem_3_3_is_enough(family):
+    """The spectral error is at most epsilon for at least 1 - delta of 200 seeds, at the theorem's own number."""
+    X = np.random.default_rng(0).normal(size=(20, 3)) / 2
+    X[-1] *= -4
+    epsilon, delta = 0.45, 0.1
+    method = "pool" if family == "fourier" else "gibbs"
+    K = reference.kernel(X, family)
+    alpha = 0.1 * np.linalg.eigvalsh(K)[-1]
+    params = {"family": family, "method": method, "burn_in": 12, "random_state": 0}
+    if method == "pool":
+        params["pool_size"] = 100_000
+    sampler = LeverageSampler(X, alpha, **params)
+    m = sampler.required_features(epsilon, delta)
+    assert sampler.required_features(epsilon, delta, bound="printed") > m
+    errors = []
+    for _ in range(200):
+        Z = modified_features(X, *sampler.sample(m), family=family)
+        errors.append(spectral_error(K, Z, alpha))
+    assert np.mean(np.array(errors) <= epsilon) >= 1 - delta
+    assert np.median(errors) > epsilon / 20  # or nothing would be tested
+
+
+def test_the_theorem_needs_an_alpha_below_the_kernel(X):
+    largest = np.linalg.eigvalsh(reference.kernel(X, "ntk"))[-1]
+    LeverageSampler(X, 0.99 * largest).required_features(0.4, 0.1)
+    with pytest.raises(ValueError, match=r"alpha is .*, but Theorem 3.3 is for one below the largest eigenvalue of K"):
+        LeverageSampler(X, 1.01 * largest).required_features(0.4, 0.1)
+
+
+class Broken(Complex):
+    def __init__(self, **methods):
+        self.__dict__.update(methods)
+
+
+@pytest.mark.parametrize(
+    ("family", "error", "message"),
+    [
+        (Broken(kernel=lambda X, Y: np.ones((2, 2))), ValueError, r"kernel returned an array of shape \(2, 2\)"),
+        (Broken(kernel=lambda X, Y: X @ Y.T - np.eye(len(X), len(Y)) / 2), ValueError, "K has the eigenvalue -"),
+        (Broken(draw=lambda m, d, seed: np.ones(m)), ValueError, r"family.draw returned an array of shape \(1024,\)"),
+        (Broken(draw=lambda m, d, seed: np.full((m, d), np.inf)), ValueError, "family.draw returned NaN"),
+        (Broken(features=lambda X, W: X @ W.T), ValueError, r"family.features returned .* \(12, 1, d2\) is needed"),
+        (Broken(features=lambda X, W: np.full((len(X), len(W), 1), np.nan)), ValueError, "family.features returned NaN"),
+        (Broken(features=lambda X, W: np.zeros((len(X), len(W), 1))), ValueError, "pool have a score of 0; raise pool_size"),
+    ],
+)
+def test_what_is_wrong_with_a_family_is_said(X, family, error, message):
+    with pytest.raises(error, match=message):
+        LeverageSampler(X, 0.1, family=family, method="pool", random_state=0).sample(3)
+
+
+def test_a_family_of_ones_own_has_no_chains(X):
+    with pytest.raises(ValueError, match="not for a family of your own; pass method='pool'"):
+        LeverageSampler(X, 0.1, family=Complex())
+    with pytest.raises(ValueError, match="method is 'pool', which has no chains"):
+        LeverageSampler(X, 0.1, method="pool").diagnose()
+    with pytest.raises(ValueError, match="lengthscale is 2; with a family of your own"):
+        LeverageSampler(X, 0.1, family=Complex(), method="pool", lengthscale=2.0)
+
+
+@pytest.mark.parametrize(
+    ("params", "error", "message"),
+    [
+        ({"weights": np.ones(3)}, ValueError, "weights has 3 elements; 5 are needed"),
+        ({"weights": np.ones((5, 1))}, ValueError, r"weights has shape \(5, 1\); 1 dimension"),
+        ({"weights": np.array([1, 1, -2.0, 1, 1])}, ValueError, "weights has -2 at 2; numbers of at least 0"),
+        ({"weights": np.full(5, np.inf)}, ValueError, "weights contains infinity"),
+        ({"directions": np.ones((5, 3))}, ValueError, r"directions has shape \(5, 3\); 4 columns"),
+        ({"directions": np.ones((0, 4))}, ValueError, "directions has 0 sample"),
+        ({"family": "relu"}, ValueError, "family is 'relu'"),
+        ({"family": object()}, TypeError, "family is a object"),
+        ({"X": np.full((12, 4), np.nan)}, ValueError, "X contains NaN"),
+        (
+            {"X": np.zeros((10**9, 1)), "directions": np.ones((10**4, 1)), "weights": np.ones(10**4)},
+            MemoryError,
+            "fewer rows",
+        ),
+    ],
+)
+def test_bad_arguments_of_modified_features_are_named(X, params, error, message):
+    arguments = {"X": X, "directions": np.ones((5, 4)), "weights": np.ones(5), **params}
+    if error is MemoryError:
+        arguments["X"] = np.broadcast_to(np.zeros((1, 1), np.float32), (10**7, 1))
+    with pytest.raises(error, match=message):
+        modified_features(arguments.pop("X"), arguments.pop("directions"), arguments.pop("weights"), **arguments)
+
+
+@pytest.mark.cuda
+@pytest.mark.parametrize("inverse", ["exact", "features"])
+def test_a_gpu_draws_from_the_same_pool(X, inverse):
+    params = {"method": "pool", "inverse": inverse, "family": "relu_ntk", "random_state": 5, "pool_size": 200}
+    W, weights = LeverageSampler(X, 0.1, **params).sample(20)
+    there, weighted = LeverageSampler(on_gpu(X), 0.1, **params).sample(20)
+    assert np.array_equal(there.to_host(), W)
+    np.testing.assert_allclose(weighted.to_host(), weights, rtol=1e-9)
+    Z = modified_features(on_gpu(X), there, weighted, family="relu_ntk")
+    assert type(Z) is type(there)
+    np.testing.assert_allclose(Z.to_host(), modified_features(X, W, weights, family="relu_ntk"), rtol=1e-9)
