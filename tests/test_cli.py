@@ -13,9 +13,7 @@ from sklearn.datasets import load_iris
 
 
 def run(*args, code=0):
-    done = subprocess.run(
-        [sys.executable, "-m", "fastntk", *map(str, args)], capture_output=True, text=True, check=False
-    )
+    done = subprocess.run([sys.executable, "-m", "fastntk", *map(str, args)], capture_output=True, text=True, check=False)
     assert done.returncode == code, done.stderr
     return done
 

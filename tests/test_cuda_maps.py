@@ -12,13 +12,14 @@ pytestmark = pytest.mark.cuda
 
 MAPS = {
     "NTKRandomFeatures": lambda **p: fastntk.NTKRandomFeatures(48, depth=2, bias=0.5, **p),
+    "NTKRandomFeatures leverage": lambda **p: fastntk.NTKRandomFeatures(48, directions="leverage", bias=0.5, **p),
     "NTKSketch": lambda **p: fastntk.NTKSketch(48, depth=2, degree=3, bias=0.5, **p),
     "NystroemNTK": lambda **p: fastntk.NystroemNTK(24, depth=2, bias=0.5, **p),
     "GradientFeatures": lambda **p: fastntk.GradientFeatures(48, depth=2, bias=0.5, **p),
     "CNTKSketch": lambda **p: fastntk.CNTKSketch(48, depth=2, image_shape=(2, 3, 1), bias=0.5, **p),
     "DotProductFeatures": lambda **p: fastntk.DotProductFeatures("nngp", 48, depth=2, bias=0.5, **p),
 }
-NAMES = ("auto", "random", "sketch", "nystroem")
+NAMES = ("auto", "random", "sketch", "nystroem", "leverage")
 
 
 @pytest.fixture

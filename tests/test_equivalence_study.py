@@ -11,15 +11,15 @@ from fastntk.bench import Options, equivalence, run
 from fastntk.bench._equivalence_plan import LAMBDAS, PARTS, ROWS, SMALL, START_RIDGE, STARTS, problem
 from fastntk.bench._equivalence_tables import fitted_slope
 from fastntk.bench._rare_cluster import rare_cluster
+from fastntk.bench._study import Study
 
 MEASURES = ("_two_layer", "_over_time", "_deep", "_sgd", "_start")
 
 
 def study(folder, **options):
+    """Its records and the names of the files it says it has written."""
     *records, last = run(["equivalence"], Options(folder=folder, small=True, threads=1, **options))
-    written = {path.rsplit("/", 1)[-1] for path in last["written"]}
-    assert written == {path.name for path in folder.iterdir() if path.suffix != ".jsonl"}
-    return records, written
+    return records, {path.rsplit("/", 1)[-1] for path in last["written"]}
 
 
 def table(path):
@@ -29,6 +29,12 @@ def table(path):
 
 def no_measurement(case, **machine):
     raise AssertionError("a finished case is measured again")
+
+
+@pytest.fixture
+def no_plots(monkeypatch):
+    """They take most of the time of a small study."""
+    monkeypatch.setattr(Study, "figure", lambda *_, **__: [])
 
 
 @pytest.fixture(scope="module")
@@ -45,6 +51,7 @@ def test_every_part_has_a_table_and_plots(whole):
     assert files == {f"{name}.{ending}" for name in names for ending in ("md", "csv")} | {
         f"equivalence{plot}.{ending}" for plot in plots for ending in ("png", "svg")
     }
+    assert files == {path.name for path in folder.iterdir() if path.suffix != ".jsonl"}
     assert len(records) == 2 * (2 * 2 * 3 + 1 + 3 + 2 + 2 * 2)
     for name in names:
         text = (folder / f"{name}.md").read_text()
@@ -52,6 +59,7 @@ def test_every_part_has_a_table_and_plots(whole):
         assert all(len(line.split(" | ")) == len(text.splitlines()[2].split(" | ")) for line in text.splitlines()[2:-2])
 
 
+@pytest.mark.usefixtures("no_plots")
 def test_finished_cases_are_not_measured_again(whole, monkeypatch):
     folder, records, _ = whole
     for name in MEASURES:
@@ -179,6 +187,7 @@ def test_the_error_of_a_scaled_kernel(monkeypatch):
     assert equivalence._start(case)["error"] == pytest.approx(wanted, rel=1e-9)
 
 
+@pytest.mark.usefixtures("no_plots")
 def test_parts_starts_widths_and_depths_are_chosen(tmp_path):
     records, files = study(tmp_path, data=("start",), maps=("gaussian",), components=(16, 8), seeds=(4,))
     assert [(record["start"], record["width"], record["seed"]) for record in records] == [
@@ -192,6 +201,7 @@ def test_parts_starts_widths_and_depths_are_chosen(tmp_path):
     assert table(tmp_path / "equivalence-deep.csv")[0]["slope"] == ""
 
 
+@pytest.mark.usefixtures("no_plots")
 def test_a_later_run_adds_to_the_tables(tmp_path):
     study(tmp_path, data=("start",), components=(8,), seeds=(0,))
     before = table(tmp_path / "equivalence-start.csv")

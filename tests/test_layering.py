@@ -31,7 +31,15 @@ SOURCE_SUFFIXES = {".hpp", ".cpp", ".cuh", ".cu"}
 # Each public header builds on those before it only, in the order of the pipeline.
 PIPELINE = ["error", "half", "view", "memory", "convert", "upload", "config", "rng", "fwht", "srht", "count_sketch"]
 PIPELINE += ["images", "tensor_srht", "poly_sketch", "exact", "cntk", "kernel_series", "modified_directions", "ntk_features"]
-PIPELINE += ["leverage", "dot_product_features", "dot_product_sketch", "ntk_sketch", "cntk_sketch", "gradient_features", "ridge"]
+PIPELINE += [
+    "leverage",
+    "dot_product_features",
+    "dot_product_sketch",
+    "ntk_sketch",
+    "cntk_sketch",
+    "gradient_features",
+    "ridge",
+]
 PIPELINE += ["linear", "standardize", "nets", "fastntk"]
 FOREIGN_HEADERS = re.compile(r"cuda|cublas|cusolver|cblas|lapack|openblas|mkl|Python\.h|pybind11|numpy", re.IGNORECASE)
 

@@ -81,6 +81,9 @@ def test_diagnostics_tell_whether_chains_have_mixed(rows):
     assert found.sizes.shape == found.r_hats.shape == (6,)
     assert found.effective_sample_size == found.sizes.min() > 1000
     assert found.r_hat == found.r_hats.max() < 1.02
+    few = LeverageSampler(X, ALPHA, n_chains=8, random_state=0)
+    few.sample(24)
+    assert np.isnan([few.diagnostics_.effective_sample_size, few.diagnostics_.r_hat]).all()
     slow = LeverageSampler(X, ALPHA, moves="lines", n_chains=8, burn_in=0, thinning=1, random_state=0)
     slow.sample(8 * 250)
     assert slow.diagnostics_.effective_sample_size < 0.7 * found.effective_sample_size
@@ -98,7 +101,7 @@ def test_a_rare_cluster_needs_leverage(spread, target):
     """Median spectral error over that of directions of p, at equal numbers m = 4 s."""
     X = rare_cluster(spread, seed=1)
     alpha = 1e-3 * len(X)
-    sampler = LeverageSampler(X, alpha, burn_in=12, random_state=0)
+    sampler = LeverageSampler(X, alpha, burn_in=12, random_state=0, n_threads=1)
     m = round(4 * sampler.statistical_dimension_)
     K = reference.kernel(X, "ntk")
     gaussian, leverage = [], []

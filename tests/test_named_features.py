@@ -12,6 +12,7 @@ from sklearn.datasets import load_digits, load_iris
 
 INSTANCES = {
     "NTKRandomFeatures": lambda D, **p: fastntk.NTKRandomFeatures(D, depth=2, bias=0.5, **p),
+    "NTKRandomFeatures leverage": lambda D, **p: fastntk.NTKRandomFeatures(D, directions="leverage", bias=0.5, **p),
     "NTKSketch": lambda D, **p: fastntk.NTKSketch(D, degree=4, **p),
     "NTKSketch layerwise": lambda D, **p: fastntk.NTKSketch(D, depth=2, method="layerwise", **p),
     "NystroemNTK": lambda D, **p: fastntk.NystroemNTK(D, depth=2, bias=0.5, **p),
@@ -34,12 +35,14 @@ def digits():
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 def test_every_name_makes_a_model(digits, features, dtype):
     X, y = digits[0].astype(dtype), digits[1]
-    model = fastntk.NTKClassifier(256, features=features, depth=2, bias=0.5, random_state=3).fit(X[:450], y[:450])
+    depth = 1 if features == "leverage" else 2
+    model = fastntk.NTKClassifier(256, features=features, depth=depth, bias=0.5, random_state=3).fit(X[:450], y[:450])
     # Chance is .1, and 150 test rows have a standard error of .03 at .8.
     assert model.score(X[450:], y[450:]) > 0.7
-    assert model.features_.get_params().items() >= {"n_components": 256, "depth": 2, "bias": 0.5, "random_state": 3}.items()
+    asked = {"n_components": 256, "depth": depth, "bias": 0.5, "random_state": 3}
+    assert model.features_.get_params().items() >= asked.items()
     assert model.features_.transform(X).shape == (600, 256)
-    again = fastntk.NTKClassifier(256, features=features, depth=2, bias=0.5, random_state=3).fit(X[:450], y[:450])
+    again = fastntk.NTKClassifier(256, features=features, depth=depth, bias=0.5, random_state=3).fit(X[:450], y[:450])
     assert np.array_equal(model.decision_function(X), again.decision_function(X))
 
 
@@ -52,10 +55,9 @@ def test_every_map_makes_a_model(digits, name):
 
 
 def test_other_names_are_refused(digits):
-    for name in ("leverage", "gradient"):
-        with pytest.raises(
-            ValueError, match=f"features is '{name}'; one of 'auto', 'random', 'sketch', 'nystroem' is allowed"
-        ):
+    for name in ("ridge", "gradient"):
+        message = f"features is '{name}'; one of 'auto', 'random', 'sketch', 'nystroem', 'leverage' is allowed"
+        with pytest.raises(ValueError, match=message):
             fastntk.NTKClassifier(64, features=name).fit(*digits)
 
 

@@ -42,6 +42,9 @@ MAPS = {
     "features gaussian": features(directions="gaussian", low_orders="constant"),
     "features algorithm 2": features(depth=2, directions="gaussian", low_orders="sampled"),
     "features gibbs": features(depth=2, directions="gibbs", low_orders="sampled", sizes=(70, 120), sweeps=3),
+    "features leverage": mapped(
+        lambda t: fastntk.NTKRandomFeatures(200, directions="leverage", bias=0.5, random_state=7, n_threads=t)
+    ),
     "dot product": dot_product("nngp", depth=2),
     "dot product polynomial": dot_product([0.5, 0.25, 0.25], method="random_features", homogeneous=False),
     "dot product sketch": dot_product([0.5, 0.25, 0.25]),

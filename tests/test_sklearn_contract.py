@@ -24,8 +24,14 @@ ONE_COMPONENT = (
 
 
 def expected_failures(estimator):
-    """What a map cannot do with one column."""
-    if isinstance(estimator, fastntk.NTKRandomFeatures) and estimator.low_orders == "sampled":
+    """What a map cannot do with one column, and what it does not know of a model's rows."""
+    if getattr(estimator, "features", None) == "leverage":
+        why = "the map's directions are drawn for rows of any weight but 0 alike"
+        return {"check_sample_weight_equivalence_on_dense_data": why}
+    layered = isinstance(estimator, fastntk.NTKRandomFeatures) and (
+        estimator.low_orders == "sampled" or estimator.directions == "leverage"
+    )
+    if layered:
         return dict.fromkeys(ONE_COMPONENT, "n_components is 1; sampled low orders need 2")
     if isinstance(estimator, fastntk.NTKSketch) and estimator.method == "layerwise":
         return dict.fromkeys(ONE_COMPONENT, "n_components is 1; layers need 2")
@@ -37,6 +43,7 @@ def expected_failures(estimator):
     [
         fastntk.NTKRandomFeatures(64),
         fastntk.NTKRandomFeatures(64, depth=3, directions="gaussian", low_orders="sampled", diagonal="sampled"),
+        fastntk.NTKRandomFeatures(64, directions="leverage", bias=1.0),
         fastntk.NTKSketch(64),
         fastntk.NTKSketch(64, depth=2, method="layerwise", bias=1.0),
         fastntk.NystroemNTK(64),
@@ -48,12 +55,16 @@ def expected_failures(estimator):
         fastntk.NTKRegressor(64),
         fastntk.NTKRegressor(64, features="random"),
         fastntk.NTKRegressor(64, features="sketch", alpha=1.0),
+        fastntk.NTKRegressor(64, features="leverage"),
         fastntk.NTKClassifier(64, features="random"),
         fastntk.NTKRegressor(64, alpha=1.0, bias=1.0),
         fastntk.NTKClassifier(64),
         fastntk.NTKClassifier(64, alpha=1.0, bias=1.0),
         fastntk.KernelRidge(),
         fastntk.KernelRidge("nngp", alpha=0.1, kernel_params={"depth": 2}),
+        fastntk.nets.TwoLayerReLU(64),
+        fastntk.nets.TwoLayerReLU(64, start="leverage", double=True, alpha=0.1, bias=1.0),
+        fastntk.nets.DeepReLU((32, 32), alpha=0.1, decay="init"),
     ],
     expected_failed_checks=expected_failures,
 )

@@ -429,8 +429,6 @@ def test_options_that_a_study_cannot_use_are_refused(tmp_path, name, options, me
 
 
 def test_the_help_names_every_benchmark_and_study():
-    done = subprocess.run(
-        [sys.executable, "-m", "fastntk", "bench", "--help"], capture_output=True, text=True, check=True
-    )
+    done = subprocess.run([sys.executable, "-m", "fastntk", "bench", "--help"], capture_output=True, text=True, check=True)
     words = {*done.stdout.replace(",", " ").replace(";", " ").replace(".", " ").split()}
     assert {*BENCHMARKS, *STUDIES} <= words

@@ -2,31 +2,20 @@
 #include "../src/leverage_primitives.hpp"
 
 #include <algorithm>
+#include <numeric>
 
 #include "kernels.hpp"
 
 namespace fastntk {
-namespace {
-
-struct RankedKey {
-  double key;
-  std::uint32_t column;
-  bool operator<(const RankedKey& other) const { return key != other.key ? key < other.key : column < other.column; }
-};
-
-}  // namespace
-
 template <>
-void rank_rows(Tile<Cpu>& tile, View<const double, Cpu> key, View<std::uint32_t, Cpu> rank, View<std::uint32_t, Cpu> order) {
-  const Tile<Cpu>::Scope scope(tile);
-  auto* const sorted = static_cast<RankedKey*>(tile.allocate(key.cols * sizeof(RankedKey)));
+void rank_rows(Tile<Cpu>&, View<const double, Cpu> key, View<std::uint32_t, Cpu> rank, View<std::uint32_t, Cpu> order) {
   for (std::size_t c = 0; c < key.rows; ++c) {
-    for (std::size_t i = 0; i < key.cols; ++i) sorted[i] = {key(c, i), static_cast<std::uint32_t>(i)};
-    std::sort(sorted, sorted + key.cols);
-    for (std::size_t k = 0; k < key.cols; ++k) {
-      order(c, k) = sorted[k].column;
-      rank(c, sorted[k].column) = static_cast<std::uint32_t>(k);
-    }
+    const double* const keys = key.row(c);
+    std::uint32_t* const places = order.row(c);
+    std::iota(places, places + key.cols, std::uint32_t{0});
+    std::sort(places, places + key.cols,
+              [=](std::uint32_t i, std::uint32_t j) { return keys[i] < keys[j] || (keys[i] == keys[j] && i < j); });
+    for (std::size_t k = 0; k < key.cols; ++k) rank(c, places[k]) = static_cast<std::uint32_t>(k);
   }
 }
 

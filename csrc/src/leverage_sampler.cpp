@@ -13,11 +13,12 @@
 namespace fastntk {
 namespace {
 
-// Chains at once: on the CPU as many as share a part of the matrices in a second-level cache, on a device what fills it.
+// Chains at once: on the CPU as many as share a part of the matrices in a second-level cache, and of few rows enough that
+// threads do not wait for one another all the time; on a device what fills it.
 template <Backend B>
 std::size_t most_chains(const B& backend, std::size_t n) {
   if constexpr (std::same_as<B, Cpu>) {
-    return 64;
+    return std::clamp<std::size_t>((std::size_t{1} << 16) / n, 64, 1024);
   } else {
     constexpr std::size_t vectors = 32;  // of n doubles, about what a chain takes
     return std::clamp<std::size_t>(tile_budget(backend).streamed_bytes / (vectors * n * sizeof(double)), 1, 1024);

@@ -35,7 +35,7 @@ class ProductBlocks {
  public:
   /// A product (rows, inner) (inner, cols).
   void add(std::size_t product, std::size_t rows, std::size_t inner, std::size_t cols) {
-    work_ += rows * inner * cols;
+    work_ += static_cast<double>(rows) * static_cast<double>(inner) * static_cast<double>(cols);
     std::size_t row_edge = std::max<std::size_t>(rows, 1), col_edge = std::max<std::size_t>(cols, 1);
     if constexpr (std::same_as<B, Cpu>) {
       constexpr std::size_t largest = 512, smallest = 128, wanted = 16;
@@ -62,9 +62,8 @@ class ProductBlocks {
   }
 
  private:
-  static constexpr std::size_t least_shared = std::size_t{1}
-                                              << 20;  // products of numbers, that are worth waking threads for
-  std::size_t work_ = 0;
+  static constexpr double least_shared = 1 << 20;  // products of numbers that are worth waking threads for
+  double work_ = 0;
   std::vector<Block> blocks_;
 };
 

@@ -21,7 +21,7 @@ template <Real T, Backend B, class State>
 class Trainer {
  public:
   Trainer(Tile<B>& workspace, const NetTraining& training, State& state, std::size_t most_rows)
-      : training_(training), state_(state), pass_(workspace, state.out(), most_rows) {}
+      : training_(training), state_(state), pass_(workspace, state.out(), state.d, most_rows) {}
 
   double loss(const NetBatch<T, B>& batch) {
     scale_ = batch.scale;
@@ -29,6 +29,7 @@ class Trainer {
   }
   void step() {
     const StepFactors f(training_, scale_);
+    state_.has_previous = false;
     pass_.add_gradient(static_cast<T>(f.factor), static_cast<T>(f.keep), static_cast<T>(f.pull), state_.weights(), target(),
                        state_.of(state_.previous));
     std::swap(state_.weights_memory, state_.previous);
@@ -157,7 +158,7 @@ double TwoLayerNet<T, B>::gradient(const NetTraining& training, View<const T, B>
   require_loss<T>(training, x.rows, "TwoLayerNet");
   const GemmLibrary<B> library(s.backend);
   Tile<B> workspace(s.backend);
-  TwoLayerPass<T, B> pass(workspace, s.out(), x.rows);
+  TwoLayerPass<T, B> pass(workspace, s.out(), s.d, x.rows);
   const View<const T, B> target = training.decay_to_start ? s.start() : View<const T, B>();
   const double loss = pass.loss({x, y, 1}, training.kappa, training.alpha, s.weights(), target);
   const auto alpha = static_cast<T>(training.alpha);

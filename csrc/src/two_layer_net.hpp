@@ -56,10 +56,10 @@ View<T, B> activations(Tile<B>& tile, View<const T, B> x, View<const T, B> w, Vi
 template <Real T, Backend B>
 class TwoLayerPass {
  public:
-  /// Passes of at most `most_rows` rows.
-  TwoLayerPass(Tile<B>& workspace, View<const T, B> out, std::size_t most_rows);
+  /// Passes of at most `most_rows` rows of d elements.
+  TwoLayerPass(Tile<B>& workspace, View<const T, B> out, std::size_t d, std::size_t most_rows);
 
-  /// batch.scale |kappa f - y|^2/2 + alpha |W - D|^2/2; D may have no data, for 0.
+  /// batch.scale |kappa f - y|^2/2 + alpha |W - D|^2/2. D may have no data, for 0; it and W have contiguous rows.
   double loss(const NetBatch<T, B>& batch, double kappa, double alpha, View<const T, B> w, View<const T, B> d);
 
   /// to = keep W + pull D + factor (the derivative of |kappa f - y|^2/(2 kappa)) for the rows and weights of the last

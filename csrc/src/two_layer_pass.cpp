@@ -12,6 +12,13 @@ std::size_t split_evenly(std::size_t size, std::size_t most) {
   return parts == 0 ? 1 : (size + parts - 1) / parts;
 }
 
+/// Of the squares of W - D, panel after panel.
+template <Real T, Backend B>
+std::size_t weight_parts(const UnitPanels<T, B>& panels, std::size_t d) {
+  const std::size_t last = panels.count() - 1;
+  return last * square_parts(panels.units * d) + square_parts(panels.panel(last).count * d);
+}
+
 /// The same elements as one row, if they are contiguous.
 template <class T, Backend B>
 View<T, B> flat(View<T, B> v) {
@@ -47,7 +54,7 @@ TwoLayerPass<T, B>::TwoLayerPass(Tile<B>& workspace, View<const T, B> out, std::
       panels_(out.rows, most_rows),
       mask_(mask_scratch(workspace, most_rows, out.rows)),
       partial_(static_cast<T*>(workspace.allocate((panels_.count() + 1) * most_rows * out.cols * sizeof(T)))),
-      terms_(workspace, most_rows * out.cols, panels_.count() * square_parts(panels_.units * d)) {}
+      terms_(workspace, most_rows * out.cols, weight_parts(panels_, d)) {}
 
 template <Real T, Backend B>
 View<std::uint32_t, B> TwoLayerPass<T, B>::mask(RowRange rows, RowRange units) const {
@@ -63,14 +70,16 @@ double TwoLayerPass<T, B>::loss(const NetBatch<T, B>& batch, double kappa, doubl
   for_tiles<B>(workspace_.backend(), panels_.count(), 1, [&](Tile<B>& tile, RowRange task) {
     const RowRange units = panels_.panel(task.begin);
     const View<const T, B> w_panel = w.row_block(units.begin, units.count);
-    const View<const T, B> d_panel = d.data ? d.row_block(units.begin, units.count) : d;
     for_ranges(n, panels_.rows, [&](RowRange rows) {
       const typename Tile<B>::Scope scope(tile);
       const View<const T, B> h = activations<T, B>(tile, x_.row_block(rows.begin, rows.count), w_panel, mask(rows, units));
       gemm<T, B>(tile, Transposed::no, Transposed::no, 1, h, out_.row_block(units.begin, units.count), 0,
                  partial(task.begin).row_block(rows.begin, rows.count));
     });
-    distance_squares<T, B>(tile, w_panel, d_panel, terms_.weights() + units.begin);
+    // Where alpha is 0 it only matters whether the weights are finite, as D is.
+    const T* const d_panel = d.data && alpha > 0 ? d.row(units.begin) : nullptr;
+    part_squares<T, B>(tile, w_panel.data, d_panel, units.count * w.cols,
+                       terms_.weights() + task.begin * square_parts(panels_.units * w.cols));
   });
 
   const View<T, B> f = partial(0);
@@ -86,8 +95,12 @@ void TwoLayerPass<T, B>::add_gradient(T factor, T keep, T pull, View<const T, B>
   for_tiles<B>(workspace_.backend(), panels_.count(), 1, [&](Tile<B>& tile, RowRange task) {
     const RowRange units = panels_.panel(task.begin);
     const View<T, B> to_panel = to.row_block(units.begin, units.count);
-    multiply<T, B>(tile, w.row_block(units.begin, units.count), {}, keep, false, to_panel);
-    if (pull != 0) multiply<T, B>(tile, d.row_block(units.begin, units.count), {}, pull, true, to_panel);
+    const auto weights = [&](View<const T, B> v) {
+      const View<const T, B> panel = v.row_block(units.begin, units.count);
+      return to.stride == to.cols ? flat(panel) : panel;
+    };
+    multiply<T, B>(tile, weights(w), {}, keep, false, flat(to_panel));
+    if (pull != 0) multiply<T, B>(tile, weights(d), {}, pull, true, flat(to_panel));
     for_ranges(x_.rows, panels_.rows, [&](RowRange rows) {
       const typename Tile<B>::Scope scope(tile);
       const View<T, B> delta = tile.template scratch<T>(rows.count, units.count);

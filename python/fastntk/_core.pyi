@@ -28,6 +28,7 @@ class Directions(Enum):
     structured = 2
     sphere = 3
     gibbs = 4
+    given = 5
 
 class LowOrders(Enum):
     __pybind11_native_enum__: Any
@@ -41,6 +42,19 @@ class Diagonal(Enum):
     auto = 0
     exact = 1
     sampled = 2
+
+class FeatureFamily(Enum):
+    __pybind11_native_enum__: Any
+    arc_cosine_0 = 0
+    arc_cosine_1 = 1
+    ntk = 2
+    relu_ntk = 3
+    fourier = 4
+
+class LeverageInverse(Enum):
+    __pybind11_native_enum__: Any
+    exact = 0
+    features = 1
 
 class CosineKernel(Enum):
     __pybind11_native_enum__: Any
@@ -88,6 +102,7 @@ class PolySketchBase(Enum):
 
 def config() -> dict[str, Any]: ...
 def kernel_series(kernel: CosineKernel, depth: int, terms: int) -> list[float]: ...
+def layered_sizes(*, out_features: int, depth: int, step_features: int, relu_features: int) -> tuple[int, int]: ...
 def child_seed(seed: int, index: int) -> int: ...
 def normals(seed: int, first: int, out: _F64) -> None: ...
 def holdout_words(seed: int, first: int, out: NDArray[np.uint64]) -> None: ...
@@ -319,7 +334,21 @@ class GradientFeaturesF64(metaclass=_Pybind11Type):
     def __init__(self, *, params: GradientFeaturesParams, backend: Cpu) -> None: ...
     def __call__(self, x: _F64, out: _F64, backend: Cpu) -> None: ...
 
+class LeverageFunctionF32(metaclass=_Pybind11Type):
+    def __init__(
+        self,
+        *,
+        family: FeatureFamily,
+        alpha: float,
+        inverse: LeverageInverse,
+        x: _F32,
+        matrix: _F32,
+        backend: Cpu,
+    ) -> None: ...
+    def __call__(self, x: _F32, out: _F32, backend: Cpu) -> None: ...
+
 class NtkRandomFeaturesF32(metaclass=_Pybind11Type):
+    @overload
     def __init__(
         self,
         *,
@@ -336,6 +365,21 @@ class NtkRandomFeaturesF32(metaclass=_Pybind11Type):
         sweeps: int,
         backend: Cpu,
     ) -> None: ...
+    @overload
+    def __init__(
+        self,
+        *,
+        in_features: int,
+        out_features: int,
+        diagonal: Diagonal,
+        bias: float,
+        seed: int,
+        step_features: int,
+        relu_features: int,
+        directions: _F32,
+        weights: _F32,
+        backend: Cpu,
+    ) -> None: ...
     def __call__(self, x: _F32, out: _F32, backend: Cpu) -> None: ...
     @property
     def directions(self) -> Directions: ...
@@ -346,7 +390,21 @@ class NtkRandomFeaturesF32(metaclass=_Pybind11Type):
     @property
     def sizes(self) -> tuple[int, int]: ...
 
+class LeverageFunctionF64(metaclass=_Pybind11Type):
+    def __init__(
+        self,
+        *,
+        family: FeatureFamily,
+        alpha: float,
+        inverse: LeverageInverse,
+        x: _F64,
+        matrix: _F64,
+        backend: Cpu,
+    ) -> None: ...
+    def __call__(self, x: _F64, out: _F64, backend: Cpu) -> None: ...
+
 class NtkRandomFeaturesF64(metaclass=_Pybind11Type):
+    @overload
     def __init__(
         self,
         *,
@@ -361,6 +419,21 @@ class NtkRandomFeaturesF64(metaclass=_Pybind11Type):
         step_features: int,
         relu_features: int,
         sweeps: int,
+        backend: Cpu,
+    ) -> None: ...
+    @overload
+    def __init__(
+        self,
+        *,
+        in_features: int,
+        out_features: int,
+        diagonal: Diagonal,
+        bias: float,
+        seed: int,
+        step_features: int,
+        relu_features: int,
+        directions: _F64,
+        weights: _F64,
         backend: Cpu,
     ) -> None: ...
     def __call__(self, x: _F64, out: _F64, backend: Cpu) -> None: ...

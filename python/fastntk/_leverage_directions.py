@@ -171,7 +171,8 @@ def _resampled(scores: Reals, m: int, offset: float) -> Numbers:
     steps = np.cumsum(scores)
     places = (np.arange(m) + offset) * (steps[-1] / m)
     last = np.flatnonzero(scores)[-1]  # the sum is rounded
-    return np.minimum(np.searchsorted(steps, places, side="right"), last).astype(np.int64, copy=False)
+    numbers: Numbers = np.minimum(np.searchsorted(steps, places, side="right"), last).astype(np.int64, copy=False)
+    return numbers
 
 
 class LeverageMap(CompiledMap):

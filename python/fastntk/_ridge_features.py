@@ -61,10 +61,10 @@ def named_map(name: str, n_components: int, *, alpha: float | None = None, **par
         return NTKSketch(n_components, **params)
     from .features import NTKRandomFeatures
 
+    if n_components == 1:
+        return NTKRandomFeatures(n_components, **params)
     if name == "leverage":
         params = {**params, "directions": "leverage", "alpha": alpha}
-    elif n_components == 1:
-        return NTKRandomFeatures(n_components, **params)
     # As inputs of a linear model these predict better than the map closest to the kernel; and, with several rows a column,
     # more ReLU features than the kernel needs. Sizes do not depend on the rows, so that batches agree with one fit.
     sizes = (n_components // 2, min(n_components - 1, round(_RELU_SHARE * n_components)))

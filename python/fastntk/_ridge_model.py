@@ -210,7 +210,7 @@ class RidgeModel(BaseEstimator):  # type: ignore[misc]
             return named_map(
                 resolved_name(self.features, n, d, arguments.integer(self.n_components, "n_components")),
                 self.n_components,
-                alpha=None if self.alpha == "auto" else self.alpha,
+                alpha=None if isinstance(self.alpha, str) else self.alpha,
                 depth=self.depth,
                 bias=self.bias,
                 random_state=seed,

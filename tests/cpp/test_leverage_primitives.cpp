@@ -151,7 +151,8 @@ double density_at(const PieceForm& f, double t) {
   return value_at<Pieces>(f, t) * (line ? std::exp(-t * t / 2) / std::sqrt(2 * std::numbers::pi) : 1);
 }
 
-// A mass is a difference of numbers up to the sizes of the coefficients times (1 + t^2) and the probability of the tail.
+// A mass is a difference of numbers up to the sizes of the coefficients times (1 + t^2) and the probability of the tail; the
+// rule's sum of 2000 terms rounds more.
 template <class Pieces>
 void check_masses(const std::vector<Piece>& pieces) {
   for (const PieceForm& f : forms)
@@ -162,14 +163,14 @@ void check_masses(const std::vector<Piece>& pieces) {
       const double nearest = piece.from > 0 ? piece.from : piece.to < 0 ? -piece.to : 0;
       const double scale = std::same_as<Pieces, LinePieces> ? std::exp(-nearest * nearest / 2) * (1 + nearest * nearest) : 1;
       const double sizes = std::abs(f.step) + std::abs(f.c0) + std::abs(f.c1) + std::abs(f.c2);
-      CHECK_CLOSE(mass, expected, 64 * epsilon * scale * sizes);
+      CHECK_CLOSE(mass, expected, 512 * epsilon * scale * sizes);
       // And the place below which a share lies has that share below it.
       for (const double p : {1e-12, .1, .5, .77, 1.0}) {
         const double t = place_in_piece<Pieces>(f, l, u, p);
         CHECK(t >= piece.from && t <= piece.to);
         if (mass < 1e-3 * scale * sizes) continue;  // rounding, by the tolerance above
         const double below = integral([&](double s) { return density_at<Pieces>(f, s); }, piece.from, t);
-        CHECK_CLOSE(below, p * mass, 128 * epsilon * scale * sizes);
+        CHECK_CLOSE(below, p * mass, 1024 * epsilon * scale * sizes);
       }
     }
 }

@@ -338,11 +338,15 @@ void check_kernel(double tolerance) {
           if (!CHECK_CLOSE(found(i, j), common * sketches::dot(left, i, right, j), tolerance)) return;
         }
     };
-    Matrix<T> of_x(c.n, c.n), of_z(c.n, z.rows);
+    Matrix<T> of_x(c.n, c.n), of_z(c.n, z.rows), of_some(c.n, c.n);
     net.kernel(x.view(), x.view(), of_x.view());
     net.kernel(x.view(), z.view(), of_z.view());
+    net.kernel(x.view(), z.view().row_block(0, c.n), of_some.view());
     check(x, x, of_x);
     check(x, z, of_z);
+    Matrix<T> some(c.n, c.d);
+    std::copy_n(z.values.begin(), some.values.size(), some.values.begin());
+    check(x, some, of_some);
     for (std::size_t i = 0; i < c.n; ++i)
       for (std::size_t j = 0; j < i; ++j) CHECK(of_x(i, j) == of_x(j, i));
   }
@@ -357,8 +361,8 @@ TEST(kernel_is_its_definition) {
 
 TEST(rows_with_gaps_and_no_rows) {
   const Problem p(20, 3, 50, 2);
-  const TwoLayerNet<double> net = p.net<double>();
-  Matrix<double> wide(20, 5), found(20, 4), expected(20, 2);
+  TwoLayerNet<double> net = p.net<double>();
+  Matrix<double> wide(20, 5), found(20, 4), expected(20, 2), gradient(50, 3), wide_gradient(50, 7);
   for (std::size_t i = 0; i < 20; ++i)
     for (std::size_t j = 0; j < 3; ++j) wide(i, j) = p.x(i, j);
   net.predict(p.x.view(), expected.view());
@@ -367,6 +371,12 @@ TEST(rows_with_gaps_and_no_rows) {
     CHECK(found(i, 0) == expected(i, 0) && found(i, 1) == expected(i, 1));
     CHECK(found(i, 2) == 0 && found(i, 3) == 0);
   }
+  net.set_weights(sketches::random_rows<double>(50, 3, 41).view());
+  const NetTraining t{.alpha = 0.3, .decay_to_start = true};
+  const double loss = net.gradient(t, p.x.view(), p.y.view(), gradient.view());
+  CHECK(net.gradient(t, wide.view().col_block(0, 3), p.y.view(), wide_gradient.view().col_block(1, 3)) == loss);
+  for (std::size_t r = 0; r < 50; ++r)
+    for (std::size_t j = 0; j < 7; ++j) CHECK(wide_gradient(r, j) == (j >= 1 && j < 4 ? gradient(r, j - 1) : 0));
   net.predict(View<const double>(nullptr, 0, 3), View<double>(nullptr, 0, 2));
   net.kernel(View<const double>(nullptr, 0, 3), p.x.view(), View<double>(nullptr, 0, 20));
   net.kernel(p.x.view(), View<const double>(nullptr, 0, 3), View<double>(nullptr, 20, 0));

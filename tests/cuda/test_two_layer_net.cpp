@@ -6,6 +6,7 @@
 #include <cstddef>
 #include <iostream>
 #include <limits>
+#include <utility>
 #include <vector>
 
 #include "device.hpp"
@@ -99,6 +100,27 @@ void check_nets() {
 TEST(nets_agree_with_the_cpu) {
   check_nets<float>();
   check_nets<double>();
+}
+
+// More units than a panel of 32 MB has, and more rows than a block of them. Sums of some thousand terms.
+TEST(large_nets_and_many_rows) {
+  for (const auto& [n, m] : {std::pair<std::size_t, std::size_t>{4096, 1030}, {5000, 33}}) {
+    const Problem<double> p(n, 2, m, 1);
+    const NetTraining t{.alpha = 0.2, .decay_to_start = true, .step_size = 1e-4};
+    TwoLayerNet<double> host = p.host();
+    TwoLayerNet<double, Cuda> net = p.on_device(0);
+    const DeviceMatrix<double> x(p.x), y(p.y);
+    const NetProgress expected = host.train(t, 0, 2, p.x.view(), p.y.view());
+    const NetProgress found = net.train(t, 0, 2, x.view(), y.view());
+    for (std::size_t i = 0; i < 2; ++i) CHECK_CLOSE(found.loss[i], expected.loss[i], 1e-11 * expected.loss[i]);
+    Matrix<double> w(m, 2), f(n, 1);
+    host.get_weights(w.view());
+    CHECK(near(weights(net), w, 1e-11));
+    DeviceMatrix<double> device_f(n, 1);
+    host.predict(p.x.view(), f.view());
+    net.predict(x.view(), device_f.view());
+    CHECK(near(device_f.to_host(), f, 1e-11));
+  }
 }
 
 TEST(runs_in_parts_have_the_same_bits) {

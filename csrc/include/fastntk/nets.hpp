@@ -96,17 +96,18 @@ class DeepNet {
   /// What comes next runs there: other threads, or another stream of the same device.
   void run_on(const B& backend);
 
-  /// As in TwoLayerNet. All weights as one row: the copies one after the other, in each W_1, ..., W_L, v, row by row.
+  /// As in TwoLayerNet. All weights as one row: the copies one after the other, in each W_1, ..., W_L, v, row by row. A step
+  /// takes twice the units of all layers and copies as workspace for each row of its batch.
   NetProgress train(const NetTraining& training, std::size_t first, std::size_t steps, View<const T, B> x,
                     View<const T, B> y);
   void predict(View<const T, B> x, View<T, B> out) const;
   double gradient(const NetTraining& training, View<const T, B> x, View<const T, B> y, View<T, B> grad) const;
-  /// out (n, n') = the inner products of the gradients of f's first output at x and z.
+  /// out (n, n') = the inner products of the gradients of f's first output at x and z; exactly symmetric if z is x.
   void kernel(View<const T, B> x, View<const T, B> z, View<T, B> out) const;
   std::size_t parameters() const;
   void get_weights(View<T, B> out) const;
   void set_weights(View<const T, B> weights);
-  /// max over layers and neurons of |w - w(0)|.
+  /// max over layers and neurons of |w - w(0)|, w a neuron's weights: a row of W_l or of v.
   double drift() const;
 
  private:

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from ._common import Floats
-from ._leverage_problem import Draw, ridge_of
+from ._leverage_problem import RARE, Draw, ridge_of
 from ._rare_cluster import rare_cluster
 from ._study import Options, Record, Study
 
@@ -19,8 +19,8 @@ MOVES = ("circles", "lines", "coordinates")
 FAMILIES = ("ntk", "arc_cosine_1")
 SIZES = ((500, 10), (1000, 10), (2000, 10), (2000, 2), (2000, 50))
 SMALL_SIZES = ((60, 5),)
-RARE = {"rare-0.1": 0.1, "rare-0.01": 0.01}
-CHAINS, LENGTH = 16, 50
+SPREADS = {"rare-0.1": 0.1, "rare-0.01": 0.01}
+CHAINS, LENGTH, SMALL_LENGTH = 16, 50, 8
 THINNING = 8
 TIMED_CHAINS, TIMED_LENGTH = 16, 4
 
@@ -31,6 +31,7 @@ NEEDS = {"moves": (*CASE, "seed", "ms_per_move", "independent", "r_hat")}
 def run(study: Study, options: Options) -> Iterator[Record]:
     """Time, effective sample size and R-hat of every kind of move."""
     (seed, *_) = options.seeds or (0,)
+    length = SMALL_LENGTH if options.small else LENGTH
 
     def measure(case: Record) -> Record:
         X = _rows(case)
@@ -39,18 +40,18 @@ def run(study: Study, options: Options) -> Iterator[Record]:
         # Both make the first moves of the chains; what the longer one makes more is known.
         seconds = [_cpu_seconds(lambda m=m: sampler.sample(m)) for m in (TIMED_CHAINS, TIMED_CHAINS * TIMED_LENGTH)]
         moves = TIMED_CHAINS * (TIMED_LENGTH - 1) * THINNING
-        found = sampler.diagnose(CHAINS, 8 if options.small else LENGTH)
+        found = sampler.diagnose(CHAINS, length)
         return {
             "ms_per_move": 1e3 * (seconds[1] - seconds[0]) / moves,
-            "independent": found.effective_sample_size / (found.n_chains * (8 if options.small else LENGTH)),
+            "independent": found.effective_sample_size / (CHAINS * length),
             "r_hat": found.r_hat,
         }
 
     data = [("gaussian", n, d) for n, d in (SMALL_SIZES if options.small else SIZES)]
-    data += [(name, 100 if options.small else 500, 10) for name in RARE]
+    data += [(name, 100 if options.small else 500, 10) for name in SPREADS]
     cases = [
         {"moves": moves, "data": name, "n": n, "d": d, "family": family, "seed": seed}
-        for family in FAMILIES
+        for family in (FAMILIES[:1] if options.small else FAMILIES)
         for name, n, d in data
         for moves in MOVES
     ]
@@ -67,23 +68,22 @@ def report(study: Study, records: list[Record]) -> None:
         [*CASE[1:], CASE[0], "ms_per_move", "independent", "r_hat"],
         title="Chains of the Gibbs sampler",
         note=f"{CHAINS} chains of {LENGTH} directions with {THINNING} moves between two; lambda = 10^-3 n. ms_per_move: "
-        "processor time of one move of one chain. Independent: effective sample size over the number of directions, and the "
-        "largest split R-hat, both the worst of log(q/p) and the coordinates of the unit direction. On lines and coordinates "
-        "a move changes less than on circles, whatever the data.",
+        "processor time of a move of a chain. Independent: effective sample size over the number of directions; it and the "
+        "split R-hat are the worst of log(q/p) and of the coordinates of the unit direction.",
         suffix="-chains",
     )
 
 
 def _place(record: Record) -> tuple[Any, ...]:
-    kind = ["gaussian", *RARE].index(record["data"])
+    kind = ["gaussian", *SPREADS].index(record["data"])
     return FAMILIES.index(record["family"]), kind, record["d"], record["n"], MOVES.index(record["moves"]), record["seed"]
 
 
 def _rows(case: Record) -> Floats:
     """Unit rows: normal ones, or with a rare cluster."""
     n, d = case["n"], case["d"]
-    if case["data"] in RARE:
-        return rare_cluster(RARE[case["data"]], n_common=n - n // 100, n_rare=n // 100, dim=d)
+    if case["data"] in SPREADS:
+        return rare_cluster(SPREADS[case["data"]], n_common=n - RARE, n_rare=RARE, dim=d)
     X = np.random.default_rng(0).standard_normal((n, d))
     unit: Floats = X / np.linalg.norm(X, axis=1, keepdims=True)
     return unit

@@ -19,35 +19,37 @@ from ._rare_cluster import rare_cluster
 from ._study import Record
 from .uci import standardised_split
 
-__all__ = ["FAMILIES", "REAL", "SAMPLINGS", "SETS", "Draw", "Problem", "can_draw", "ridge_of"]
+__all__ = ["FAMILIES", "RARE", "REAL", "SAMPLINGS", "SETS", "Draw", "Problem", "can_draw", "ridge_of"]
 
 FAMILIES = ("ntk", "relu_ntk", "arc_cosine_1")
 SAMPLINGS = ("gaussian", "modified", "pool", "gibbs")
 REAL = ("protein", "kegg_undirected")
+RARE = 5  # rows that are not of the cluster
 RIDGE = 1e-3  # lambda over the sum of the rows' squares: 10^-3 n for unit rows
 
 _ORDER = 0  # the seed of the order of real rows
-_NOISE = 0.1
 _UNITS = 32
 _DIRECTIONS_AT_ONCE = 128
 
 
 def ridge_of(X: Floats, factor: float = RIDGE) -> float:
-    """lambda for these rows."""
+    """The ridge parameter lambda for these rows."""
     return factor * float(np.vdot(X, X))
 
 
 def _rare(spread: float, n: int) -> Data:
-    """A cluster and one row of a hundred anywhere, as many for training as for testing; targets of a network, with noise."""
-    n_rare = max(1, n // 100)
-    X = rare_cluster(spread, n_common=2 * (n - n_rare), n_rare=2 * n_rare)
+    """A cluster, and a few rows anywhere; the values of a network.
+
+    Test rows lie about the training rows as the cluster's rows lie about its centre, so that the rare ones count there too.
+    """
+    X = rare_cluster(spread, n_common=n - RARE, n_rare=RARE)
     rng = np.random.default_rng(_ORDER)
-    units = np.maximum(X @ rng.standard_normal((X.shape[1], _UNITS)), 0)
-    y = units @ rng.standard_normal(_UNITS) / math.sqrt(_UNITS) + _NOISE * rng.standard_normal(len(X))
-    train = np.r_[: n - n_rare, len(X) - n_rare : len(X)]
-    test = np.setdiff1d(np.arange(len(X)), train)
-    y = (y - y[train].mean()) / y[train].std()
-    return Data(X[train], y[train], X[test], y[test])
+    moved = X + spread * rng.standard_normal(X.shape)
+    X_test = moved / np.linalg.norm(moved, axis=1, keepdims=True)
+    first, last = rng.standard_normal((X.shape[1], _UNITS)), rng.standard_normal(_UNITS)
+    y, y_test = (np.maximum(rows @ first, 0) @ last for rows in (X, X_test))
+    mean, scale = y.mean(), y.std()
+    return Data(X, (y - mean) / scale, X_test, (y_test - mean) / scale)
 
 
 def _real(name: str, n: int) -> Data:
@@ -141,7 +143,7 @@ class Draw:
     threads: int | None = None
 
     def __call__(self, sampling: str, m: int, seed: int) -> tuple[Floats, Floats]:
-        """m directions."""
+        """Directions (m, d) and their weights (m,)."""
         d = self.X.shape[1]
         if sampling == "gaussian":
             return np.random.default_rng(seed).standard_normal((m, d)), np.ones(m)

@@ -19,11 +19,11 @@ from ._study import Options, Record, Study, most_seeds, number_of_seeds
 __all__ = ["NEEDS", "report", "run"]
 
 EPSILON, DELTA = 0.4, 0.1
-RIDGE = 1e-2  # lambda over the number of rows, which are unit vectors
+RIDGE = 3e-2  # lambda over the number of rows, which are unit vectors
 FAMILIES = ("ntk", "arc_cosine_0", "arc_cosine_1")
 SETS = ("diabetes", "rare-0.1")
 ROWS = 100
-SEEDS, SMALL_SEEDS = 200, 5
+SEEDS, SMALL_SEEDS = 200, 2
 SAMPLINGS = ("gaussian", "pool", "gibbs")
 
 CASE = ("theorem", "data", "family", "sampling")
@@ -69,10 +69,10 @@ def report(study: Study, records: list[Record]) -> None:
         chosen,
         [*CASE[1:], "s", "m", "m_printed", "share", "median", "largest"],
         title=f"Theorem 3.3 at its own number of features, epsilon = {EPSILON:g}, delta = {DELTA:g}",
-        note=f"{ROWS} unit rows, lambda = {RIDGE:g} times as many, {number_of_seeds(chosen, CASE)}; m: of the bound that the "
-        f"paper's proof supports, m_printed: as it is printed. Share: of seeds with a spectral error of at most epsilon, where "
-        f"{1 - DELTA:g} are promised for directions by leverage. Those from p are no claim of the theorem, and those of a pool "
-        "are not independent.",
+        note=f"{ROWS} unit rows, lambda = {RIDGE:g} times as many, {number_of_seeds(chosen, CASE)}; m: of the bound that "
+        "the paper's proof supports, m_printed: as it is printed. Share: of seeds with a spectral error of at most epsilon, "
+        f"where {1 - DELTA:g} are promised for directions by leverage (gibbs); of those from p it claims nothing with this "
+        "m, and those of a pool are not independent.",
         suffix="-theorem",
     )
 
@@ -97,5 +97,6 @@ def _rows(data: str) -> Floats:
         return rare_cluster(0.1, n_common=ROWS - ROWS // 20, n_rare=ROWS // 20)
     from sklearn.datasets import load_diabetes
 
-    X: Floats = load_diabetes().data[:ROWS]
-    return X / np.linalg.norm(X, axis=1, keepdims=True)
+    X = load_diabetes().data[:ROWS]
+    unit: Floats = X / np.linalg.norm(X, axis=1, keepdims=True)
+    return unit

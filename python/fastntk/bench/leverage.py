@@ -1,6 +1,6 @@
-"""Random features of directions from p, and by leverage: spectral error and test error against their number (L20 section 3.1).
+"""Random features of directions from p, and by leverage (Lee et al. 2020, section 3.1): errors against their number.
 
-Two parts more: Theorem 3.3 at its own number of features, and how chains of the Gibbs sampler mix.
+Two more parts: Theorem 3.3 at its own number of features, and how chains of the Gibbs sampler mix.
 """
 
 from __future__ import annotations
@@ -31,28 +31,29 @@ NEEDS = {
 }
 # What the targets of a ratio are about: family and data.
 AIMS = {("ntk", "rare-0.1"): 0.7, ("ntk", "rare-0.01"): 0.3}
-LABELS = {"spectral": "spectral error", "rmse": "test error", "distance": "distance to exact ridge"}
+PLOTTED = {"spectral": "spectral error", "rmse": "test error"}
 
 
 @dataclass(frozen=True)
 class Plan:
-    """What is measured: training rows of sets with a rare cluster and of real ones, and their seeds."""
+    """What is measured: rows, seeds and families of sets with rare rows, and of real ones; numbers of directions."""
 
     rare_rows: int
     rows: int
     rare_seeds: int
     seeds: int
     data: tuple[str, ...]
+    rare_families: tuple[str, ...]
     families: tuple[str, ...]
     multiples: tuple[int, ...]
 
 
-FULL = Plan(500, 1000, 20, 5, tuple(SETS), FAMILIES, MULTIPLES)
-SMALL = Plan(100, 60, 3, 2, ("rare-0.1",), ("ntk", "arc_cosine_1"), (1, 4))
+FULL = Plan(500, 1000, 20, 5, tuple(SETS), FAMILIES, ("ntk", "arc_cosine_1"), MULTIPLES)
+SMALL = Plan(100, 60, 3, 2, ("rare-0.1",), ("ntk", "arc_cosine_1"), ("ntk",), (1, 4))
 
 
 def run(options: Options) -> Iterator[Record]:
-    """The data sets, and the parts "theorem" and "chains", that `options.data` names, or all; `options.maps` are samplings."""
+    """The data sets and the parts "theorem" and "chains" that `options.data` names, or all; `options.maps` are samplings."""
     options.refuse("leverage", "components", "depth")
     plan = SMALL if options.small else FULL
     samplings = [choice(name, "--maps", SAMPLINGS) for name in options.maps or SAMPLINGS]
@@ -70,16 +71,14 @@ def run(options: Options) -> Iterator[Record]:
     if CHAINS in asked:
         yield from _leverage_chains.run(study, options)
     records = study.finished()
-    about = f"training rows: {plan.rare_rows} of sets with a rare cluster, {rows} of real ones"
+    about = f"training rows: {plan.rare_rows} of sets with rare rows, {rows} of real ones"
     _report(study, sorted((record for record in records if "multiple" in record), key=_place), about)
     _leverage_theorem.report(study, records)
     _leverage_chains.report(study, records)
     yield {"written": [str(path) for path in study.written]}
 
 
-def _measured(
-    study: Study, data: str, plan: Plan, rows: int, samplings: list[str], options: Options
-) -> Iterator[Record]:
+def _measured(study: Study, data: str, plan: Plan, rows: int, samplings: list[str], options: Options) -> Iterator[Record]:
     """Errors of every family, sampling and number of directions on one data set."""
     real = data in REAL
     n = rows if real else plan.rare_rows
@@ -99,7 +98,7 @@ def _measured(
 
     cases = [
         {"data": data, "family": family, "sampling": sampling, "seed": seed, "multiple": multiple}
-        for family in plan.families
+        for family in (plan.families if real else plan.rare_families)
         for sampling in samplings
         if can_draw(sampling, family)
         for seed in seeds
@@ -136,7 +135,7 @@ def _report(study: Study, records: list[Record], about: str) -> None:
         (
             "rmse",
             "Test error of ridge regression against the number of directions",
-            f"{what} Root mean squares in units of the training targets' standard deviation; exact: kernel ridge regression.",
+            f"{what} Root mean squares over the training targets' standard deviation; exact: kernel ridge regression.",
         ),
         (
             "distance",
@@ -155,7 +154,7 @@ def _report(study: Study, records: list[Record], about: str) -> None:
             note=note,
             suffix="" if key == "spectral" else f"-{key}",
         )
-        for data, family in dict.fromkeys((row["data"], row["family"]) for row in table):
+        for data, family in dict.fromkeys((row["data"], row["family"]) for row in table if key in PLOTTED):
             lines = [row for row in table if (row["data"], row["family"]) == (data, family)]
             study.figure(partial(_draw, rows=lines, key=key), suffix=f"-{key}-{data}-{family}")
     _ratios(study, records)
@@ -189,7 +188,7 @@ def _draw(axes: Any, rows: list[Record], key: str) -> None:
     axes.set_xscale("log", base=2)
     axes.set_yscale("log")
     axes.set_xlabel(f"directions over the statistical dimension, {rows[0]['s']:.3g}")
-    axes.set_ylabel(LABELS[key])
+    axes.set_ylabel(PLOTTED[key])
     axes.set_title(f"{rows[0]['data']}, {rows[0]['family']}")
     axes.grid(visible=True, which="both", alpha=0.3)
     axes.legend(fontsize="small")

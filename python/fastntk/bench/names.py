@@ -31,7 +31,8 @@ _ERROR_ROWS = 2000
 
 def run(options: Options) -> Iterator[Record]:
     """Models with the same number of columns on the same rows: test score, processor time of fit, error of the kernel."""
-    names = [choice(name, "--maps", NAMES) for name in options.maps or NAMES]
+    known = NAMES if (options.depth or 1) == 1 else tuple(name for name in NAMES if name != "leverage")
+    names = [choice(name, "--maps", known) for name in options.maps or known]
     data = [choice(name, "--data", DATA) for name in options.data or (DATA[:1] if options.small else DATA)]
     absent = [name for name in data if name != "digits" and not at_hand(name)]
     yield from ({"data": name, **missing(name)} for name in absent)

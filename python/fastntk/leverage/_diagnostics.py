@@ -142,7 +142,8 @@ def _autocovariance(halves: Reals) -> Reals:
     centred = halves - halves.mean(axis=1, keepdims=True)
     spectrum = np.fft.rfft(centred, 2 * length, axis=1)
     products: Reals = np.fft.irfft(spectrum * spectrum.conj(), 2 * length, axis=1)[:, :length]
-    return products / length
+    products /= length
+    return products
 
 
 def _plain(values: Reals, halves: Reals) -> Any:

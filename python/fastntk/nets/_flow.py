@@ -49,8 +49,8 @@ class KernelFlow:
     kappa : float
         Positive.
     ridge : float
-        At least 0. For nets it is `alpha`, or alpha (L + 1) for one with L hidden layers, all trained, and decay to zero: f is
-        homogeneous of degree L + 1 in its weights (Lee et al., appendix E).
+        At least 0. For nets it is `alpha`, or alpha (L + 1) for one with L hidden layers, all trained, and decay to zero: f
+        is homogeneous of degree L + 1 in its weights (Lee et al., appendix E).
     decay : {"zero", "init"}
     start : array of the shape of Y, optional
         u(0); by default 0.

@@ -14,7 +14,7 @@ from .._host import on_host
 from .._kernel_cache import fingerprint
 from .._place import Place
 from .._ridge_model import require_y
-from ..ridge import targets
+from .._targets import targets
 
 __all__ = ["Inputs", "host_rows", "or_float64", "read_inputs", "with_bias"]
 

@@ -152,9 +152,9 @@ class ReLUNet(MultiOutputMixin, RegressorMixin, BaseEstimator):  # type: ignore[
         net = self._make(origin, place)
         recorder = self._recorder(names, kernel, net, inputs, descent, None if before is None else before.history)
         first_loss = recorder.loss() if before is None else before.first_loss
-        if not math.isfinite(first_loss):
+        if not first_loss <= np.finfo(origin.dtype).max:
             raise ValueError(
-                f"X is so large that the net overflows {origin.dtype}; scale the rows{or_float64(origin.dtype)}"
+                f"X is so large that the net overflows {origin.dtype}: scale the rows{or_float64(origin.dtype)}"
             )
         done = 0
         if before is not None:
@@ -288,7 +288,7 @@ class ReLUNet(MultiOutputMixin, RegressorMixin, BaseEstimator):  # type: ignore[
         return self._kernel()(rows, host_rows(other, bias))
 
     def kernel_flow(self, X: Any, Y: Any) -> KernelFlow:
-        """The kernel side of training this net on X and Y: u_ntk(t) by gradient flow, from the net's predictions at its start.
+        """The kernel side of training this net on X and Y: gradient flow from the net's predictions at its start.
 
         Parameters
         ----------

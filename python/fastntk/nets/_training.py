@@ -64,19 +64,22 @@ def train(
             net.train(x, y, descent, first, step - first)
         return step, True
 
+    before, first = net.weights, done  # the weights from which a step before `done` can be made again
     while done < steps:
         following = bisect_right(record_at, done)
         stop = min(steps, done + _STEPS, *record_at[following : following + 1])
-        before = net.weights
+        now = net.weights
         diverged, losses = net.train(x, y, descent, done, stop - done)
         # losses[i] belongs to the weights of step done + i.
         unsound = next((i for i, loss in enumerate(losses) if not loss <= most), len(losses) if diverged else None)
+        if unsound == 0:
+            return back(before, first, max(first, done - 1))
         if unsound is not None:
-            return back(before, done, done + max(0, unsound - 1))
+            return back(now, done, done + unsound - 1)
         if stop in record_at:
             recorder.record(stop)
         if stop == steps and not recorder.loss() <= most:
-            return back(before, done, stop - 1)
-        done = stop
+            return back(now, done, stop - 1)
+        before, first, done = now, done, stop
         between(done)
     return done, False

@@ -1,0 +1,162 @@
+"""What nets refuse, and what it says."""
+
+import numpy as np
+import pytest
+from fastntk.nets import DeepReLU, TwoLayerReLU, equivalence, equivalence_case
+
+X = np.random.default_rng(0).standard_normal((6, 3))
+Y = np.arange(6.0)
+
+
+@pytest.mark.parametrize(
+    ("net", "params", "error", "message"),
+    [
+        (TwoLayerReLU, {"width": 0}, ValueError, "width is 0; an integer of at least 1"),
+        (TwoLayerReLU, {"width": 2.5}, TypeError, "width is 2.5"),
+        (TwoLayerReLU, {"width": 7, "double": True}, ValueError, "width is 7; an even number is needed with double=True"),
+        (TwoLayerReLU, {"start": "zeros"}, ValueError, "start is 'zeros'; one of 'gaussian', 'leverage'"),
+        (TwoLayerReLU, {"start_alpha": 0.0}, ValueError, "start_alpha is 0.0; a positive"),
+        (TwoLayerReLU, {"double": "yes"}, TypeError, "double is 'yes'"),
+        (DeepReLU, {"widths": ()}, ValueError, "widths has 0 numbers"),
+        (DeepReLU, {"widths": (4, 0)}, ValueError, "widths is 0; an integer of at least 1"),
+        (DeepReLU, {"widths": "wide"}, TypeError, "widths is 'wide'"),
+        (DeepReLU, {"double": 1}, TypeError, "double is 1"),
+        *(
+            (net, params, error, message)
+            for net in (TwoLayerReLU, DeepReLU)
+            for params, error, message in [
+                ({"alpha": -0.1}, ValueError, "alpha is -0.1; a number of at least 0"),
+                ({"alpha": np.nan}, ValueError, "alpha is nan"),
+                ({"alpha": "auto"}, TypeError, "alpha is 'auto'"),
+                ({"kappa": 0}, ValueError, "kappa is 0.0; a positive"),
+                ({"kappa": -1.0}, ValueError, "kappa is -1.0"),
+                ({"decay": "start"}, ValueError, "decay is 'start'; one of 'zero', 'init'"),
+                ({"bias": np.inf}, ValueError, "bias is inf"),
+                ({"n_threads": 0}, ValueError, "n_threads is 0"),
+                ({"device": "tpu"}, ValueError, "device is 'tpu'"),
+                ({"random_state": -1}, ValueError, "random_state is -1"),
+            ]
+        ),
+    ],
+)
+def test_bad_parameters_are_refused(net, params, error, message):
+    model = net(8) if "width" not in params and "widths" not in params else net()
+    model.set_params(random_state=0).fit(X, Y, steps=2)
+    before = model.predict(X)
+    params_before = model.get_params()
+    with pytest.raises(error, match=message):
+        model.set_params(**params).fit(X, Y, steps=2)
+    np.testing.assert_array_equal(model.set_params(**params_before).predict(X), before)
+
+
+@pytest.mark.parametrize("net", [TwoLayerReLU(8), DeepReLU((4,))], ids=str)
+@pytest.mark.parametrize(
+    ("how", "error", "message"),
+    [
+        ({"steps": -1}, ValueError, "steps is -1"),
+        ({"steps": 1.5}, TypeError, "steps is 1.5"),
+        ({"step_size": 0.0}, ValueError, "step_size is 0.0; a positive"),
+        ({"step_size": "small"}, ValueError, "step_size is 'small'; one of 'auto'"),
+        ({"batch_size": 0}, ValueError, "batch_size is 0"),
+        ({"batch_size": 7}, ValueError, r"batch_size is 7; an integer in \[1, 6\], the number of rows"),
+        ({"record": "lose"}, ValueError, "record is 'lose'; one of 'loss', "),
+        ({"record": ("loss", "test_loss")}, ValueError, "record has 'test_loss', which needs X_test"),
+        ({"record": "test_loss", "X_test": X}, ValueError, "record has 'test_loss', which needs Y_test"),
+        ({"record": 3}, TypeError, "record is 3"),
+        ({"record_at": [0, 11]}, ValueError, r"record_at is 11; an integer in \[0, 10\]"),
+        ({"record_at": 5}, TypeError, "record_at is 5"),
+        ({"kernel": "ntk"}, ValueError, "kernel is 'ntk'; one of 'exact', 'start'"),
+        ({"X_test": X[:, :2]}, ValueError, r"X_test has shape \(6, 2\); 3 columns"),
+        ({"Y_test": Y}, ValueError, "Y_test is given, but X_test is not"),
+        ({"X_test": X, "Y_test": np.ones((6, 2))}, ValueError, "Y_test has 2 columns; 1, as Y has"),
+    ],
+)
+def test_bad_settings_are_refused(net, how, error, message):
+    with pytest.raises(error, match=message):
+        net.fit(X, Y, **{"steps": 10, **how})
+
+
+@pytest.mark.parametrize("net", [TwoLayerReLU(8), DeepReLU((4,))], ids=str)
+def test_bad_labels_are_refused(net):
+    bad = Y.copy()
+    for value, message in ((np.nan, "Y contains NaN, first in row 2"), (np.inf, "Y contains infinity, first in row 2")):
+        bad[2] = value
+        with pytest.raises(ValueError, match=message):
+            net.fit(X, bad)
+    with pytest.raises(ValueError, match="Y has 5 rows"):
+        net.fit(X, Y[:5])
+    with pytest.raises(ValueError, match="requires y to be passed"):
+        net.fit(X, None)
+    # Their squares are finite in float64, and not in float32.
+    bad[2] = -1e20
+    with pytest.raises(
+        ValueError, match=r"Y has labels out of range: -1e\+20 in row 2; the largest allowed is 2.66e\+18, .* float64"
+    ):
+        net.fit(X.astype(np.float32), bad)
+    net.fit(X, bad, steps=3)
+    bad[2] = 1e160
+    with pytest.raises(ValueError, match=r"labels out of range: 1e\+160 in row 2; the largest allowed is 1.94e\+153"):
+        net.fit(X, bad)
+
+
+def test_the_largest_labels_are_trained_on():
+    model = TwoLayerReLU(8, random_state=0).fit(X.astype(np.float32), np.full(6, 2.6e18), steps=3)
+    assert np.isfinite(model.predict(X)).all()
+
+
+def test_rows_that_overflow_are_refused():
+    with pytest.raises(ValueError, match="X is so large that the net overflows float32: scale the rows, or pass float64"):
+        TwoLayerReLU(8, random_state=0).fit((X * 1e30).astype(np.float32), Y, step_size=1e-70)
+    with pytest.raises(ValueError, match="X"):
+        DeepReLU((4,), random_state=0).fit(X * 1e200, Y)
+    with pytest.raises(ValueError, match="X is so large that its kernel overflows"):
+        TwoLayerReLU(8, random_state=0).fit(X * 1e200, Y)
+    with pytest.raises(ValueError, match="X contains NaN, first in row 1, column 2"):
+        TwoLayerReLU(8).fit(np.where(np.arange(18).reshape(6, 3) == 5, np.nan, X), Y)
+
+
+def test_memory_is_planned():
+    with pytest.raises(MemoryError, match=r"TwoLayerReLU.fit with 4000000000000 weights and 6 rows needs .*lower the width"):
+        TwoLayerReLU(10**12).fit(X, Y)
+    with pytest.raises(MemoryError, match=r"DeepReLU.fit with .* lower the width"):
+        DeepReLU((10**7, 10**7)).fit(X, Y)
+
+
+@pytest.mark.parametrize("net", [TwoLayerReLU(8), DeepReLU((4,))], ids=str)
+def test_fitted_nets_refuse_other_rows(net):
+    model = net.fit(X, Y, steps=1)
+    for call in (model.predict, model.dynamic_kernel):
+        with pytest.raises(ValueError, match="2 features"):
+            call(X[:, :2])
+    with pytest.raises(ValueError, match=r"Z has shape \(6, 2\)"):
+        model.dynamic_kernel(X, X[:, :2])
+    with pytest.raises(ValueError, match=r"Z has shape \(6, 2\)"):
+        model.limit_kernel(X, X[:, :2])
+    with pytest.raises(ValueError, match=r"Y has shape \(5,\)"):
+        model.kernel_flow(X, Y[:5])
+    with pytest.raises(ValueError, match="not fitted"):
+        type(net)().dynamic_kernel(X)
+
+
+@pytest.mark.parametrize(
+    ("params", "error", "message"),
+    [
+        ({"net": "one_layer"}, ValueError, "net is 'one_layer'"),
+        ({"starts": ["uniform"]}, ValueError, "starts is 'uniform'; one of 'gaussian', 'leverage'"),
+        ({"net": "deep", "starts": ["leverage"]}, ValueError, "starts is 'leverage'; one of 'gaussian'"),
+        ({"time": 0.0}, ValueError, "time is 0.0"),
+        ({"alpha": -1.0}, ValueError, "alpha is -"),
+        ({"alpha_rule": "c/m"}, ValueError, r"alpha_rule is 'c/m'; one of 'c/sqrt\(m\)', 'fixed'"),
+        ({"widths": [0]}, ValueError, "width is 0"),
+        ({"step_size": -1.0}, ValueError, "step_size is -1.0"),
+        ({"speed": 1}, TypeError, "speed"),
+    ],
+)
+def test_bad_experiments_are_refused(params, error, message):
+    with pytest.raises(error, match=message):
+        equivalence(X, Y, **{"widths": [8], "seeds": [0], **params})
+
+
+def test_a_case_without_test_rows():
+    record = equivalence_case(X, Y, None, 64, "gaussian", 0, time=2.0)
+    assert not any(name.startswith("test") for name in record)
