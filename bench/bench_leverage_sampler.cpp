@@ -112,8 +112,7 @@ int main() {
   constexpr struct {
     const char* name;
     GibbsMoves moves;
-  } all_moves[] = {
-      {"coordinates", GibbsMoves::coordinates}, {"lines", GibbsMoves::lines}, {"circles", GibbsMoves::circles}};
+  } all_moves[] = {{"coordinates", GibbsMoves::coordinates}, {"lines", GibbsMoves::lines}, {"circles", GibbsMoves::circles}};
   for (const auto& f : families)
     for (const auto& m : all_moves) measure({f.name, f.family, f.vectors, m.name, m.moves}, 2000, 50, 64, 5);
   for (const std::size_t n : {500, 1000, 4000}) measure(coordinates, n, 50, 64, 4000 / n + 2);

@@ -171,6 +171,12 @@ CPU: list[Row] = [
     ("… digits", errors(SPECTRAL, "digits", SIZES[:2]), "value", "≤ 1.0, .85"),
     ("… protein", errors(SPECTRAL, "protein", SIZES[:2]), "value", "≤ 1.0, .85"),
     (
+        "Training step of `TwoLayerReLU(8192)`, 2000x784 ÷ its two products by sgemm, on one thread",
+        [{"op": "two_layer_net step", "shape": "2000x784, width 8192", "note": "1 thread"}],
+        "ratio",
+        "≤ 1.3",
+    ),
+    (
         'MNIST 60000/10000, `NTKClassifier(8192, features="random")`: fit + predict ÷ (ssyrk + Cholesky), alpha given, auto',
         [{"bench": "fit", "op": f"NTKClassifier(8192) alpha {name}: fit + predict"} for name in ("given", "auto")],
         "ratio",

@@ -6,7 +6,9 @@ import pickle
 import fastntk
 import numpy as np
 import pytest
-from fastntk._leverage_directions import Pool
+from fastntk._landmarks import random_order
+from fastntk._leverage_directions import _ROWS, Pool
+from fastntk._load import _core
 from fastntk.bench._rare_cluster import rare_cluster
 from fastntk.leverage import spectral_error
 
@@ -43,7 +45,11 @@ def test_directions_and_weights_are_those_of_the_definition(rng, bias, dtype):
     for part, m in ((numbers[:m_1], m_1), (numbers[m_1:], m_0)):
         count = np.bincount(part, minlength=300)
         assert np.all(abs(count - m * scores / scores.sum()) < 1)
-    assert not np.array_equal(np.sort(numbers[:m_0]), np.sort(numbers[m_0:]))
+
+
+def test_steps_and_relus_have_draws_of_their_own(rng):
+    numbers = leverage_map(60, pool_size=300, sizes=(30, 30)).fit(rng.normal(size=(50, 5)))._map.drawn.numbers
+    assert not np.array_equal(numbers[:30], numbers[30:])
 
 
 def test_features_are_those_of_the_weighted_directions(rng):
@@ -101,13 +107,12 @@ def test_the_spectral_error_is_lower_where_rows_are_uneven(spread, most):
 
 def test_alpha_belongs_to_all_rows(rng):
     X = rng.normal(size=(400, 4))
-    same = np.repeat(X[:1], 400, axis=0)
-    for rows in (X, same):
-        part = leverage_map(40, alpha=2.0, score_rows=100, pool_size=200).fit(rows)
-        assert part.alpha_ == 2.0
-    # Of 400 equal rows any 100 give the scores of all, if alpha is a quarter.
-    whole = leverage_map(40, alpha=2.0, pool_size=200).fit(same)
-    np.testing.assert_allclose(part._map.drawn.weights, whole._map.drawn.weights, rtol=1e-9)
+    part = leverage_map(40, alpha=2.0, score_rows=100, pool_size=200).fit(X)
+    assert part.alpha_ == 2.0
+    rows = X[random_order(_core.child_seed(3, _ROWS), 400)[:100]]
+    scores = leverage_by_definition(Pool(3, 4).part(0, 200), rows, 0.5)
+    numbers, weights, _ = part._map.drawn
+    np.testing.assert_allclose(weights, scores.mean() / scores[numbers], rtol=1e-10)
     few = leverage_map(40).fit(X).alpha_
     assert leverage_map(400).fit(X).alpha_ < few
     assert 0 < few == pytest.approx(leverage_map(40).fit(10 * X).alpha_ / 100, rel=1e-9)

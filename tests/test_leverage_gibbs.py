@@ -112,6 +112,30 @@ def test_a_rare_cluster_needs_leverage(spread, target):
     assert np.median(leverage) <= target * np.median(gaussian)
 
 
+@pytest.mark.parametrize(
+    ("dim", "params", "wanted"),
+    [
+        (5, {}, ("circles", 256, 32, 8)),
+        (1, {}, ("coordinates", 256, 4, 1)),
+        (5, {"moves": "coordinates"}, ("coordinates", 256, 20, 5)),
+        (5, {"moves": "lines", "n_chains": 3}, ("lines", 3, 40, 10)),
+        (5, {"burn_in": 0, "thinning": 1}, ("circles", 256, 0, 1)),
+    ],
+)
+def test_moves_are_counted_by_their_kind(dim, params, wanted):
+    chains = LeverageSampler(np.ones((2, dim)), 0.1, **params)._chains
+    assert (chains.moves, chains.number, chains.burn_in, chains.thinning) == wanted
+
+
+@pytest.mark.statistical
+@pytest.mark.parametrize("moves", ["coordinates", "lines", "circles"])
+def test_the_default_moves_are_enough_in_many_dimensions(moves):
+    X = np.random.default_rng(0).normal(size=(10, 40))
+    found = LeverageSampler(X, ALPHA, moves=moves, random_state=0, n_threads=1).diagnose(16, 50)
+    assert found.r_hat < 1.05
+    assert found.effective_sample_size > 16 * 50 / 4
+
+
 def test_rows_that_are_zero_or_copies_do_no_harm():
     X = np.array([[0, 0], [1.0, 2], [1, 2], [1, 2], [-3, 1], [0, 0]])
     for family in RELU_FAMILIES:
@@ -180,6 +204,8 @@ def test_a_failed_call_leaves_the_sampler_usable(rows):
     sampler, other = (LeverageSampler(X, ALPHA, random_state=1) for _ in range(2))
     with pytest.raises(ValueError, match="m is 0"):
         sampler.sample(0)
+    with pytest.raises(MemoryError, match=r"drawing 2147483647 directions needs .* lower m"):
+        sampler.sample(2**31 - 1)
     with pytest.raises(ValueError, match=r"w has shape \(3, 4\); 5 columns"):
         sampler.scores(np.ones((3, 4)))
     with pytest.raises(ValueError, match="w contains NaN"):

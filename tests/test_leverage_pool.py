@@ -1,11 +1,14 @@
 """Leverage sampling from a pool: its law, its weights, large n through features; families, features and Theorem 3.3."""
 
+import weakref
+
 import fastntk
 import numpy as np
 import pytest
 from fastntk.leverage import FeatureFamily, LeverageSampler, modified_features, spectral_error
 from gpu_arrays import on_gpu
 from reference import leverage as reference
+from reference import rng
 from scipy import stats
 
 FAMILIES = ("ntk", "relu_ntk", "arc_cosine_0", "arc_cosine_1", "fourier")
@@ -63,6 +66,20 @@ def test_scores_through_few_landmarks_are_never_smaller(family):
     assert np.all(few <= wanted / (1 - some.approximation_error_) * (1 + 1e-9))
 
 
+def test_what_is_sampled_through_features_is_normalised_by_its_own_integral():
+    X = np.random.default_rng(1).normal(size=(150, 3))
+    params = {"family": "arc_cosine_0", "method": "pool", "inverse": "features", "n_landmarks": 5}
+    sampler = LeverageSampler(X, 0.05, pool_size=20_000, random_state=0, **params)
+    W = np.random.default_rng(0).normal(size=(20_000, 3))
+    scores = sampler.scores(W)
+    high = sampler.statistical_dimension_bounds_[1]
+    assert scores.mean() > 1.5 * high
+    # Two means of 20000 scores, each within 5 standard errors.
+    assert sampler.density_ratio(W).mean() == pytest.approx(1, abs=10 * scores.std() / scores.mean() / np.sqrt(20_000))
+    wanted = fastntk.leverage.required_features(high, 0.4, 0.1, total=scores.mean())
+    assert sampler.required_features(0.4, 0.1) == pytest.approx(wanted, rel=0.01)
+
+
 def test_the_error_of_the_features_is_that_of_the_whole_kernel_if_it_is_small():
     X = np.random.default_rng(1).normal(size=(300, 3))
     sampler = LeverageSampler(X, 0.5, method="pool", inverse="features", n_landmarks=30, random_state=0)
@@ -72,6 +89,24 @@ def test_the_error_of_the_features_is_that_of_the_whole_kernel_if_it_is_small():
     K = reference.kernel(X, "ntk")
     values = np.linalg.eigvals(np.linalg.solve(K + 0.5 * np.eye(300), features - K)).real
     assert sampler.approximation_error_ == pytest.approx(np.abs(values).max(), rel=1e-6)
+
+
+def test_the_error_of_the_features_is_that_of_some_rows_with_their_share_of_alpha(monkeypatch):
+    from fastntk.leverage import _inverse
+
+    asked = []
+
+    class Recorded(_inverse.SpectralError):
+        def __init__(self, kernel, alpha):
+            asked.append((kernel.shape, alpha))
+            super().__init__(kernel, alpha)
+
+    monkeypatch.setattr(_inverse, "SpectralError", Recorded)
+    monkeypatch.setattr(_inverse, "_ERROR_ROWS", 100)
+    X = np.random.default_rng(1).normal(size=(400, 3))
+    sampler = LeverageSampler(X, 0.8, method="pool", inverse="features", n_landmarks=30, random_state=0)
+    assert asked == [((100, 100), 0.2)]
+    assert 0.2 < sampler.approximation_error_ < 1
 
 
 def test_many_rows_go_through_features_by_themselves():
@@ -124,16 +159,36 @@ def test_weights_of_a_pool_are_its_mean_score_over_the_score(X, family):
 @pytest.mark.parametrize("family", [*FAMILIES, Complex()])
 def test_modified_features_from_a_pool_are_unbiased(X, family):
     """The mean over pools and draws, 400 of each."""
-    named = isinstance(family, str)
-    K = reference.kernel(X, family if named else "fourier")
+    lengthscale = 1.5 if family == "fourier" else 1.0
+    params = {"family": family, "method": "pool", "pool_size": 30, "lengthscale": lengthscale}
+    K = reference.kernel(X, family if isinstance(family, str) else "fourier", lengthscale)
     found = []
     for seed in range(400):
-        sampler = LeverageSampler(X, 0.1, family=family, method="pool", pool_size=30, random_state=seed)
+        sampler = LeverageSampler(X, 0.1, random_state=seed, **params)
         Z = modified_features(X, *sampler.sample(5), family=family)
         found.append(Z @ Z.conj().T)
     error = np.std(found, axis=0) / np.sqrt(len(found))
     # 78 entries, each beyond 5 standard errors with probability 6e-7.
     assert np.all(np.abs(np.mean(found, axis=0) - K) <= 5 * error + 1e-12)
+
+
+@pytest.mark.parametrize("lengthscale", [1.0, 1.5])
+def test_directions_of_a_pool_are_the_library_s_normals(X, lengthscale):
+    sampler = LeverageSampler(X, 0.1, family="fourier", method="pool", lengthscale=lengthscale, random_state=2**40 + 9)
+    W, _ = sampler.sample(200)
+    pool = rng.child_seed(2**40 + 9, 1)
+    chunk = rng.normals(rng.child_seed(pool, 0), 1024 * 4).reshape(1024, 4) / lengthscale
+    distances = np.abs(W[:, None] - chunk).max(axis=2).min(axis=1)
+    in_chunk = distances < 1e-14
+    assert 0.2 < in_chunk.mean() < 0.45  # of 3200 directions
+
+
+def test_samplers_are_gone_when_they_are_dropped(X):
+    sampler = LeverageSampler(X, 0.1, method="pool", random_state=0)
+    sampler.sample(5)
+    gone = weakref.ref(sampler)
+    del sampler  # their matrices are too large to wait for the collector of cycles
+    assert gone() is None
 
 
 def test_draws_from_a_pool_depend_on_the_seed_the_call_and_m(X):
@@ -153,8 +208,8 @@ def test_draws_from_a_pool_depend_on_the_seed_the_call_and_m(X):
 def test_modified_features_are_definition_3_2(X, family, dtype, monkeypatch):
     from fastntk.leverage import _modified_features
 
-    rng = np.random.default_rng(0)
-    W, weights = rng.normal(size=(7, 4)), rng.exponential(size=7)
+    draws = np.random.default_rng(0)
+    W, weights = draws.normal(size=(7, 4)), draws.exponential(size=7)
     phi = reference.features(X, W, family)
     wanted = np.concatenate([np.sqrt(weights[r] / 7) * phi[:, r] for r in range(7)], axis=1)
     rows = X.astype(dtype)

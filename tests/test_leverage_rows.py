@@ -11,6 +11,7 @@ from fastntk.leverage import (
     select_rows,
     statistical_dimension,
 )
+from fastntk.leverage._dimension import dimension_bounds
 from fastntk.leverage._rows import inclusion_chances
 from gpu_arrays import on_gpu
 from reference import exact
@@ -130,6 +131,12 @@ def test_the_dimension_is_between_the_bounds(rng, kernel, landmarks):
         assert high - low < 1e-6 * s
     elif landmarks == 60:
         assert high < 4 * low
+
+
+def test_the_bounds_are_sharp():
+    # K = 3 I, of which features know nothing, or half of the rows.
+    assert dimension_bounds(np.zeros(1), 3.0 * 10, 1.0, 10) == pytest.approx((3.75, 0, 7.5))
+    assert dimension_bounds(np.full(5, 3.0), 3.0 * 5, 1.0, 10) == pytest.approx((6.75, 3.75, 9.75))
 
 
 @pytest.mark.parametrize(

@@ -66,7 +66,7 @@ def test_its_tables_and_plots(tmp_path, monkeypatch):
     for module, name in (
         (Problem, "measured"),
         (_leverage_theorem, "modified_features"),
-        (_leverage_chains, "_cpu_seconds"),
+        (_leverage_chains, "_seconds_of_a_move"),
     ):
         monkeypatch.setattr(module, name, no_measurement)
     assert study(tmp_path) == records
@@ -160,6 +160,7 @@ def test_data_that_are_not_there_are_named(tmp_path, monkeypatch):
     [
         ({"components": (5,)}, "--components is no option of the study leverage"),
         ({"depth": 2}, "--depth is no option"),
+        ({"device": "cuda"}, "--device is no option"),
         ({"rows": 1}, "--rows is 1; an integer of at least 2"),
         ({"data": ("iris",)}, "--data is 'iris'"),
         ({"maps": ("sphere",)}, "--maps is 'sphere'"),

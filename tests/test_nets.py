@@ -6,7 +6,7 @@ import fastntk
 import numpy as np
 import pytest
 from fastntk.nets import DeepReLU, DivergenceError, KernelFlow, TwoLayerReLU
-from gpu_arrays import core, on_gpu
+from gpu_arrays import Library, core, emulation, on_gpu
 from reference import nets as reference
 from sklearn.base import clone
 
@@ -242,6 +242,24 @@ def test_a_diverging_step_size_is_named(net, dtype, factor):
     model.fit(X, Y, steps=5)
 
 
+def test_an_automatic_step_size_that_diverges_is_halved():
+    X, Y, _ = data(n=40, d=4)
+    net = DeepReLU((24, 24), random_state=0)
+    largest = net.largest_step_size(X)
+    with pytest.raises(DivergenceError):
+        net.fit(X, 60 * Y, steps=400, step_size=largest / 2)
+    model = net.fit(X, 60 * Y, steps=400, record=("loss", "path_distance"))
+    halvings = np.log2(largest / model.step_size_)
+    assert halvings == pytest.approx(round(halvings), abs=1e-9)
+    assert 2 <= round(halvings) <= 11
+    assert model.n_steps_ == 400
+    assert model.history_["loss"][-1] < model.history_["loss"][0]
+    by_hand = clone(net).fit(X, 60 * Y, steps=400, step_size=model.step_size_, record=("loss", "path_distance"))
+    np.testing.assert_array_equal(by_hand.weights_, model.weights_)
+    for name, column in by_hand.history_.items():
+        np.testing.assert_array_equal(column, model.history_[name])
+
+
 def test_a_step_size_at_the_edge_does_not_diverge():
     X, Y, _ = data()
     net = TwoLayerReLU(4096, double=True, alpha=0.1, random_state=0)
@@ -368,3 +386,21 @@ def test_staged_rows_and_a_bias_on_the_gpu():
     mixed = TwoLayerReLU(64, bias=0.5, kappa=2.0, random_state=0).fit(on_gpu(X), Y.tolist(), steps=10)
     np.testing.assert_allclose(mixed.predict(X), predictions, rtol=1e-10, atol=1e-12)
     assert there.predict(X).shape == (12,)
+
+
+@pytest.mark.cuda
+@pytest.mark.skipif(emulation is None, reason="needs emulated devices")
+@pytest.mark.parametrize("name", ["torch", "cupy"])
+def test_predictions_are_the_caller_s_kind_of_array(name, monkeypatch):
+    library = Library(name, monkeypatch)
+    X, Y, X_test = data()
+    model = TwoLayerReLU(64, kappa=2.0, random_state=0).fit(X, Y, steps=10)
+    there = TwoLayerReLU(64, kappa=2.0, random_state=0)
+    library.streams[0] = emulation.make_stream(0)
+    there.fit(library(X), Y, steps=10)
+    for _ in range(2):
+        library.streams[0] = emulation.make_stream(0)
+        found = library.host(there.predict(library(X_test)))
+        np.testing.assert_allclose(found, model.predict(X_test), rtol=1e-10, atol=1e-12)
+        found = library.host(there.dynamic_kernel(library(X_test)))
+        np.testing.assert_allclose(found, model.dynamic_kernel(X_test), rtol=1e-10, atol=1e-12)

@@ -88,6 +88,21 @@ def test_steps_at_the_edge_of_stability(rng):
         assert (np.linalg.norm(far) < 1e-6) == shrinks
 
 
+def test_small_eigenvalues_are_not_lost_in_rounding():
+    # Row 1 alone has the eigenvalue h, and test rows see only it: differences of powers are of the size h.
+    h, eta, ridge, steps = 1e-9, 0.1, 0.5, 100
+    flow = KernelFlow(np.diag([1.0, h]), [0.0, 1.0], ridge=ridge, start=[0.0, 3.0], step_size=eta)
+    q, b = 1 - eta * ridge, 1 - eta * (h + ridge)
+    dual = eta * sum(b**j for j in range(steps)) - 3 * eta * sum(q ** (steps - 1 - j) * b**j for j in range(steps))
+    found = flow.predict(steps * eta, [[0.0, 1.0]], [0.0])
+    # Sums of 100 positive terms.
+    np.testing.assert_allclose(found, [dual], rtol=1e-12)
+    smooth = flow.with_step_size(None).predict(10.0, [[0.0, 1.0]], [0.0])
+    # 1 - e^(-h t) = h t (1 - h t / 2), h t = 1e-8, up to (h t)^3.
+    expected = -np.expm1(-10 * (h + ridge)) / (h + ridge) - 30 * np.exp(-5.0) * (1 - 5 * h)
+    np.testing.assert_allclose(smooth, [expected], rtol=1e-12)
+
+
 def test_nothing_is_learnt_of_a_zero_kernel():
     flow = KernelFlow(np.zeros((2, 2)), [1.0, 2.0], start=[3.0, 4.0])
     assert flow.largest_step_size == np.inf

@@ -93,7 +93,6 @@ def test_bad_labels_are_refused(net):
         ValueError, match=r"Y has labels out of range: -1e\+20 in row 2; the largest allowed is 2.66e\+18, .* float64"
     ):
         net.fit(X.astype(np.float32), bad)
-    net.fit(X, bad, steps=3)
     bad[2] = 1e160
     with pytest.raises(ValueError, match=r"labels out of range: 1e\+160 in row 2; the largest allowed is 1.94e\+153"):
         net.fit(X, bad)
@@ -101,6 +100,8 @@ def test_bad_labels_are_refused(net):
 
 def test_the_largest_labels_are_trained_on():
     model = TwoLayerReLU(8, random_state=0).fit(X.astype(np.float32), np.full(6, 2.6e18), steps=3)
+    assert np.isfinite(model.predict(X)).all()
+    model = TwoLayerReLU(8, random_state=0).fit(X, np.full(6, 1e153), steps=3)
     assert np.isfinite(model.predict(X)).all()
 
 
@@ -113,6 +114,12 @@ def test_rows_that_overflow_are_refused():
         TwoLayerReLU(8, random_state=0).fit(X * 1e200, Y)
     with pytest.raises(ValueError, match="X contains NaN, first in row 1, column 2"):
         TwoLayerReLU(8).fit(np.where(np.arange(18).reshape(6, 3) == 5, np.nan, X), Y)
+
+
+def test_a_leverage_start_needs_a_row():
+    net = TwoLayerReLU(8, start="leverage", random_state=0)
+    with pytest.raises(ValueError, match="X has zero rows only; with start='leverage' at least one other is needed"):
+        net.fit(np.zeros((3, 2)), [1.0, 2.0, 3.0])
 
 
 def test_memory_is_planned():

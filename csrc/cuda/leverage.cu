@@ -107,13 +107,14 @@ template <>
 void rank_rows(Tile<Cuda>& tile, View<const double, Cuda> key, View<std::uint32_t, Cuda> rank,
                View<std::uint32_t, Cuda> order) {
   const std::size_t blocks = (key.cols + rank_threads - 1) / rank_threads;
-  launch(tile.backend(), {key.rows * blocks, rank_threads, rank_threads * sizeof(double)}, rank_rows_kernel, key, rank, order);
+  launch(tile.backend(), {key.rows * blocks, rank_threads, rank_threads * sizeof(double)}, rank_rows_kernel, key, rank,
+         order);
 }
 
 template <>
-void passed_products(Tile<Cuda>& tile, View<const double, Cuda> rows, std::size_t first, View<const std::uint32_t, Cuda> rank,
-                     View<const double, Cuda> before, View<const double, Cuda> after, View<double, Cuda> base,
-                     View<double, Cuda> passed) {
+void passed_products(Tile<Cuda>& tile, View<const double, Cuda> rows, std::size_t first,
+                     View<const std::uint32_t, Cuda> rank, View<const double, Cuda> before, View<const double, Cuda> after,
+                     View<double, Cuda> base, View<double, Cuda> passed) {
   const std::size_t row_blocks = (rows.rows + product_rows - 1) / product_rows;
   const std::size_t pattern_blocks = (before.rows + product_patterns - 1) / product_patterns;
   launch(tile.backend(), {row_blocks * pattern_blocks, product_threads, sizeof(ProductPart)}, passed_products_kernel, rows,

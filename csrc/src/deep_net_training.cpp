@@ -25,7 +25,7 @@ class Objective {
         layers_(layers),
         training_(training),
         start_(training.decay_to_start ? start : nullptr),
-        terms_(workspace, rows * outputs(), (layers.parameters() + part - 1) / part),
+        terms_(workspace, rows * outputs(), square_parts(layers.parameters())),
         f_(workspace.template scratch<T>(rows, outputs())),
         residual_(static_cast<T*>(workspace.allocate(rows * outputs() * sizeof(T)))),
         pass_(workspace, layers, rows, true) {}
@@ -38,17 +38,10 @@ class Objective {
     const B& backend = workspace_.backend();
     // At alpha 0 it only matters whether the weights are finite, as D is.
     const T* const start = training_.alpha > 0 ? start_ : nullptr;
-    for_tiles<B>(backend, layers_.parameters(), part * rows_per_tile<T>(backend, part), [&](Tile<B>& tile, RowRange r) {
-      const auto parts = [&](const T* all, std::size_t first, std::size_t rows, std::size_t cols) {
-        return all ? View<const T, B>(all + first, rows, cols) : View<const T, B>();
-      };
-      const auto squares = [&](std::size_t first, std::size_t rows, std::size_t cols) {
-        distance_squares<T, B>(tile, parts(weights, first, rows, cols), parts(start, first, rows, cols),
-                               terms_.weights() + first / part);
-      };
-      const std::size_t whole = r.count / part;
-      if (whole > 0) squares(r.begin, whole, part);
-      if (r.count > whole * part) squares(r.begin + whole * part, 1, r.count - whole * part);
+    const std::size_t at_once = square_part * rows_per_tile<T>(backend, square_part);
+    for_tiles<B>(backend, layers_.parameters(), at_once, [&](Tile<B>& tile, RowRange r) {
+      part_squares<T, B>(tile, weights + r.begin, start ? start + r.begin : nullptr, r.count,
+                         terms_.weights() + r.begin / square_part);
     });
     return terms_.loss(batch.scale, training_.alpha);
   }
@@ -60,8 +53,6 @@ class Objective {
   }
 
  private:
-  static constexpr std::size_t part = 1024;  // of the row of all weights
-
   std::size_t outputs() const { return layers_.outputs(layers_.depth()); }
   View<T, B> residual() const { return View<T, B>(residual_, batch_.x.rows, outputs()); }
 

@@ -46,9 +46,9 @@ struct GibbsChains {
   View<double, B> end[3], change[8];
   View<double, B> turn;  // +1 where a row becomes active, -1 where it ceases to be
 
-  View<const double, B> columns;                 // (d, n), x transposed
-  View<const double, B> nonzero;                 // (1, n), 1 for rows of x that are not zero
-  View<const double, B> diagonal[2];             // (1, n), of the matrices of the step and of the ReLU form
+  View<const double, B> columns;      // (d, n), x transposed
+  View<const double, B> nonzero;      // (1, n), 1 for rows of x that are not zero
+  View<const double, B> diagonal[2];  // (1, n), of the matrices of the step and of the ReLU form
   // (C, n), on circles: the products where all rows are active. Those of the step are of stride 0, one row for all chains.
   View<const double, B> step_total;
   View<double, B> relu_total[2];
@@ -141,7 +141,8 @@ struct GibbsChains {
     return after[p](c, i) - before[p](c, i);
   }
   /// On the other half of a circle a pattern is its first half's less that of all rows.
-  FASTNTK_FORMULA double product(const View<double, B>* of, PatternVector p, std::size_t c, std::size_t i, bool other) const {
+  FASTNTK_FORMULA double product(const View<double, B>* of, PatternVector p, std::size_t c, std::size_t i,
+                                 bool other) const {
     if (!other) return of[p](c, i);
     return of[p](c, i) - (p == of_step ? step_total(c, i) : relu_total[p - of_alpha](c, i));
   }
@@ -166,7 +167,8 @@ struct GibbsChains {
   FASTNTK_FORMULA void set_change(std::size_t c, std::size_t k) const {
     const std::size_t i = order(c, k);
     if (on_circle()) {
-      const CirclePieces::End e = CirclePieces::end(key(c, i));
+      // The mass of a step form takes no more of an end than the angle.
+      const CirclePieces::End e = has_relu ? CirclePieces::end(key(c, i)) : CirclePieces::End{key(c, i), 0, 0};
       put_end(c, k, e.at, e.cos, e.sin);
     } else {
       const LinePieces::End e = LinePieces::end(key(c, i));

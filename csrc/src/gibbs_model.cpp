@@ -41,9 +41,9 @@ template <Backend B>
 Array<double, B> form_matrix(const B& backend, double scale, bool gated, View<const double, B> x,
                              const ProjectionMatrix<double, B>& points, View<const double, B> inverse) {
   const std::size_t n = inverse.rows;
-  Array<double, B> form(backend, n, n);
+  Array<double, B> form(backend, n, scratch_stride<double>(n));
   for_tiles<B>(backend, n, rows_per_tile<double>(backend, n), [&](Tile<B>& tile, RowRange r) {
-    const View<double, B> out = form.view().row_block(r.begin, r.count);
+    const View<double, B> out = form.view().block(r.begin, r.count, 0, n);
     if (gated) project_all<B>(tile, x.row_block(r.begin, r.count), points, out);
     const std::size_t first = r.begin;
     for_each(tile, out.rows * n, [=] FASTNTK_FORMULA(std::size_t index) {
@@ -103,11 +103,10 @@ GibbsModel<B>::GibbsModel(const B& backend, FeatureFamily family, bool on_circle
       step_form(form_matrix<B>(backend, family == FeatureFamily::ntk ? 1 : 2, is_gated(family), x, points,
                                has_step ? inverse : View<const double, B>())),
       relu_form(form_matrix<B>(backend, 2, false, x, points, has_relu ? inverse : View<const double, B>())),
-      diagonals(diagonals_of<B>(backend, step_form.view(), relu_form.view(), rows)),
-      step_total(times<B>(backend, nonzero.view(), on_circles ? step_form.view() : View<const double, B>())),
+      diagonals(diagonals_of<B>(backend, form(false), form(true), rows)),
+      step_total(times<B>(backend, nonzero.view(), on_circles ? form(false) : View<const double, B>())),
       relu_total(projection_by<B>(
-          backend,
-          times<B>(backend, columns.view(), on_circles ? relu_form.view() : View<const double, B>()).view())) {}
+          backend, times<B>(backend, columns.view(), on_circles ? form(true) : View<const double, B>()).view())) {}
 
 template struct GibbsModel<FASTNTK_BACKEND>;
 

@@ -15,17 +15,23 @@ namespace fastntk {
 template <Backend B>
 struct GibbsModel {
   /// Throws Error if all rows of x are zero.
-  GibbsModel(const B& backend, FeatureFamily family, bool on_circles, View<const double, B> x, View<const double, B> inverse);
+  GibbsModel(const B& backend, FeatureFamily family, bool on_circles, View<const double, B> x,
+             View<const double, B> inverse);
 
   bool has_step, has_relu;
   std::size_t rows, dim;
   ProjectionMatrix<double, B> points;      // w -> w.x_i
   Array<double, B> columns;                // (d, n), x transposed
   Array<double, B> nonzero;                // (1, n): 1, and 0 for a zero row
-  Array<double, B> step_form, relu_form;   // (n, n): S and R; empty without
+  Array<double, B> step_form, relu_form;   // S and R (n, n), rows in whole cache lines; empty without
   Array<double, B> diagonals;              // (2, n), of both
   Array<double, B> step_total;             // (1, n): S 1, 1 being 0 for zero rows; on circles
   ProjectionMatrix<double, B> relu_total;  // w -> R X w; on circles
+
+  View<const double, B> form(bool relu) const {
+    const View<const double, B> padded = (relu ? relu_form : step_form).view();
+    return padded.block(0, padded.rows, 0, padded.rows);
+  }
 };
 
 /// out = x W, all columns of it.

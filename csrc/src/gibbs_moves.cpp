@@ -20,10 +20,10 @@ void for_each_entry(Tile<B>& tile, std::size_t rows, std::size_t cols, F f) {
   for_each(tile, rows * cols, [=] FASTNTK_FORMULA(std::size_t index) { f(index / cols, index % cols); });
 }
 
-// Chains of a tile: on the CPU one thread takes a chain, on a device all are one tile.
+// Chains of a tile: on the CPU a few, which share reading x, if enough tiles are left for threads; on a device all.
 template <Backend B>
 std::size_t chain_tile(std::size_t count) {
-  return std::same_as<B, Cpu> ? 1 : count;
+  return std::same_as<B, Cpu> ? std::clamp<std::size_t>(count / 16, 1, 8) : count;
 }
 
 template <Backend B>
@@ -49,7 +49,8 @@ void set_curves_of(Tile<B>& tile, const GibbsModel<B>& model, GibbsChains<B> cha
   const auto rows = [&](auto view) { return view.row_block(r.begin, r.count); };
   if (by_coordinate) {
     for_each(tile, r.count, [=] FASTNTK_FORMULA(std::size_t c) { chains.take_coordinate(first + c, k); });
-    for_each_entry(tile, r.count, n, [=] FASTNTK_FORMULA(std::size_t c, std::size_t i) { chains.take_column(first + c, i, k); });
+    for_each_entry(tile, r.count, n,
+                   [=] FASTNTK_FORMULA(std::size_t c, std::size_t i) { chains.take_column(first + c, i, k); });
   } else {
     for_each(tile, r.count, [=] FASTNTK_FORMULA(std::size_t c) { chains.direct(first + c, move); });
     project_all<B>(tile, rows(chains.v), model.points, rows(chains.beta));
@@ -145,7 +146,7 @@ void multiply_patterns(const B& backend, const GibbsModel<B>& model, const Gibbs
   for_tiles<B>(backend, chains.rows, std::min(product_tile_rows<B>, chains.rows), [&](Tile<B>& tile, RowRange r) {
     for (const PatternVector p : {of_step, of_alpha, of_beta}) {
       if (!chains.has_form_of(p) || (!passed && p == of_beta)) continue;
-      const View<const double, B> form = (p == of_step ? model.step_form : model.relu_form).view();
+      const View<const double, B> form = model.form(p != of_step);
       const auto part = [&](View<double, B> view) { return view.block(0, count, r.begin, r.count); };
       passed_products<B>(tile, form.row_block(r.begin, r.count), r.begin, chains.rank, chains.before[p].row_block(0, count),
                          chains.after[p].row_block(0, count), part(chains.base[p]),
@@ -181,14 +182,14 @@ void write_directions(const B& backend, const GibbsModel<B>& model, const GibbsC
   copy<double, B>(tile, chains.w.row_block(0, count), directions);
 }
 
-#define FASTNTK_INSTANTIATE(B)                                                                                              \
-  template GibbsChains<B> take_chains(Tile<B>&, const GibbsModel<B>&, const LeverageSamplerParams&, std::size_t,            \
-                                      std::size_t);                                                                         \
-  template void start_chains(const B&, const GibbsModel<B>&, const GibbsChains<B>&, std::size_t);                           \
-  template void set_curves(const B&, const GibbsModel<B>&, const GibbsChains<B>&, std::size_t, std::size_t);                \
-  template void multiply_patterns(const B&, const GibbsModel<B>&, const GibbsChains<B>&, std::size_t, bool);                \
-  template void draw_moves(const B&, const GibbsChains<B>&, std::size_t, std::size_t);                                      \
-  template void move_chains(const B&, const GibbsModel<B>&, const GibbsChains<B>&, std::size_t, std::size_t);               \
+#define FASTNTK_INSTANTIATE(B)                                                                                   \
+  template GibbsChains<B> take_chains(Tile<B>&, const GibbsModel<B>&, const LeverageSamplerParams&, std::size_t, \
+                                      std::size_t);                                                              \
+  template void start_chains(const B&, const GibbsModel<B>&, const GibbsChains<B>&, std::size_t);                \
+  template void set_curves(const B&, const GibbsModel<B>&, const GibbsChains<B>&, std::size_t, std::size_t);     \
+  template void multiply_patterns(const B&, const GibbsModel<B>&, const GibbsChains<B>&, std::size_t, bool);     \
+  template void draw_moves(const B&, const GibbsChains<B>&, std::size_t, std::size_t);                           \
+  template void move_chains(const B&, const GibbsModel<B>&, const GibbsChains<B>&, std::size_t, std::size_t);    \
   template void write_directions(const B&, const GibbsModel<B>&, const GibbsChains<B>&, View<double, B>, View<double, B>);
 FASTNTK_INSTANTIATE(FASTNTK_BACKEND)
 #undef FASTNTK_INSTANTIATE

@@ -17,6 +17,7 @@
 #include <utility>
 #include <vector>
 
+#include "leverage_forms.hpp"
 #include "primitives.hpp"
 #include "tiling.hpp"
 
@@ -27,9 +28,6 @@ namespace {
 // few enough for sums in float32.
 template <Backend B>
 constexpr std::size_t block_rows = std::same_as<B, Cpu> ? 1024 : 2048;
-
-// Columns of a product that one call of a formula takes.
-constexpr std::size_t lanes = 16;
 
 // One entry phi(x, w)_k of the features as a function of x: f(w.x), times x_column where it is gated.
 struct Component {
@@ -54,97 +52,6 @@ std::vector<Component> components(FeatureFamily family, std::size_t gated) {
 
 double scale_of(FeatureFamily family) {
   return family == FeatureFamily::ntk || family == FeatureFamily::fourier ? 1 : std::numbers::sqrt2;
-}
-
-// out = f(x W) for the first out.cols columns of W.
-template <Real T, Backend B>
-void project_columns(Tile<B>& tile, View<const T, B> x, const ProjectionMatrix<T, B>& w, const Activation<T>& f,
-                     View<T, B> out) {
-  constexpr std::size_t panel = ProjectionMatrix<T, B>::panel;
-  for (std::size_t first = 0; first < out.cols; first += panel)
-    project<T, B>(tile, x, w, first, f, out.col_block(first, std::min(panel, out.cols - first)));
-}
-
-// z <- cos(z) or sin(z).
-template <Real T, Backend B>
-void apply_wave(Tile<B>& tile, bool sine, View<T, B> z) {
-  const std::size_t blocks = (z.cols + lanes - 1) / lanes;
-  for_each(tile, z.rows * blocks, [=] FASTNTK_FORMULA(std::size_t i) {
-    const std::size_t first = i % blocks * lanes;
-    const std::size_t count = z.cols - first < lanes ? z.cols - first : lanes;
-    T* const u = z.row(i / blocks) + first;
-    for (std::size_t j = 0; j < count; ++j) u[j] = sine ? std::sin(u[j]) : std::cos(u[j]);
-  });
-}
-
-template <Backend B>
-void set_to_zero(Tile<B>& tile, View<double, B> sums) {
-  for_each(tile, sums.rows * sums.cols, [=] FASTNTK_FORMULA(std::size_t i) { sums(i / sums.cols, i % sums.cols) = 0; });
-}
-
-// sums += product.
-template <Real T, Backend B>
-void add_to_sums(Tile<B>& tile, View<const T, B> product, View<double, B> sums) {
-  const std::size_t blocks = (product.cols + lanes - 1) / lanes;
-  for_each(tile, product.rows * blocks, [=] FASTNTK_FORMULA(std::size_t i) {
-    const std::size_t first = i % blocks * lanes;
-    const T* const from = product.row(i / blocks) + first;
-    double* const to = sums.row(i / blocks) + first;
-    const std::size_t count = product.cols - first < lanes ? product.cols - first : lanes;
-    if (count == lanes) {
-      FASTNTK_UNROLL
-      for (std::size_t j = 0; j < lanes; ++j) to[j] += static_cast<double>(from[j]);
-    } else {
-      for (std::size_t j = 0; j < count; ++j) to[j] += static_cast<double>(from[j]);
-    }
-  });
-}
-
-// sums[r][b] += the sum over column block b of product[r] o v[r].
-template <Real T, Backend B>
-void add_dots(Tile<B>& tile, View<const T, B> product, View<const T, B> v, View<double, B> sums) {
-  const std::size_t blocks = (product.cols + lanes - 1) / lanes;
-  for_each(tile, product.rows * blocks, [=] FASTNTK_FORMULA(std::size_t i) {
-    const std::size_t first = i % blocks * lanes;
-    const T* const a = product.row(i / blocks) + first;
-    const T* const b = v.row(i / blocks) + first;
-    const std::size_t count = product.cols - first < lanes ? product.cols - first : lanes;
-    double sum = 0;
-    for (std::size_t j = 0; j < count; ++j) sum += static_cast<double>(a[j]) * static_cast<double>(b[j]);
-    sums(i / blocks, i % blocks) += sum;
-  });
-}
-
-// total[r] += the sum of row r.
-template <Backend B>
-void add_row_sums(Tile<B>& tile, View<const double, B> sums, double* total) {
-  for_each(tile, sums.rows, [=] FASTNTK_FORMULA(std::size_t r) {
-    double sum = 0;
-    for (std::size_t j = 0; j < sums.cols; ++j) sum += sums(r, j);
-    total[r] += sum;
-  });
-}
-
-// total[c] += square[r] - |sums[r]|^2 for the rows r = c, c + directions, ..., in this order.
-template <Backend B>
-void add_remainders(Tile<B>& tile, const double* square, View<const double, B> sums, std::size_t directions, double* total) {
-  const View<double, B> left = tile.template scratch<double>(1, sums.rows);
-  for_each(tile, sums.rows, [=] FASTNTK_FORMULA(std::size_t r) {
-    double sum = 0;
-    for (std::size_t j = 0; j < sums.cols; ++j) sum += sums(r, j) * sums(r, j);
-    left(0, r) = square[r] - sum;
-  });
-  for_each(tile, directions, [=] FASTNTK_FORMULA(std::size_t c) {
-    for (std::size_t r = c; r < left.cols; r += directions) total[c] += left(0, r);
-  });
-}
-
-template <Real T, Backend B>
-void finish_forms(Tile<B>& tile, const double* total, double factor, View<T, B> out) {
-  for_each(tile, out.rows, [=] FASTNTK_FORMULA(std::size_t c) {
-    const double value = factor * total[c];
-    out(c, 0) = static_cast<T>(value < 0 ? 0 : value);
-  });
 }
 
 template <Real T, Backend B>
@@ -280,12 +187,14 @@ void LeverageFunction<T, B>::State::features(Tile<B>& tile, View<const T, B> w, 
   for (std::size_t p = 0; p < count; ++p) {
     const Component part = parts[first + p];
     const View<T, B> rows = v.row_block(p * w.rows, w.rows);
-    const auto evaluate = [&](Function f, View<T, B> out) { project_columns<T, B>(tile, w, block.points, {f, scale}, out); };
+    const auto evaluate = [&](Function f, View<T, B> out) {
+      forms::project_columns<T, B>(tile, w, block.points, {f, scale}, out);
+    };
     if (part.kind == Kind::relu) {
       evaluate(Function::relu, rows);
     } else if (part.kind == Kind::cosine || part.kind == Kind::sine) {
       evaluate(Function::identity, rows);
-      apply_wave<T, B>(tile, part.kind == Kind::sine, rows);
+      forms::apply_wave<T, B>(tile, part.kind == Kind::sine, rows);
     } else if (part.kind == Kind::step || kind == LeverageInverse::exact) {
       evaluate(Function::step, rows);  // what gates the components of `gated`
     } else {
@@ -305,9 +214,9 @@ void LeverageFunction<T, B>::State::add_exact(Tile<B>& tile, View<const T, B> w,
   const std::size_t most = std::min(panel, n);
   const View<T, B> v = tile.template scratch<T>(w.rows, n);
   const View<T, B> product = tile.template scratch<T>(w.rows, most);
-  const View<double, B> sums = tile.template scratch<double>(w.rows, (most + lanes - 1) / lanes);
+  const View<double, B> sums = tile.template scratch<double>(w.rows, (most + forms::lanes - 1) / forms::lanes);
   for (std::size_t p = 0; p < parts.size(); ++p) {
-    set_to_zero(tile, sums);
+    forms::set_to_zero(tile, sums);
     for (const Block& block : blocks) {
       const View<T, B> part = v.col_block(block.first, block.count);
       features(tile, w, block, p, 1, part);
@@ -315,10 +224,10 @@ void LeverageFunction<T, B>::State::add_exact(Tile<B>& tile, View<const T, B> w,
       for (std::size_t first = 0; first < matrix.cols(); first += panel) {
         const View<T, B> out = product.col_block(0, std::min(panel, matrix.cols() - first));
         project<T, B>(tile, part, matrix, first, {}, out);
-        add_dots<T, B>(tile, out, v.col_block(first, out.cols), sums);
+        forms::add_dots<T, B>(tile, out, v.col_block(first, out.cols), sums);
       }
     }
-    add_row_sums<B>(tile, sums, total);
+    forms::add_row_sums<B>(tile, sums, total);
   }
 }
 
@@ -335,33 +244,33 @@ void LeverageFunction<T, B>::State::add_factored(Tile<B>& tile, View<const T, B>
     const View<T, B> square = tile.template scratch<T>(1, rows);
     const View<double, B> squares = tile.template scratch<double>(1, rows);
     const View<double, B> sums = tile.template scratch<double>(rows, width);
-    set_to_zero(tile, squares);
-    set_to_zero(tile, sums);
+    forms::set_to_zero(tile, squares);
+    forms::set_to_zero(tile, sums);
     for (const Block& block : blocks) {
       const View<T, B> part = v.col_block(0, block.count);
       features(tile, w, block, first, count, part);
       row_squares<T, B>(tile, part, square.data);
-      add_to_sums<T, B>(tile, square, squares);
+      forms::add_to_sums<T, B>(tile, square, squares);
       for (std::size_t column = 0; column < width; column += panel) {
         const View<T, B> out = product.col_block(0, std::min(panel, width - column));
         project<T, B>(tile, part, block.factor, column, {}, out);
-        add_to_sums<T, B>(tile, out, sums.col_block(column, out.cols));
+        forms::add_to_sums<T, B>(tile, out, sums.col_block(column, out.cols));
       }
     }
-    add_remainders<B>(tile, squares.data, sums, w.rows, total);
+    forms::add_remainders<B>(tile, squares.data, sums, w.rows, total);
   }
 }
 
 template <Real T, Backend B>
 void LeverageFunction<T, B>::State::apply(Tile<B>& tile, View<const T, B> w, View<T, B> out) const {
   const View<double, B> total = tile.template scratch<double>(1, w.rows);
-  set_to_zero(tile, total);
+  forms::set_to_zero(tile, total);
   if (kind == LeverageInverse::exact) {
     add_exact(tile, w, total.data);
   } else {
     add_factored(tile, w, total.data);
   }
-  finish_forms<T, B>(tile, total.data, kind == LeverageInverse::exact ? 1 : 1 / params.alpha, out);
+  forms::finish_forms<T, B>(tile, total.data, kind == LeverageInverse::exact ? 1 : 1 / params.alpha, out);
 }
 
 template <Real T, Backend B>

@@ -15,8 +15,8 @@ namespace fastntk {
 template <Backend B>
 void rank_rows(Tile<B>& tile, View<const double, B> key, View<std::uint32_t, B> rank, View<std::uint32_t, B> order);
 
-/// Sums of a symmetric matrix (n, n) against patterns that change element by element, in the order of their ranks. `rows` are
-/// its rows first, first + 1, ..., as many as base and passed have columns:
+/// Sums of a symmetric matrix (n, n) against patterns that change element by element, in the order of their ranks. `rows`
+/// are its rows first, first + 1, ..., as many as base and passed have columns:
 ///   base[c][i]   = sum_j rows[i][j] before[c][j]
 ///   passed[c][i] = sum_j rows[i][j] (rank[c][j] < rank[c][first + i] ? after[c][j] : before[c][j])
 /// for each row c of the patterns. Without `passed` (no data) ranks and after are not read. All of `rows` is read once for

@@ -53,8 +53,9 @@ void require_params(const LeverageSamplerParams& p, std::size_t n, std::size_t d
   require_positive(p.thinning, "LeverageSampler: thinning");
   require(p.family != FeatureFamily::fourier,
           [] { return "LeverageSampler: family is fourier, whose patterns are not constant anywhere; use a ReLU family"; });
-  require(p.moves != GibbsMoves::circles || d > 1,
-          [] { return "LeverageSampler: moves is circles and x has 1 column; there is no circle, use coordinates or lines"; });
+  require(p.moves != GibbsMoves::circles || d > 1, [] {
+    return "LeverageSampler: moves is circles and x has 1 column; there is no circle, use coordinates or lines";
+  });
 }
 
 // Draws count chains and moves in 32 bits each.

@@ -49,9 +49,7 @@ struct LinePieces {
 
   /// The integral of form times density from `l` to `u`.
   FASTNTK_FORMULA static double mass(const PieceForm& f, const End& l, const End& u) {
-    const double probability = l.at >= 0   ? l.tail - u.tail
-                               : u.at <= 0 ? u.tail - l.tail
-                                           : (0.5 - l.tail) + (0.5 - u.tail);
+    const double probability = l.at >= 0 ? l.tail - u.tail : u.at <= 0 ? u.tail - l.tail : (0.5 - l.tail) + (0.5 - u.tail);
     return (f.step + f.c0) * probability + f.c1 * (l.density - u.density) +
            f.c2 * (probability + (l.at * l.density - u.at * u.density));
   }

@@ -16,6 +16,9 @@ namespace {
 /// Units whose weights are a thread's work at a time where no rows take part.
 constexpr std::size_t units_at_once = 256;
 
+/// Rows that predict() takes at a time: what it keeps of them grows with their number.
+constexpr std::size_t rows_at_once = 8192;
+
 /// The training of a network: what take_steps() asks for.
 template <Real T, Backend B, class State>
 class Trainer {
@@ -55,24 +58,6 @@ void kernel_weights(Tile<B>& tile, View<const T, B> out, T* weight) {
   row_squares<T, B>(tile, out, weight);
   const auto k = static_cast<T>(out.cols);
   for_each(tile, out.rows, [=] FASTNTK_FORMULA(std::size_t r) { weight[r] = std::sqrt(weight[r] / k); });
-}
-
-/// Which units are active on which rows: bits, in memory of the workspace.
-template <Real T, Backend B>
-View<const std::uint32_t, B> patterns(Tile<B>& workspace, View<const T, B> x, View<const T, B> w) {
-  const std::size_t words = mask_words(w.rows);
-  const View<std::uint32_t, B> mask(static_cast<std::uint32_t*>(workspace.allocate(x.rows * words * sizeof(std::uint32_t))),
-                                    x.rows, words);
-  const UnitPanels<T, B> panels(w.rows, x.rows);
-  for_tiles<B>(workspace.backend(), panels.count(), 1, [&](Tile<B>& tile, RowRange task) {
-    const RowRange units = panels.panel(task.begin);
-    for_ranges(x.rows, panels.rows, [&](RowRange rows) {
-      const typename Tile<B>::Scope scope(tile);
-      activations<T, B>(tile, x.row_block(rows.begin, rows.count), w.row_block(units.begin, units.count),
-                        mask.block(rows.begin, rows.count, units.begin / 32, mask_words(units.count)));
-    });
-  });
-  return mask;
 }
 
 /// out = X Z^T o A diag(weight^2) B^T, A and B the patterns of rows of x and z.
@@ -172,18 +157,11 @@ void TwoLayerNet<T, B>::predict(View<const T, B> x, View<T, B> out) const {
   require_shape(x, x.rows, s.d, "TwoLayerNet: x");
   require_shape(out, x.rows, s.k, "TwoLayerNet: out");
   const GemmLibrary<B> library(s.backend);
-  const std::size_t rows_at_once = std::same_as<B, Cpu> ? 128 : 4096;
-  const UnitPanels<T, B> panels(s.m, rows_at_once);
-  for_tiles<B>(s.backend, x.rows, rows_at_once, [&](Tile<B>& tile, RowRange rows) {
-    const View<const T, B> x_rows = x.row_block(rows.begin, rows.count);
-    for (std::size_t p = 0; p < panels.count(); ++p) {
-      const typename Tile<B>::Scope scope(tile);
-      const RowRange units = panels.panel(p);
-      const View<const T, B> h = activations<T, B>(tile, x_rows, s.weights().row_block(units.begin, units.count),
-                                                   mask_scratch(tile, rows.count, units.count));
-      gemm<T, B>(tile, Transposed::no, Transposed::no, 1, h, s.out().row_block(units.begin, units.count), p > 0,
-                 out.row_block(rows.begin, rows.count));
-    }
+  Tile<B> workspace(s.backend);
+  TwoLayerPass<T, B> pass(workspace, s.out(), s.d, std::min(rows_at_once, x.rows));
+  for_ranges(x.rows, rows_at_once, [&](RowRange rows) {
+    copy<T, B>(workspace, pass.outputs(x.row_block(rows.begin, rows.count), s.weights()),
+               out.row_block(rows.begin, rows.count));
   });
 }
 
@@ -198,8 +176,12 @@ void TwoLayerNet<T, B>::kernel(View<const T, B> x, View<const T, B> z, View<T, B
   Tile<B> workspace(s.backend);
   const View<T, B> weight(workspace.template scratch<T>(1, s.m));
   kernel_weights<T, B>(workspace, s.out(), weight.data);
-  const View<const std::uint32_t, B> of_x = patterns<T, B>(workspace, x, s.weights());
-  const View<const std::uint32_t, B> of_z = symmetric ? of_x : patterns<T, B>(workspace, z, s.weights());
+  const auto patterns = [&](View<const T, B> rows) {
+    TwoLayerPass<T, B> pass(workspace, s.out(), s.d, rows.rows);
+    pass.outputs(rows, s.weights());
+    return pass.patterns();
+  };
+  const View<const std::uint32_t, B> of_x = patterns(x), of_z = symmetric ? of_x : patterns(z);
   const std::size_t edge = std::same_as<B, Cpu> ? 256 : 2048;
   const auto tiles = [=](std::size_t size) { return (size + edge - 1) / edge; };
   for_tiles<B>(s.backend, tiles(x.rows) * tiles(z.rows), 1, [&](Tile<B>& tile, RowRange task) {

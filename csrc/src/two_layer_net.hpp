@@ -38,7 +38,7 @@ struct TwoLayerNet<T, B>::State {
 /// rounds differently for other shapes. Panels begin at whole words of masks.
 template <Real T, Backend B>
 struct UnitPanels {
-  UnitPanels(std::size_t m, std::size_t rows);
+  UnitPanels(std::size_t m, std::size_t d, std::size_t rows);
   std::size_t count() const { return (m + units - 1) / units; }
   RowRange panel(std::size_t p) const { return {p * units, std::min(units, m - p * units)}; }
 
@@ -47,34 +47,39 @@ struct UnitPanels {
   std::size_t rows;   // of a block
 };
 
-/// ReLU(X W^T) (rows, units of a panel) in scratch memory, and which of its entries are active.
-template <Real T, Backend B>
-View<T, B> activations(Tile<B>& tile, View<const T, B> x, View<const T, B> w, View<std::uint32_t, B> mask);
-
-/// The loss of rows and its gradient, panel by panel. All that stays of the activations is a bit for each: whether it is
-/// positive. Memory is the workspace's.
+/// Rows on their way through a network of weights W and `out`, forth and back, panel by panel. All that stays of the
+/// activations is a bit for each: whether it is positive. Memory is the workspace's; W and D have contiguous rows.
 template <Real T, Backend B>
 class TwoLayerPass {
  public:
-  /// Passes of at most `most_rows` rows of d elements.
+  /// Of at most `most_rows` rows of d elements.
   TwoLayerPass(Tile<B>& workspace, View<const T, B> out, std::size_t d, std::size_t most_rows);
 
-  /// batch.scale |kappa f - y|^2/2 + alpha |W - D|^2/2. D may have no data, for 0; it and W have contiguous rows.
+  /// f(W, x), until the next call.
+  View<const T, B> outputs(View<const T, B> x, View<const T, B> w);
+
+  /// Likewise, and |r|^2 scale/2 + alpha |W - D|^2/2 with r = kappa f - y; D may have no data, for 0.
   double loss(const NetBatch<T, B>& batch, double kappa, double alpha, View<const T, B> w, View<const T, B> d);
 
-  /// to = keep W + pull D + factor (the derivative of |kappa f - y|^2/(2 kappa)) for the rows and weights of the last
-  /// loss(). D is not read where pull is 0.
+  /// Which units were active on each row of the last call.
+  View<const std::uint32_t, B> patterns() const { return mask_.row_block(0, x_.rows); }
+
+  /// to = keep W + pull D + factor (the derivative of <r, f> by W), for the last loss(). D is not read where pull is 0.
   void add_gradient(T factor, T keep, T pull, View<const T, B> w, View<const T, B> d, View<T, B> to) const;
 
  private:
+  /// f(W, x); calls also(tile, p) for each panel, whose weights are in the cache then.
+  template <class Also>
+  View<T, B> forward(View<const T, B> x, View<const T, B> w, Also also);
   View<std::uint32_t, B> mask(RowRange rows, RowRange units) const;
+  /// Contiguous: f of each panel, of which the first becomes f, and r.
+  View<T, B> product(std::size_t p) const { return View<T, B>(products_ + p * x_.rows * out_.cols, x_.rows, out_.cols); }
 
   Tile<B>& workspace_;
   View<const T, B> out_, x_;
   UnitPanels<T, B> panels_;
   View<std::uint32_t, B> mask_;  // (rows, words of all units)
-  T* partial_;                   // f of each panel, contiguous
-  View<T, B> residual_;          // of the last loss(), contiguous
+  T* products_;
   LossTerms<T, B> terms_;
 };
 

@@ -24,8 +24,8 @@ void bind_leverage_sampler(py::module_& m) {
   m.def(
       "sample_leverage_directions",
       [](FeatureFamily family, GibbsMoves moves, std::size_t chains, std::size_t burn_in, std::size_t thinning,
-         std::uint64_t seed, const Argument<double, B>& x, const Argument<double, B>& inverse, Argument<double, B> directions,
-         Argument<double, B> ratio, const B& backend) {
+         std::uint64_t seed, const Argument<double, B>& x, const Argument<double, B>& inverse,
+         Argument<double, B> directions, Argument<double, B> ratio, const B& backend) {
         const auto vx = input(backend, x, "x");
         const auto vinverse = input(backend, inverse, "inverse");
         const auto vdirections = output(backend, directions, "directions");

@@ -15,10 +15,11 @@
 namespace fastntk::python {
 
 /// Adds train(x, y, ...) -> (steps, diverged, losses), gradient(x, y, grad, ...) -> loss, predict(x, out), kernel(x, z,
-/// out), get_weights(out), set_weights(weights) and drift().
+/// out), get_weights(out), set_weights(weights), drift() and run_on(backend), for when the stream of a call goes away.
 template <Real T, Backend B, class Net>
 void def_net(py::class_<Net>& net_class) {
   net_class
+      .def("run_on", &Net::run_on, py::arg("backend"), py::call_guard<py::gil_scoped_release>())
       .def(
           "train",
           [](Net& net, const Argument<T, B>& x, const Argument<T, B>& y, double kappa, double alpha, bool decay_to_start,

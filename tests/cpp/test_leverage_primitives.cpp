@@ -36,6 +36,8 @@ TEST(ranks_are_places) {
     Matrix<double> key = sketches::integer_rows<double>(3, n, n > 50 ? 9 : 2, n);
     key(1, n / 2) = std::numeric_limits<double>::infinity();
     key(1, 0) = -std::numeric_limits<double>::infinity();
+    // Keys that differ in their last bits only, and zeros of both signs.
+    for (std::size_t i = 0; i < n; i += 2) key(2, i) = i % 4 == 0 ? -0.0 : 1 + static_cast<double>((7 * i) % n) * epsilon;
     const Ranks found(key);
     for (std::size_t c = 0; c < key.rows; ++c)
       for (std::size_t i = 0; i < n; ++i) {
@@ -51,8 +53,8 @@ struct Products {
   Matrix<double> base, passed;
 };
 
-Products products(const Matrix<double>& matrix, const Ranks& ranks, const Matrix<double>& before, const Matrix<double>& after,
-                  std::size_t first, std::size_t count, bool with_passed = true) {
+Products products(const Matrix<double>& matrix, const Ranks& ranks, const Matrix<double>& before,
+                  const Matrix<double>& after, std::size_t first, std::size_t count, bool with_passed = true) {
   Products out{Matrix<double>(before.rows, count), Matrix<double>(before.rows, with_passed ? count : 0)};
   Tile<Cpu> tile((Cpu()));
   const View<const double> rows = matrix.view();

@@ -36,7 +36,8 @@ constexpr double epsilon = std::numeric_limits<double>::epsilon();
 
 bool possible(GibbsMoves moves, std::size_t d) { return moves != GibbsMoves::circles || d > 1; }
 
-// Rows with all that is special: equal ones, proportional ones of both signs, a zero one, and one with a zero entry.
+// Rows with all that is special: equal ones, proportional ones of both signs, a zero one, and zero entries of both
+// signs.
 Matrix<double> special_rows(std::size_t n, std::size_t d) {
   Matrix<double> x = sketches::random_rows<double>(n, d, 10 * n + d);
   const auto set = [&](std::size_t to, std::size_t from, double factor) {
@@ -47,7 +48,8 @@ Matrix<double> special_rows(std::size_t n, std::size_t d) {
     set(2, 0, 3);
     set(3, 0, -2);
     set(4, 0, 0);
-    x(5, 0) = 0;
+    x(5, 0) = -0.0;
+    x(6, 0) = 0;
   }
   return x;
 }
@@ -82,7 +84,8 @@ Sample draw(const LeverageSampler<>& sampler, std::size_t m, std::size_t d) {
 struct Walk {
   Walk(const Problem& problem, GibbsMoves moves, std::size_t count, std::uint64_t seed)
       : model(cpu, problem.family, moves == GibbsMoves::circles, problem.x.view(), problem.inverse.view()),
-        chains(fastntk::take_chains<Cpu>(memory, model, {.family = problem.family, .moves = moves, .seed = seed}, 0, count)) {
+        chains(
+            fastntk::take_chains<Cpu>(memory, model, {.family = problem.family, .moves = moves, .seed = seed}, 0, count)) {
     fastntk::start_chains<Cpu>(cpu, model, chains, count);
   }
   Matrix<double> w(std::size_t c) const {
@@ -99,7 +102,8 @@ struct Walk {
 
 // A chain's curve before it moves.
 struct Curve {
-  Curve(const Walk& walk, std::size_t c, std::size_t move) : circle(walk.chains.on_circle()), start(walk.w(c)), v(1, start.cols) {
+  Curve(const Walk& walk, std::size_t c, std::size_t move)
+      : circle(walk.chains.on_circle()), start(walk.w(c)), v(1, start.cols) {
     const std::size_t d = start.cols;
     if (walk.chains.moves == GibbsMoves::coordinates) {
       v(0, move % d) = 1;
@@ -206,7 +210,8 @@ class Distribution {
       for (std::size_t i = 0; i < parts; ++i) {
         const double l = breaks[b] + static_cast<double>(i) * step;
         // Just inside, for the ends belong to the next piece's pattern.
-        const double mass = step / 6 * (density(l + 1e-9 * step) + 4 * density(l + step / 2) + density(l + (1 - 1e-9) * step));
+        const double mass =
+            step / 6 * (density(l + 1e-9 * step) + 4 * density(l + step / 2) + density(l + (1 - 1e-9) * step));
         at_.push_back(l + step);
         below_.push_back(below_.back() + mass);
       }
@@ -323,12 +328,13 @@ TEST(two_dimensions) {
     for (std::size_t i = 0; i < 9; ++i)
       for (const int turn : {-1, 0, 1})
         breaks.push_back(std::atan2(problem.x(i, 0), -problem.x(i, 1)) + turn * std::numbers::pi);
-    const Distribution below([&](double t) { return step(t) + 2 * relu(t); }, breaks, -std::numbers::pi, std::numbers::pi, 200);
+    const Distribution below([&](double t) { return step(t) + 2 * relu(t); }, breaks, -std::numbers::pi, std::numbers::pi,
+                             200);
 
     for (const GibbsMoves moves : all_moves) {
       const std::size_t m = check::repetitions(5000);
       // Circles are exact at once here, the others soon.
-      const std::size_t burn_in = moves == GibbsMoves::circles ? 0 : 40;
+      const std::size_t burn_in = moves == GibbsMoves::circles ? 0 : 25;
       const Sample s = draw(problem.sampler({.moves = moves, .burn_in = burn_in, .thinning = 1, .seed = 2}), m, 2);
       std::vector<double> angles, radii;
       for (std::size_t j = 0; j < m; ++j) {
@@ -345,7 +351,7 @@ TEST(two_dimensions) {
 
 // The three kinds of moves have one law: means of a few functions agree within 5 standard errors.
 TEST(moves_agree) {
-  const std::size_t n = 30, d = 6, m = check::repetitions(2000);
+  const std::size_t n = 30, d = 6, m = check::repetitions(1500);
   for (const FeatureFamily family : relu_families) {
     const Problem problem(family, special_rows(n, d));
     std::vector<std::vector<sketches::Moments>> found;
@@ -375,7 +381,8 @@ TEST(ratios_are_those_of_the_directions) {
         const std::size_t d = 4, m = 12;
         const Problem problem(family, special_rows(n, d));
         const std::size_t thinning = n == 9 ? 501 : 3;
-        const Sample s = draw(problem.sampler({.moves = moves, .chains = 2, .burn_in = 1, .thinning = thinning, .seed = 5}), m, d);
+        const Sample s =
+            draw(problem.sampler({.moves = moves, .chains = 2, .burn_in = 1, .thinning = thinning, .seed = 5}), m, d);
         for (std::size_t j = 0; j < m; ++j) {
           const leverage::Forms expected = problem.value(s.w, j);
           CHECK(s.ratio(j, 0) > 0);
@@ -393,6 +400,9 @@ TEST(nothing_is_drawn_where_no_row_is_active) {
     for (const GibbsMoves moves : all_moves) {
       const Sample s = draw(problem.sampler({.moves = moves, .burn_in = 3, .thinning = 1, .seed = 6}), 2000, 2);
       for (std::size_t j = 0; j < 2000; ++j) CHECK(problem.value(s.w, j).magnitude > 0);
+      // Nor does a chain start there, from where a curve may have no mass at all.
+      const Walk walk(problem, moves, 100, 7);
+      for (std::size_t c = 0; c < 100; ++c) CHECK(problem.value(walk.w(c)).magnitude > 0);
     }
   }
 }
@@ -424,9 +434,11 @@ TEST(chains_go_on_where_they_were) {
   for (const GibbsMoves moves : all_moves) {
     const Sample whole = draw(problem.sampler({.moves = moves, .chains = 3, .burn_in = 4, .thinning = 2, .seed = 8}), 8, d);
     for (std::size_t j = 0; j < 8; ++j) {
-      const Sample alone = draw(problem.sampler({.moves = moves, .burn_in = 0, .thinning = 4 + 2 * (j / 3 + 1), .seed = 8}), 3, d);
+      const Sample alone =
+          draw(problem.sampler({.moves = moves, .burn_in = 0, .thinning = 4 + 2 * (j / 3 + 1), .seed = 8}), 3, d);
       // From coordinate to coordinate alpha is carried on, and made anew where a direction is written.
-      for (std::size_t k = 0; k < d; ++k) CHECK_CLOSE(whole.w(j, k), alone.w(j % 3, k), 1e-11 * (1 + std::abs(whole.w(j, k))));
+      for (std::size_t k = 0; k < d; ++k)
+        CHECK_CLOSE(whole.w(j, k), alone.w(j % 3, k), 1e-11 * (1 + std::abs(whole.w(j, k))));
     }
     const Sample many = draw(problem.sampler({.moves = moves, .chains = 100, .seed = 1}), 9, d);
     CHECK(many.w == draw(problem.sampler({.moves = moves, .seed = 1}), 9, d).w);
@@ -457,7 +469,8 @@ TEST(bad_parameters_are_named) {
   const Problem problem(FeatureFamily::ntk, special_rows(5, 2));
   const auto x = problem.x.view();
   const auto inverse = problem.inverse.view();
-  const auto fails = [&](const LeverageSamplerParams& p, View<const double> rows, View<const double> matrix, const char* part) {
+  const auto fails = [&](const LeverageSamplerParams& p, View<const double> rows, View<const double> matrix,
+                         const char* part) {
     return check::throws<Error>([&] { LeverageSampler<>(p, rows, matrix); }, part);
   };
   CHECK(fails({.family = FeatureFamily::fourier}, x, inverse, "family is fourier"));

@@ -127,7 +127,7 @@ struct Case {
 };
 // More rows than a block of them has, more units than a panel, batches that do not divide the rows.
 constexpr Case cases[] = {{1, 1, 1, 1, 0},    {2, 1, 3, 1, 1},      {7, 3, 5, 2, 3},   {40, 6, 300, 1, 0},
-                          {530, 4, 70, 3, 0}, {600, 3, 40, 1, 525}, {33, 5, 600, 2, 8}};
+                          {530, 17, 300, 3, 0}, {600, 3, 40, 1, 525}, {60, 45, 300, 2, 25}};
 
 template <class T>
 void check_training(double tolerance) {

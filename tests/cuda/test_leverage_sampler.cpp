@@ -50,7 +50,8 @@ TEST(passed_products_are_those_of_the_host) {
   for (const std::size_t n : {1, 3, 16, 63, 65, 130})
     for (const std::size_t patterns : {1, 5, 16, 17}) {
       const auto matrix = sketches::random_rows<double>(n, n, 1);
-      const auto before = sketches::random_rows<double>(patterns, n, 2), after = sketches::random_rows<double>(patterns, n, 3);
+      const auto before = sketches::random_rows<double>(patterns, n, 2),
+                 after = sketches::random_rows<double>(patterns, n, 3);
       const Ranks ranks = ranks_on_host(sketches::integer_rows<double>(patterns, n, 20, 4));
       const std::size_t first = n / 3, count = n - first - n / 4;
       for (const bool with_passed : {true, false}) {
@@ -84,8 +85,7 @@ struct Sample {
 
 struct Problem {
   explicit Problem(FeatureFamily family, std::size_t n = 40, std::size_t d = 3)
-      : x(leverage::inputs<double>(n, d)),
-        inverse(leverage::regularised_inverse(leverage::kernel(family, x), 0.5)) {}
+      : x(leverage::inputs<double>(n, d)), inverse(leverage::regularised_inverse(leverage::kernel(family, x), 0.5)) {}
   Matrix<double> x, inverse;
 };
 
@@ -112,8 +112,7 @@ TEST(directions_are_those_of_the_host) {
        {FeatureFamily::arc_cosine_0, FeatureFamily::arc_cosine_1, FeatureFamily::ntk, FeatureFamily::relu_ntk}) {
     const Problem problem(family);
     for (const GibbsMoves moves : {GibbsMoves::coordinates, GibbsMoves::lines, GibbsMoves::circles}) {
-      const LeverageSamplerParams p{
-          .family = family, .moves = moves, .chains = 5, .burn_in = 2, .thinning = 4, .seed = 3};
+      const LeverageSamplerParams p{.family = family, .moves = moves, .chains = 5, .burn_in = 2, .thinning = 4, .seed = 3};
       const Sample expected = on_host(p, problem, 12), found = on_device(p, problem, 12, 1);
       for (std::size_t j = 0; j < 12; ++j) {
         for (std::size_t k = 0; k < 3; ++k) CHECK_CLOSE(found.w(j, k), expected.w(j, k), 1e-9);

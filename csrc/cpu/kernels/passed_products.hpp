@@ -7,14 +7,29 @@ typedef std::int32_t SignedRankVec __attribute__((vector_size(vector_bytes / 2))
 
 /// Ranks, below 2^31, as doubles: these compare to masks as wide as what is masked.
 [[gnu::always_inline]] inline Vec<double> load_ranks(const std::uint32_t* rank) {
+#if defined(__AVX512F__)
+  return _mm512_cvtepu32_pd(_mm256_loadu_si256(reinterpret_cast<const __m256i*>(rank)));
+#else
   const RankVec ranks = *reinterpret_cast<const UnalignedRankVec*>(rank);
   return __builtin_convertvector((SignedRankVec)ranks, Vec<double>);
+#endif
+}
+
+/// sum + a * b in the lanes where rank < limit; `sum` in the others.
+[[gnu::always_inline]] inline Vec<double> multiply_add_below(Vec<double> a, Vec<double> b, Vec<double> sum, Vec<double> rank,
+                                                             Vec<double> limit) {
+#if defined(__AVX512F__)
+  return _mm512_mask3_fmadd_pd(a, b, sum, _mm512_cmp_pd_mask(rank, limit, _CMP_LT_OQ));
+#else
+  return multiply_add<double>(a, (Vec<double>)((BitVec<double>)(rank < limit) & (BitVec<double>)b), sum);
+#endif
 }
 
 template <std::size_t k, std::size_t... i>
 [[gnu::always_inline]] inline Vec<double> fold_lanes(Vec<double> a, Vec<double> b, std::index_sequence<i...>) {
   constexpr std::size_t n = lanes<double>;
-  return __builtin_shufflevector(a, b, (i & k ? n + i : i)...) + __builtin_shufflevector(a, b, (i & k ? n + (i ^ k) : i ^ k)...);
+  return __builtin_shufflevector(a, b, (i & k ? n + i : i)...) +
+         __builtin_shufflevector(a, b, (i & k ? n + (i ^ k) : i ^ k)...);
 }
 
 /// Lane i of the result is the sum of the lanes of v[i]; v is overwritten.
@@ -32,8 +47,8 @@ template <std::size_t k, std::size_t... i>
 
 /// Rows that share what is read for a column: their sums, two a row, stay in registers.
 constexpr std::size_t passed_rows = vector_registers / 4;
-/// Columns that are summed before sums go to memory, so that the rows' parts stay in the first-level cache, and the patterns'
-/// parts in the second-level one, while all patterns meet all rows.
+/// Columns that are summed before sums go to memory, so that the rows' parts stay in the first-level cache, and the
+/// patterns' parts in the second-level one, while all patterns meet all rows.
 constexpr std::size_t passed_columns = 256;
 
 struct PassedSums {
@@ -46,15 +61,12 @@ template <bool with_passed>
   constexpr std::size_t width = lanes<double>;
   Vec<double> base[passed_rows] = {}, change[passed_rows] = {};
   const auto add = [&](const auto& part, Vec<double> ranks, Vec<double> b, Vec<double> a) __attribute__((always_inline)) {
-    const BitVec<double> difference = (BitVec<double>)(a - b);
+    const Vec<double> difference = a - b;
 #pragma GCC unroll 8
     for (std::size_t k = 0; k < passed_rows; ++k) {
       const Vec<double> m = part(row[k]);
       base[k] = multiply_add<double>(m, b, base[k]);
-      if constexpr (with_passed) {
-        const auto is_passed = ranks < splat(row_rank[k]);
-        change[k] = multiply_add<double>(m, (Vec<double>)((BitVec<double>)is_passed & difference), change[k]);
-      }
+      if constexpr (with_passed) change[k] = multiply_add_below(m, difference, change[k], ranks, splat(row_rank[k]));
     }
   };
   std::size_t j = 0;
@@ -100,7 +112,8 @@ void passed_products_of(std::size_t rows, std::size_t cols, std::size_t patterns
       for (std::size_t c = 0; c < patterns; ++c) {
         double row_rank[passed_rows] = {};
         if constexpr (with_passed)
-          for (std::size_t k = 0; k < count; ++k) row_rank[k] = static_cast<double>(rank[c * rank_stride + first + begin + k]);
+          for (std::size_t k = 0; k < count; ++k)
+            row_rank[k] = static_cast<double>(rank[c * rank_stride + first + begin + k]);
         const PassedSums sums = passed_block<with_passed>(
             row, row_rank, width, with_passed ? rank + c * rank_stride + col : nullptr, before + c * before_stride + col,
             with_passed ? after + c * after_stride + col : nullptr);
@@ -119,6 +132,6 @@ inline void passed_products(std::size_t rows, std::size_t cols, std::size_t patt
                             const double* before, std::size_t before_stride, const double* after, std::size_t after_stride,
                             double* base, std::size_t base_stride, double* passed, std::size_t passed_stride) {
   const auto run = passed ? passed_products_of<true> : passed_products_of<false>;
-  run(rows, cols, patterns, matrix, matrix_stride, first, rank, rank_stride, before, before_stride, after, after_stride, base,
-      base_stride, passed, passed_stride);
+  run(rows, cols, patterns, matrix, matrix_stride, first, rank, rank_stride, before, before_stride, after, after_stride,
+      base, base_stride, passed, passed_stride);
 }

@@ -76,14 +76,17 @@ struct LeverageSamplerParams {
 template <Backend B = Cpu>
 class LeverageSampler {
  public:
-  /// x (n, d), inverse (n, n) = (K + lambda I)^-1, symmetric; both are copied. Throws Error if a shape does not fit, n or d
-  /// is 0, thinning is 0, all rows are zero (then q is 0), moves is circles and d is 1, or the family is fourier.
+  /// x (n, d), inverse (n, n) = (K + lambda I)^-1, symmetric; both are copied, the inverse once for each form that q/p is
+  /// made of (two in relu_ntk). Throws Error if a shape does not fit, n or d is 0, thinning is 0, all rows are zero (then q
+  /// is 0), moves is circles and d is 1, or the family is fourier.
   LeverageSampler(const LeverageSamplerParams& params, View<const double, B> x, View<const double, B> inverse,
                   const B& backend = {});
   LeverageSampler on(const B& backend) const;
 
-  /// directions (m, d) and their q/p, ratio (m, 1), positive. Draws are functions of the seed, the chain and the move. A
-  /// move takes O(n^2) operations of a chain: coordinates share (K + lambda I)^-1 between chains.
+  /// directions (m, d) and their q/p, ratio (m, 1), positive. Draws are functions of the seed, the chain and the move: bits
+  /// do not depend on the number of threads, and those of a chain not on how many there are. A move takes O(n^2 + n d)
+  /// operations of a chain, for which chains, up to 64 together on a CPU, share reading (K + lambda I)^-1: few chains cost
+  /// more each. Throws Error if a shape does not fit, or a chain would make 2^32 moves or more.
   void operator()(View<double, B> directions, View<double, B> ratio) const;
 
  private:

@@ -33,8 +33,8 @@ struct NetProgress {
 };
 
 /// f(W, x) = sum_r out_r ReLU(w_r.x), out (m, k) fixed: out_rc = a_rc s_r/sqrt(m) (L20 Eq. 6 and Definition D.1). Only W (m,
-/// d) is trained. The kernel is H_ij = sum_r |out_r|^2/k <x_i, x_j> Step(w_r.x_i) Step(w_r.x_j), for k = 1 that of L20
-/// Definition B.3.
+/// d) is trained. The kernel is H_ij = sum_r |out_r|^2/k <x_i, x_j> Step(w_r.x_i) Step(w_r.x_j), Step(0) = 0, for k = 1 that
+/// of L20 Definition B.3.
 template <Real T, Backend B = Cpu>
 class TwoLayerNet {
  public:
@@ -49,8 +49,9 @@ class TwoLayerNet {
   void run_on(const B& backend);
 
   /// Steps first, first + 1, ..., first + steps - 1 on x (n, d), y (n, k). Equal arguments give equal bits for any number of
-  /// threads, and two runs one after the other those of one run. Throws Error if a shape does not fit, there are no rows, a
-  /// parameter is not finite, alpha is negative, step_size is not positive or batch_size is above n.
+  /// threads, and two runs one after the other those of one run. Of the activations a step keeps a bit for each unit and row
+  /// of its batch. Throws Error if a shape does not fit, there are no rows, a parameter is not finite, alpha is negative,
+  /// step_size is not positive or batch_size is above n.
   NetProgress train(const NetTraining& training, std::size_t first, std::size_t steps, View<const T, B> x,
                     View<const T, B> y);
   /// out (n, k) = f(W, x), without kappa.

@@ -20,6 +20,9 @@ from ._equivalence_plan import (
     START_RIDGE,
     STARTS,
     TIME,
+    UNEVEN_COMMON,
+    UNEVEN_RARE,
+    UNEVEN_TIME,
 )
 from ._grid import across
 from ._study import Record, Study, number_of_seeds
@@ -39,7 +42,14 @@ def fitted_slope(widths: Iterable[int], values: Iterable[float]) -> float:
 
 def write_tables(study: Study, finished: list[Record]) -> None:
     """A table of each part that the folder has cases of, and its plots."""
-    for key, write in (("lambda", _width), ("times", _time), ("decay", _deep), ("batch", _sgd), ("spread", _start)):
+    for key, write in (
+        ("lambda", _width),
+        ("times", _time),
+        ("decay", _deep),
+        ("batch", _sgd),
+        ("spread", _start),
+        ("cluster", _uneven),
+    ):
         records = [record for record in finished if key in record]
         if records:
             write(study, sorted(records, key=_place))
@@ -49,7 +59,7 @@ def _place(record: Record) -> tuple[Any, ...]:
     """Where a record stands in its table."""
     return (
         [*LAMBDAS, None].index(record.get("lambda")),
-        -record.get("spread", 0),
+        -(record.get("spread") or record.get("cluster") or 0),
         record.get("depth", 0),
         [*STARTS, None].index(record.get("start")),
         record["width"],
@@ -102,8 +112,9 @@ def _width(study: Study, records: list[Record]) -> None:
     for quantity in _DISTANCES.values():
         shown = {f"{row['start']} start, {_lambda(row)}": row for row in rows if row["quantity"] == quantity}
         _plot(study, shown, f"two-layer nets, {quantity} rows", "|u(T) - u*| / |Y|", f"-width-{quantity}")
-    lines = {f"{row['quantity']}, {row['start']} start, {_lambda(row)}": row for row in drifts}
-    _plot(study, lines, "two-layer nets", "drift", "-drift")
+    falling = [row for row in drifts if row["lambda"] != "fixed"]
+    lines = {f"{row['quantity']}, {row['start']} start": row for row in falling}
+    _plot(study, lines, f"two-layer nets, {_lambda(falling[0])}", "drift", "-drift")
 
 
 def _lambdas() -> str:
@@ -190,6 +201,21 @@ def _start(study: Study, records: list[Record]) -> None:
     _plot(study, lines, "two-layer nets at the start", "spectral error of H(0)", "-start")
 
 
+def _uneven(study: Study, records: list[Record]) -> None:
+    index = ("cluster", "start")
+    rows, columns = _rows(records, index, _PATH_DISTANCES | {"kernel_error": "kernel at the start"})
+    study.table(
+        rows,
+        columns,
+        title="Two-layer nets on uneven rows: distance from their kernel's predictions against width",
+        note=f"|u(T) - u_ntk(T)|/|Y| at T = {UNEVEN_TIME:g}, {UNEVEN_COMMON} unit rows around one direction with the spread "
+        f"of the cluster and {UNEVEN_RARE} anywhere, as many to test with, lambda = {START_RIDGE:g} n, decay to the weights "
+        "at the start; kernel at the start: spectral error. Medians over "
+        f"{number_of_seeds(records, (*index, 'width'))}.",
+        suffix="-uneven",
+    )
+
+
 def _plot(
     study: Study,
     lines: Mapping[str, Record],
@@ -205,7 +231,9 @@ def _plot(
     def draw(axes: Any) -> None:
         points = {label: _points(row) for label, row in lines.items()}
         for label, line in points.items():
-            axes.plot(*zip(*line, strict=True), marker="o", markersize=3, label=label)
+            # Both starts are often on top of each other.
+            style = "--" if lines[label].get("start") == STARTS[-1] else "-"
+            axes.plot(*zip(*line, strict=True), style, marker="o", markersize=3, label=label)
         if guide:
             widths = sorted({width for line in points.values() for width, _ in line})
             top = max(value for line in points.values() for _, value in line)

@@ -2,7 +2,7 @@
 
 How far the predictions of a net are from those of its kernel, and how far weights and kernel move, against the width; what
 becomes of that distance in time; nets whose layers are all trained, and stochastic against full-batch gradient descent; and
-how close the kernel of a net at its start is to that of infinite width, on rows with uneven leverage.
+how close the kernel at the start is to that of infinite width, and predictions after training, on rows of uneven leverage.
 """
 
 from __future__ import annotations
@@ -39,9 +39,12 @@ from ._equivalence_plan import (
     STEP_SIZE,
     TIME,
     TWO_LAYER_INPUTS,
+    UNEVEN,
+    UNEVEN_TIME,
     WIDTH,
     Plan,
     problem,
+    uneven_problem,
 )
 from ._equivalence_tables import write_tables
 from ._rare_cluster import rare_cluster
@@ -52,6 +55,7 @@ NEEDS = {
     "times": ("times", "width", "seed", *OVER_TIME),
     "decay": ("depth", "decay", "width", "seed", *DEEP),
     "batch": ("depth", "batch", "width", "seed", *SGD),
+    "cluster": ("cluster", "start", "width", "seed", *UNEVEN),
     "spread": ("spread", "common", "rare", "start", "width", "seed", "error"),
 }
 
@@ -92,6 +96,8 @@ def _part(part: str, plan: Plan, starts: list[str], depth: int | None) -> tuple[
         return [{"depth": depth, "decay": "init"} for depth in depths], _deep
     if part == "sgd":
         return [{"depth": depth, "batch": SGD_BATCH} for depth in depths], _sgd
+    if part == "uneven":
+        return [{"cluster": spread, "start": start} for spread in plan.spreads for start in starts], _uneven
     cluster = {"common": plan.common, "rare": plan.rare}
     return [{"spread": spread, **cluster, "start": start} for spread in plan.spreads for start in starts], _start
 
@@ -185,6 +191,27 @@ def _start(case: Record, **machine: Any) -> Record:
     )
     net.fit(X, np.zeros(len(X)), steps=0, record=())
     return {"error": error.of_gram(net.dynamic_kernel(X))}
+
+
+def _uneven(case: Record, **machine: Any) -> Record:
+    """A net with either start against its kernel's predictions at the same time, where rows have uneven leverage."""
+    X, Y, X_test = uneven_problem(case["cluster"])
+    ridge = START_RIDGE * len(X)
+    record = nets.equivalence_case(
+        X,
+        Y,
+        X_test,
+        case["width"],
+        case["start"],
+        case["seed"],
+        time=UNEVEN_TIME,
+        alpha=ridge,
+        alpha_rule="fixed",
+        start_alpha=ridge,
+        decay="init",
+        **machine,
+    )
+    return _measured(record, UNEVEN)
 
 
 @cache

@@ -54,7 +54,7 @@ SMALL = Plan(100, 60, 3, 2, ("rare-0.1",), ("ntk", "arc_cosine_1"), ("ntk",), (1
 
 def run(options: Options) -> Iterator[Record]:
     """The data sets and the parts "theorem" and "chains" that `options.data` names, or all; `options.maps` are samplings."""
-    options.refuse("leverage", "components", "depth")
+    options.refuse("leverage", "components", "depth", "device")
     plan = SMALL if options.small else FULL
     samplings = [choice(name, "--maps", SAMPLINGS) for name in options.maps or SAMPLINGS]
     asked = [choice(name, "--data", [*SETS, THEOREM, CHAINS]) for name in options.data or [*plan.data, THEOREM, CHAINS]]
@@ -129,7 +129,8 @@ def _report(study: Study, records: list[Record], about: str) -> None:
     if not records:
         return
     seeds = number_of_seeds(records, (*CASE, "multiple"))
-    what = f"Medians over {seeds}; {about}, lambda = 10^-3 times the sum of their squares. Columns: directions over s."
+    about = f"Medians over {seeds}; {about}, lambda = 10^-3 times the sum of their squares."
+    what = f"{about} Columns: directions over s."
     for key, title, note in (
         ("spectral", "Spectral error against the number of directions", what),
         (
@@ -157,10 +158,10 @@ def _report(study: Study, records: list[Record], about: str) -> None:
         for data, family in dict.fromkeys((row["data"], row["family"]) for row in table if key in PLOTTED):
             lines = [row for row in table if (row["data"], row["family"]) == (data, family)]
             study.figure(partial(_draw, rows=lines, key=key), suffix=f"-{key}-{data}-{family}")
-    _ratios(study, records)
+    _ratios(study, records, about)
 
 
-def _ratios(study: Study, records: list[Record]) -> None:
+def _ratios(study: Study, records: list[Record], note: str) -> None:
     """Medians of the spectral error over those of directions from p."""
     shown = [{**record, "value": record["spectral"]} for record in records if record["multiple"] == RATIO_AT]
     index = ("data", "family", "s", "m")
@@ -172,9 +173,7 @@ def _ratios(study: Study, records: list[Record]) -> None:
             aim = AIMS.get((row["family"], row["data"]))
             rows.append({**row, **ratios, "aim": aim and f"gibbs / gaussian at most {aim:g}"})
     columns = [*index, "gaussian", *(f"{name} / gaussian" for name in SAMPLINGS[1:]), "aim"]
-    seeds = number_of_seeds(shown, CASE)
     title = f"Spectral error by leverage over that of directions from p, m = {RATIO_AT} s"
-    note = f"Medians over {seeds}, and their ratios; rows and lambda as above."
     study.table(rows, columns, title=title, note=note, suffix="-ratios")
 
 

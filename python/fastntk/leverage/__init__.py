@@ -7,7 +7,8 @@ from ._modified_directions import sample_modified_directions
 from ._modified_features import modified_features
 from ._recursive import recursive_leverage_scores
 from ._rows import select_rows
-from ._sampler import Diagnostics, LeverageSampler
+from ._sample_diagnostics import Diagnostics
+from ._sampler import LeverageSampler
 from ._scores import ridge_leverage_scores, statistical_dimension
 from ._spectral_error import spectral_error
 from ._theorem import required_features

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -25,6 +26,11 @@ _PARAMETERS: dict[str, dict[str, Any]] = {
     "arc_cosine_0": {},
     "arc_cosine_1": {},
     "gaussian": {"lengthscale": 1.0},
+}
+_CHECKS: dict[str, Callable[[Any, str], Any]] = {
+    "depth": arguments.integer,
+    "bias": arguments.real,
+    "lengthscale": partial(arguments.real, positive=True),
 }
 _DIAGONAL_ROWS = 64  # whose kernel matrix is computed to take its diagonal
 
@@ -73,25 +79,11 @@ class KernelFunction:
         *,
         n_threads: int | None = None,
     ) -> None:
-        given = dict(params or {})
-        self._threads = n_threads
         arguments.threads(n_threads)
-        self._name = "" if callable(kernel) else arguments.choice(kernel, "kernel", KERNELS)
+        self._threads = n_threads
         self._function = kernel
-        if self._name:
-            known = _PARAMETERS[self._name]
-            for key in given:
-                if key not in known:
-                    allowed = ", ".join(map(repr, known)) or "nothing"
-                    raise ValueError(f"kernel_params has {key!r}; with kernel={kernel!r}, {allowed} is allowed")
-            given = {**known, **given}
-        if "depth" in given and self._name:
-            given["depth"] = arguments.integer(given["depth"], "depth")
-        if "bias" in given and self._name:
-            given["bias"] = arguments.real(given["bias"], "bias")
-        if "lengthscale" in given and self._name:
-            given["lengthscale"] = arguments.real(given["lengthscale"], "lengthscale", positive=True)
-        self._params = given
+        self._name = "" if callable(kernel) else arguments.choice(kernel, "kernel", KERNELS)
+        self._params = _named_params(self._name, params or {}) if self._name else dict(params or {})
 
     def __call__(self, X: Reals, Y: Reals) -> Reals:
         """K, float64 of shape (len(X), len(Y))."""
@@ -127,6 +119,16 @@ class KernelFunction:
             block = X[first : first + _DIAGONAL_ROWS]
             found[first : first + len(block)] = self(block, block).diagonal()
         return found
+
+
+def _named_params(kernel: str, given: Mapping[str, Any]) -> dict[str, Any]:
+    """The parameters of a named kernel, checked, those that are not given by their defaults."""
+    known = _PARAMETERS[kernel]
+    for name in given:
+        if name not in known:
+            allowed = ", ".join(map(repr, known)) or "nothing"
+            raise ValueError(f"kernel_params has {name!r}; with kernel={kernel!r}, {allowed} is allowed")
+    return {name: _CHECKS[name](given.get(name, default), name) for name, default in known.items()}
 
 
 def _checked(values: Any, shape: tuple[int, ...], name: str) -> Reals:

@@ -9,6 +9,7 @@ import numpy as np
 
 from .._landmarks import uniform
 from .._load import _core
+from ._families import FeatureFamily
 from ._kernels import Reals
 
 __all__ = ["Pool", "PoolDraw"]
@@ -29,15 +30,17 @@ class Pool:
 
     Parameters
     ----------
-    draw : callable
-        (number, seed) -> directions.
+    family : FeatureFamily
+    dim : int
+        Columns of the rows.
     scores : callable
         Directions -> q_lambda / p.
     seed : int
     """
 
-    def __init__(self, draw: Callable[[int, int], Any], scores: Callable[[Reals], Reals], seed: int) -> None:
-        self._draw = draw
+    def __init__(self, family: FeatureFamily, dim: int, scores: Callable[[Reals], Reals], seed: int) -> None:
+        self._family = family
+        self._dim = dim
         self._function = scores
         self._seed = seed
         self._directions: Reals = np.empty((0, 0))
@@ -46,13 +49,17 @@ class Pool:
     def scores(self, size: int) -> Reals:
         """The scores of the first `size` directions."""
         drawn = len(self._directions) // _CHUNK
-        more = [_checked(self._draw(_CHUNK, _core.child_seed(self._seed, i))) for i in range(drawn, -(-size // _CHUNK))]
+        more = [self._draw(number) for number in range(drawn, -(-size // _CHUNK))]
         if more:
             self._directions = np.concatenate([self._directions, *more] if drawn else more)
         known = len(self._scores)
         if known < size:
             self._scores = np.concatenate([self._scores, self._function(self._directions[known:size])])
         return self._scores[:size]
+
+    def _draw(self, number: int) -> Reals:
+        """Chunk number `number` of directions."""
+        return _checked(self._family.draw(_CHUNK, self._dim, _core.child_seed(self._seed, number)))
 
     def resample(self, m: int, size: int, seed: int) -> PoolDraw:
         """Draw m of the first `size` directions, with replacement by their scores; weights mean(score) / score.

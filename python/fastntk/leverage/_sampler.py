@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -12,52 +11,23 @@ from .._arrays import Source, matrix
 from .._load import _core
 from .._memory import require_memory
 from .._random import RandomState, resolve_seed
-from ._diagnostics import effective_sample_size, r_hat
 from ._families import FeatureFamily, NamedFamily, family_of, kernel_of
 from ._gibbs import Chains, gibbs_directions
 from ._inverse import Inverse, exact_inverse, inverse_through_features
 from ._kernels import Reals, host_rows
 from ._pool import Pool, PoolDraw
 from ._recursive import LANDMARKS, require_recursion_memory
+from ._sample_diagnostics import FEWEST_DRAWS, Diagnostics, chain_diagnostics
 from ._score_function import ScoreFunction
 from ._theorem import required_features
 
-__all__ = ["Diagnostics", "LeverageSampler"]
+__all__ = ["LeverageSampler"]
 
 _PLANNED_BYTES = 1 << 24  # below this, memory is not looked up
 _MOST = 2**31 - 1
 _EXACT_ROWS = 5000  # up to which "auto" inverts the kernel matrix
 _POOL_FACTOR, _LEAST_POOL = 16, 1024
-_FEWEST_DRAWS = 4  # of a chain, to tell how far it has mixed
 _INVERSE_SEED, _POOL_SEED, _CALLS_SEED = 0, 1, 2
-
-
-@dataclass(frozen=True)
-class Diagnostics:
-    """What the directions of one call are worth.
-
-    Attributes
-    ----------
-    effective_sample_size : float
-        Gibbs: how many independent directions tell as much, for the quantity where they are fewest; NaN if chains have two
-        or three directions, too few to tell. Pool: that of the pool's weights, (sum of scores)^2 / (sum of squared scores);
-        directions drawn beyond it repeat themselves.
-    r_hat : float
-        The largest split R-hat; NaN from a pool, and if chains have less than four directions.
-    sizes, r_hats : ndarray of shape (1 + d,)
-        Of log(q_lambda / p), and of the coordinates of the unit directions; empty where they are not known.
-    n_chains : int
-        Chains, or 0.
-    pool_size : int
-        Directions of the pool, or 0.
-    """
-
-    effective_sample_size: float
-    r_hat: float
-    n_chains: int
-    pool_size: int
-    sizes: Reals = field(default_factory=lambda: np.empty(0), repr=False)
-    r_hats: Reals = field(default_factory=lambda: np.empty(0), repr=False)
 
 
 class LeverageSampler:
@@ -216,11 +186,7 @@ class LeverageSampler:
         self.statistical_dimension_bounds_ = self._inverse.dimension[1:]
         self.approximation_error_ = self._inverse.error
         self._scores = ScoreFunction(rows, self.family, self._inverse, self.alpha, self._place, self._threads)
-        self._pool = Pool(
-            lambda number, seed: self.family.draw(number, rows.shape[1], seed),
-            self._scores,
-            _core.child_seed(self.seed_, _POOL_SEED),
-        )
+        self._pool = Pool(self.family, rows.shape[1], self._scores, _core.child_seed(self.seed_, _POOL_SEED))
         self._calls = 0
 
     def sample(self, m: int) -> tuple[Any, Any]:
@@ -244,8 +210,11 @@ class LeverageSampler:
         ------
         ValueError
             If m is less than 1, or no direction of the pool has a positive score.
+        MemoryError
+            If the directions and their pool do not fit into the memory that is available.
         """
         m = arguments.integer(m, "m", high=_MOST)
+        self._require_memory(m)
         seed = _core.child_seed(_core.child_seed(self.seed_, _CALLS_SEED), self._calls)
         if self.method == "pool":
             drawn = self._from_pool(m, seed)
@@ -254,7 +223,7 @@ class LeverageSampler:
         else:
             W, ratio = self._from_chains(self._chains, m, seed)
             weights = self._inverse.dimension.value / ratio
-            found = _of_chains(W, ratio, min(self._chains.number, m))
+            found = chain_diagnostics(W, ratio, min(self._chains.number, m))
         self._calls += 1
         self.diagnostics_ = found
         return self._given_back(W), self._given_back(weights)
@@ -341,10 +310,10 @@ class LeverageSampler:
         if self.method == "pool":
             raise ValueError("method is 'pool', which has no chains; diagnostics_ tells what its weights are worth")
         chains = arguments.integer(n_chains, "n_chains", high=_MOST)
-        length = arguments.integer(n_directions, "n_directions", low=_FEWEST_DRAWS, high=_MOST // chains)
+        length = arguments.integer(n_directions, "n_directions", low=FEWEST_DRAWS, high=_MOST // chains)
         run = Chains(self._chains.moves, chains, self._chains.burn_in, self._chains.thinning)
         W, ratio = self._from_chains(run, chains * length, _core.child_seed(self.seed_, _CALLS_SEED + 1))
-        return _of_chains(W, ratio, chains)
+        return chain_diagnostics(W, ratio, chains)
 
     def _require_gibbs(self, inverse: str) -> None:
         """ValueError if there is no Gibbs sampler for the family, or for so many rows."""
@@ -377,6 +346,15 @@ class LeverageSampler:
         named = isinstance(self.family, NamedFamily)
         return matrix(w, "w", columns=self._rows.shape[1] if named else None, dtype=np.dtype(np.float64))
 
+    def _require_memory(self, m: int) -> None:
+        """MemoryError without room for m directions, and the pool that they come from."""
+        pooled = self._size_of_pool(m) if self.method == "pool" else 0
+        needed = 8 * (m + pooled) * (2 * self._rows.shape[1] + 4)
+        if needed >= _PLANNED_BYTES:
+            require_memory(
+                needed, None, what=f"drawing {m} directions", lower="lower pool_size" if pooled > m else "lower m"
+            )
+
     def _from_chains(self, chains: Chains, m: int, seed: int) -> tuple[Reals, Reals]:
         assert isinstance(self.family, NamedFamily)
         name = self.family.name
@@ -396,18 +374,3 @@ class LeverageSampler:
 
     def _given_back(self, values: Reals) -> Any:
         return self._place.give_back(values.astype(self._dtype, copy=False))
-
-
-def _of_chains(W: Reals, ratio: Reals, n_chains: int) -> Diagnostics:
-    """Of directions whose number j is from chain j % n_chains."""
-    length = len(W) // n_chains
-    if length < _FEWEST_DRAWS:
-        return Diagnostics(float(len(W)) if length == 1 else np.nan, np.nan, n_chains, 0)
-    used = n_chains * length
-    unit = W[:used] / np.linalg.norm(W[:used], axis=1, keepdims=True)
-    watched = np.column_stack([np.log(ratio[:used]), unit])
-    draws = watched.reshape(length, n_chains, -1).swapaxes(0, 1)
-    sizes, r_hats = effective_sample_size(draws), r_hat(draws)
-    least = float(np.nanmin(sizes)) if np.isfinite(sizes).any() else np.nan
-    largest = float(np.nanmax(r_hats)) if np.isfinite(r_hats).any() else np.nan
-    return Diagnostics(least, largest, n_chains, 0, sizes, r_hats)

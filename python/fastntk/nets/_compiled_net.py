@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -13,9 +13,33 @@ from numpy.typing import NDArray
 
 from .._place import Place
 
-__all__ = ["CompiledNet", "CompiledNets", "Descent"]
+__all__ = ["CompiledNet", "CompiledNets", "Descent", "Origin"]
 
 Float64Array = NDArray[np.float64]
+
+
+@dataclass
+class Origin:
+    """What a net is made of, beside its parameters.
+
+    Attributes
+    ----------
+    seed : int
+    d, k : int
+        Columns of the rows, with the bias, and of the targets.
+    dtype : numpy.dtype
+    arrays : dict of ndarray
+        What is drawn from the seed and the rows, by the one who makes the net first.
+    rows : ndarray of shape (n, d), optional
+        For that.
+    """
+
+    seed: int
+    d: int
+    k: int
+    dtype: np.dtype[Any]
+    arrays: dict[str, NDArray[Any]] = field(default_factory=dict)
+    rows: Float64Array | None = None
 
 
 @dataclass(frozen=True)
@@ -110,6 +134,10 @@ class CompiledNet:
         self._net.kernel(x, z, out, self._backend())
         return out
 
+    def rest(self) -> None:
+        """Leave the caller's stream, which may be gone when the net is used next."""
+        self._net.run_on(self._place.at_rest().backend(self._threads))
+
     def drift(self) -> float:
         """The largest change of a neuron's weights since the start."""
         return float(self._net.drift(self._backend()))
@@ -136,7 +164,11 @@ class CompiledNets:
             key = dtype.name, place.device
             if key not in self._known:
                 self._known[key] = make()
-            yield self._known[key].at(place)
+            net = self._known[key].at(place)
+            try:
+                yield net
+            finally:
+                net.rest()
 
     def __reduce__(self) -> Any:
         return CompiledNets, ()

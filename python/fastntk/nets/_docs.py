@@ -15,8 +15,8 @@ alpha : float
     The ridge parameter lambda, at least 0.""",
     "decay": """\
 decay : {"zero", "init"}
-    Where the penalty draws weights to, D: 0, as in the paper, or W(0). Decay to 0 shrinks W(0) by e^(-lambda t), and with it
-    the kernel: the equivalence with kernel ridge regression needs lambda t to be small then, and else not.""",
+    Where the penalty draws weights to, D: 0, as in the paper, or W(0). Decay to 0 shrinks W(0), and with it the kernel, by
+    e^(-lambda t): nets are close to kernel ridge regression while lambda t is small. Decay to W(0) has no such limit.""",
     "bias": """\
 bias : float
     Value of a constant column appended to the rows, a first-layer bias; 0 appends none.""",
@@ -52,7 +52,8 @@ steps : int
 step_size : "auto" or float
     eta. "auto" is 1 / (largest eigenvalue of kappa^2 H + ridge I), H the kernel of the infinitely wide net, a half of the
     largest stable one; beyond 5000 rows it is estimated from 5000 of them. With batches, H is n / batch_size times the
-    kernel of a batch, the largest of several random ones.
+    kernel of a batch, the largest of several random ones. If training diverges, as narrow deep nets can that have far to
+    go, it starts again with a half of it, up to ten times.
 batch_size : int, optional
     Rows of a step; by default all. A batch's gradient counts n / batch_size times, so that t = steps * eta means the
     same. Each pass over the rows takes every one once, in a random order.
@@ -100,7 +101,7 @@ Raises
 ------
 DivergenceError
     If the loss is not finite, or has grown to 1e10 times that of the start. The model is fitted with the weights of the step
-    before.
+    before; with step_size="auto", those of the last try.
 ValueError
     If a parameter is out of its range, shapes do not fit, a value is NaN or inf, labels or rows are so large that the loss
     overflows, arrays are in different places, or a checkpoint is damaged or of another training.

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -103,20 +104,23 @@ class Recorder:
         before: dict[str, NDArray[Any]] | None,
     ) -> None:
         self.data = data
-        self._side = _Side(net, data, descent, net.weights, reference, start_kernel)
+        self._net, self._descent = net, descent
+        self._fixed = _Fixed(data, descent, net.weights, reference, start_kernel)
         self._rows: dict[str, list[Any]] = {name: list((before or {}).get(name, ())) for name in ("step", "time", *names)}
 
     def record(self, step: int) -> None:
         """Add a row about the net as it is now, after so many steps."""
         if self._rows["step"] and self._rows["step"][-1] >= step:
             return
-        moment = _Moment(self._side, step)
-        for name, column in self._rows.items():
-            column.append(step if name == "step" else moment(name))
+        moment = _Moment(self._net, self._fixed, step * self._descent.step_size)
+        with np.errstate(over="ignore", invalid="ignore"):
+            for name, column in self._rows.items():
+                column.append(step if name == "step" else getattr(moment, name))
 
     def loss(self) -> float:
         """The loss of all rows now."""
-        return float(_Moment(self._side, 0)("loss"))
+        with np.errstate(over="ignore", invalid="ignore"):
+            return _Moment(self._net, self._fixed, 0.0).loss
 
     def drop(self, step: int) -> None:
         """Forget the rows of this and later steps."""
@@ -132,10 +136,9 @@ class Recorder:
 
 
 @dataclass(frozen=True)
-class _Side:
-    """What quantities are made of."""
+class _Fixed:
+    """What quantities are made of, beside the net as it is now."""
 
-    net: CompiledNet
     data: Data
     descent: Descent
     start: NDArray[Any]
@@ -144,104 +147,100 @@ class _Side:
 
 
 class _Moment:
-    """The quantities of a net at one moment; what several of them take is computed once."""
+    """The quantities of a net at one moment, by name; what several of them take is computed once."""
 
-    def __init__(self, side: _Side, step: int) -> None:
-        self._net, self._data, self._descent = side.net, side.data, side.descent
-        self._known_side = side
-        self._now = step * side.descent.step_size
-        self._known: dict[str, Any] = {}
+    def __init__(self, net: CompiledNet, fixed: _Fixed, time: float) -> None:
+        self._net, self._fixed, self.time = net, fixed, time
 
-    def __call__(self, name: str) -> Any:
-        with np.errstate(over="ignore", invalid="ignore"):
-            return getattr(self, f"_{name}")()
+    @cached_property
+    def predictions(self) -> Float64Array:
+        return self._predictions(self._fixed.data.x)
 
-    def _once(self, name: str, compute: Callable[[], Any]) -> Any:
-        if name not in self._known:
-            self._known[name] = compute()
-        return self._known[name]
+    @cached_property
+    def test_predictions(self) -> Float64Array:
+        return self._predictions(self._fixed.data.x_test)
 
-    def _time(self) -> float:
-        return self._now
+    @property
+    def loss(self) -> float:
+        alpha, penalty = self._fixed.descent.alpha, 0.0
+        if alpha > 0:
+            penalty = self.weights_distance if self._fixed.descent.to_start else self.weights_norm
+        return 0.5 * float(np.square(self._fixed.data.Y - self.predictions).sum()) + 0.5 * alpha * penalty**2
 
-    def _predictions(self) -> Float64Array:
-        u: Float64Array = self._once("u", lambda: self._descent.kappa * self._net.on_host(self._net.predict(self._data.x)))
-        return u
+    @property
+    def test_loss(self) -> float:
+        assert self._fixed.data.Y_test is not None
+        return 0.5 * float(np.square(self._fixed.data.Y_test - self.test_predictions).sum())
 
-    def _test_predictions(self) -> Float64Array:
-        u: Float64Array = self._once(
-            "u_test", lambda: self._descent.kappa * self._net.on_host(self._net.predict(self._data.x_test))
-        )
-        return u
+    @property
+    def path_distance(self) -> float:
+        return _norm(self.predictions - self._reference.path.predict(self.time))
 
-    def _weights(self) -> Float64Array:
-        weights: Float64Array = self._once("weights", lambda: self._net.weights.astype(np.float64))
-        return weights
+    @property
+    def flow_distance(self) -> float:
+        return _norm(self.predictions - self._reference.flow.predict(self.time))
 
-    def _kernel(self) -> Float64Array:
-        x = self._data.x
-        kernel: Float64Array = self._once("kernel", lambda: self._net.on_host(self._net.kernel(x, x)))
-        return kernel
+    @property
+    def limit_distance(self) -> float:
+        return _norm(self.predictions - self._reference.flow.limit)
 
-    def _loss(self) -> float:
-        penalty = 0.0
-        if self._descent.alpha > 0:
-            penalty = self._weights_distance() if self._descent.to_start else self._weights_norm()
-        return 0.5 * float(np.square(self._data.Y - self._predictions()).sum()) + 0.5 * self._descent.alpha * penalty**2
+    @property
+    def test_path_distance(self) -> float:
+        return _norm(self.test_predictions - self._reference.test(self._reference.path, self.time))
 
-    def _test_loss(self) -> float:
-        assert self._data.Y_test is not None
-        return 0.5 * float(np.square(self._data.Y_test - self._test_predictions()).sum())
+    @property
+    def test_flow_distance(self) -> float:
+        return _norm(self.test_predictions - self._reference.test(self._reference.flow, self.time))
 
-    def _path_distance(self) -> float:
-        return _norm(self._predictions() - self._side().path.predict(self._now))
+    @property
+    def test_limit_distance(self) -> float:
+        return _norm(self.test_predictions - self._reference.test(self._reference.flow, math.inf))
 
-    def _flow_distance(self) -> float:
-        return _norm(self._predictions() - self._side().flow.predict(self._now))
-
-    def _limit_distance(self) -> float:
-        return _norm(self._predictions() - self._side().flow.limit)
-
-    def _test_path_distance(self) -> float:
-        return _norm(self._test_predictions() - self._side().test(self._side().path, self._now))
-
-    def _test_flow_distance(self) -> float:
-        return _norm(self._test_predictions() - self._side().test(self._side().flow, self._now))
-
-    def _test_limit_distance(self) -> float:
-        return _norm(self._test_predictions() - self._side().test(self._side().flow, math.inf))
-
-    def _drift(self) -> float:
+    @property
+    def drift(self) -> float:
         return self._net.drift()
 
-    def _kernel_drift(self) -> float:
-        before = self._known_side.start_kernel
-        assert before is not None
-        return _spectral_norm(self._kernel() - before)
+    @property
+    def kernel_drift(self) -> float:
+        assert self._fixed.start_kernel is not None
+        return _spectral_norm(self._kernel - self._fixed.start_kernel)
 
-    def _kernel_distance(self) -> float:
-        return _spectral_norm(self._kernel() - self._side().kernel)
+    @property
+    def kernel_distance(self) -> float:
+        return _spectral_norm(self._kernel - self._reference.kernel)
 
-    def _kernel_error(self) -> float:
-        side = self._side()
+    @property
+    def kernel_error(self) -> float:
+        K = self._reference.kernel
         try:
-            values = eigh(
-                self._kernel() - side.kernel, side.kernel + side.ridge * np.eye(len(side.kernel)), eigvals_only=True
-            )
+            values = eigh(self._kernel - K, K + self._reference.ridge * np.eye(len(K)), eigvals_only=True)
         except (LinAlgError, ValueError):  # singular, or not finite
             return math.nan
         return float(np.abs(values).max())
 
-    def _weights_norm(self) -> float:
-        return _norm(self._weights())
+    @property
+    def weights_norm(self) -> float:
+        return _norm(self._weights)
 
-    def _weights_distance(self) -> float:
-        return _norm(self._weights() - self._known_side.start)
+    @property
+    def weights_distance(self) -> float:
+        return _norm(self._weights - self._fixed.start)
 
-    def _side(self) -> Reference:
-        reference = self._known_side.reference
-        assert reference is not None
-        return reference
+    def _predictions(self, x: Any) -> Float64Array:
+        return self._fixed.descent.kappa * self._net.on_host(self._net.predict(x))
+
+    @cached_property
+    def _weights(self) -> Float64Array:
+        return self._net.weights.astype(np.float64)
+
+    @cached_property
+    def _kernel(self) -> Float64Array:
+        return self._net.on_host(self._net.kernel(self._fixed.data.x, self._fixed.data.x))
+
+    @property
+    def _reference(self) -> Reference:
+        assert self._fixed.reference is not None
+        return self._fixed.reference
 
 
 def _norm(values: Float64Array) -> float:

@@ -76,7 +76,8 @@ def read_inputs(estimator: Any, X: Any, Y: Any, X_test: Any, Y_test: Any, *, bia
         raise ValueError("Y_test is given, but X_test is not; pass X_test, or leave Y_test away")
     if X_test is not None:
         columns = source.array.shape[1]
-        read = matrix(X_test, "X_test", columns=columns, min_rows=1, dtype=dtype, like=source)
+        finite = how["assume_finite"]
+        read = matrix(X_test, "X_test", columns=columns, min_rows=1, dtype=dtype, like=source, assume_finite=finite)
         test = with_bias(read, bias)
         if Y_test is not None:
             test_labels = targets(Y_test, len(test), name="Y_test", like=source)
@@ -84,6 +85,9 @@ def read_inputs(estimator: Any, X: Any, Y: Any, X_test: Any, Y_test: Any, *, bia
                 raise ValueError(f"Y_test has {test_labels.shape[1]} columns; {labels.shape[1]}, as Y has, are needed")
     rows, place = with_bias(source, bias), source.place
     host = place.fetch(rows).astype(np.float64)
+    with np.errstate(over="ignore"):
+        if not np.isfinite(np.vdot(host, host)):
+            raise ValueError("X is so large that its kernel overflows float64; scale the rows")
     return Inputs(rows, host, source.array, labels, given.ndim == 1, test, test_labels, place)
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -28,7 +30,8 @@ def largest_eigenvalue(kernel: KernelFunction, X: Float64Array, batch_size: int,
     def of_rows(count: int) -> float:
         rows = np.sort(draws.choice(n, count, replace=False)) if count < n else slice(None)
         some = X[rows]
-        return _largest(kernel(some, some)) * (n / count)
+        with np.errstate(over="ignore", invalid="ignore"):
+            return _largest(kernel(some, some)) * (n / count)
 
     largest = of_rows(n) if n <= _MOST_ROWS else _MARGIN * of_rows(_MOST_ROWS)
     if batch_size in (0, n):
@@ -41,6 +44,8 @@ def largest_eigenvalue(kernel: KernelFunction, X: Float64Array, batch_size: int,
 
 
 def _largest(K: Float64Array) -> float:
+    if not np.isfinite(K).all():
+        return math.inf
     if len(K) <= _DENSE_ROWS:
         return max(float(np.linalg.eigvalsh(K)[-1]), 0.0)
     from scipy.sparse.linalg import eigsh

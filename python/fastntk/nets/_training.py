@@ -4,82 +4,122 @@ from __future__ import annotations
 
 import math
 from bisect import bisect_right
-from collections.abc import Callable
 from typing import Any
 
+import numpy as np
 from numpy.typing import NDArray
 
-from ._compiled_net import CompiledNet, Descent
+from ._checkpoint import Checkpoint, Progress
+from ._compiled_net import CompiledNet, Descent, Origin
 from ._history import Recorder
+from ._inputs import or_float64
 
-__all__ = ["train"]
+__all__ = ["Training"]
 
 _STEPS = 256  # between two looks at the losses
 _GROWTH = 1e10  # of the loss, beyond which no training returns
 
 
-def train(
-    net: CompiledNet,
-    recorder: Recorder,
-    descent: Descent,
-    record_at: list[int],
-    *,
-    done: int,
-    steps: int,
-    first_loss: float,
-    between: Callable[[int], None],
-) -> tuple[int, bool]:
-    """Make the steps from `done` on.
+class Training:
+    """A training from its start, or from where it was before.
 
     Parameters
     ----------
     net : CompiledNet
-        As it is after `done` steps.
+        At its start.
     recorder : Recorder
         With the data.
     descent : Descent
-    record_at : list of int
-        In order; steps up to `done` have been recorded.
-    done, steps : int
-    first_loss : float
-        At the start.
-    between : callable
-        Called with the number of steps made, after what belongs there was recorded: at least every 256 steps.
+    origin : Origin
+        Of the net.
+    before : Progress, optional
 
-    Returns
-    -------
-    int
-        How many steps the weights have made: `steps`, or less if training diverged.
-    bool
-        Whether it did: the loss, or that of a batch, is not finite or 1e10 times that of the start.
+    Attributes
+    ----------
+    steps : int
+        Made so far.
+
+    Raises
+    ------
+    ValueError
+        If the loss overflows at the start.
     """
-    x, y = recorder.data.x, recorder.data.y
-    most = _GROWTH * first_loss if first_loss > 0 else math.inf
 
-    def back(before: NDArray[Any], first: int, step: int) -> tuple[int, bool]:
-        """The weights of an earlier step, made again from those of `first`."""
-        recorder.drop(step + 1)
-        net.weights = before
+    def __init__(
+        self, net: CompiledNet, recorder: Recorder, descent: Descent, origin: Origin, before: Progress | None
+    ) -> None:
+        self._net, self._recorder, self._descent, self._origin = net, recorder, descent, origin
+        self._first_loss = recorder.loss() if before is None else before.first_loss
+        dtype = origin.dtype
+        if not self._first_loss <= float(np.finfo(dtype).max):
+            raise ValueError(f"X is so large that the net overflows {dtype}: scale the rows{or_float64(dtype)}")
+        self.steps = 0
+        if before is not None:
+            net.weights, self.steps = before.weights, before.steps
+
+    def run(self, moments: list[int], steps: int, file: Checkpoint | None) -> bool:
+        """Make `steps` in all.
+
+        Parameters
+        ----------
+        moments : list of int
+            Steps after which to record, in order.
+        steps : int
+        file : Checkpoint, optional
+            Written at the end, and whenever it is due.
+
+        Returns
+        -------
+        bool
+            Whether training diverged: the loss, or that of a batch, is not finite or 1e10 times that of the start. Then the
+            weights are those of the step before.
+        """
+        net, recorder, most = self._net, self._recorder, _GROWTH * self._first_loss or math.inf
+        if self.steps in moments:
+            recorder.record(self.steps)
+        before, first = net.weights, self.steps  # from which a step before the present one can be made again
+        while self.steps < steps:
+            done = self.steps
+            following = bisect_right(moments, done)
+            stop = min(steps, done + _STEPS, *moments[following : following + 1])
+            now = net.weights
+            diverged, losses = self._step(done, stop)
+            # losses[i] belongs to the weights of step done + i.
+            unsound = next((i for i, loss in enumerate(losses) if not loss <= most), len(losses) if diverged else None)
+            if unsound == 0:
+                return self._back(before, first, max(first, done - 1))
+            if unsound is not None:
+                return self._back(now, done, done + unsound - 1)
+            if stop in moments:
+                recorder.record(stop)
+            if stop == steps and not recorder.loss() <= most:
+                return self._back(now, done, stop - 1)
+            before, first, self.steps = now, done, stop
+            if file is not None and (stop == steps or file.is_due(stop)):
+                file.write(self.state())
+        return False
+
+    def state(self) -> Progress:
+        """Where it is."""
+        return Progress(
+            seed=self._origin.seed,
+            step_size=self._descent.step_size,
+            steps=self.steps,
+            first_loss=self._first_loss,
+            start=self._origin.arrays,
+            weights=self._net.weights,
+            history=self._recorder.arrays(),
+        )
+
+    def _step(self, first: int, stop: int) -> tuple[bool, list[float]]:
+        data = self._recorder.data
+        return self._net.train(data.x, data.y, self._descent, first, stop - first)
+
+    def _back(self, weights: NDArray[Any], first: int, step: int) -> bool:
+        """Go back to an earlier step, made again from the weights of `first`."""
+        self._recorder.drop(step + 1)
+        self._net.weights = weights
         if step > first:
-            net.train(x, y, descent, first, step - first)
-        return step, True
-
-    before, first = net.weights, done  # the weights from which a step before `done` can be made again
-    while done < steps:
-        following = bisect_right(record_at, done)
-        stop = min(steps, done + _STEPS, *record_at[following : following + 1])
-        now = net.weights
-        diverged, losses = net.train(x, y, descent, done, stop - done)
-        # losses[i] belongs to the weights of step done + i.
-        unsound = next((i for i, loss in enumerate(losses) if not loss <= most), len(losses) if diverged else None)
-        if unsound == 0:
-            return back(before, first, max(first, done - 1))
-        if unsound is not None:
-            return back(now, done, done + unsound - 1)
-        if stop in record_at:
-            recorder.record(stop)
-        if stop == steps and not recorder.loss() <= most:
-            return back(now, done, stop - 1)
-        before, first, done = now, done, stop
-        between(done)
-    return done, False
+            self._step(first, step)
+        self.steps = step
+        return True

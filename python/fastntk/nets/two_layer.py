@@ -14,9 +14,9 @@ from .._place import Place
 from .._random import RandomState
 from ..leverage import LeverageSampler
 from ..leverage._kernels import KernelFunction
-from ._compiled_net import CompiledNet
+from ._compiled_net import CompiledNet, Origin
 from ._docs import documented
-from ._net import Origin, ReLUNet
+from ._net import ReLUNet
 
 __all__ = ["TwoLayerReLU"]
 

@@ -1,0 +1,238 @@
+"""What nets say once they are fitted, and what the subclasses for their architectures provide."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from sklearn.base import BaseEstimator, MultiOutputMixin, RegressorMixin
+from sklearn.metrics import r2_score
+from sklearn.utils.validation import check_is_fitted, validate_data
+
+from .. import _arguments as arguments
+from .._arrays import Source, matrix
+from .._finite import require_no_overflow, scan_wanted
+from .._host import on_host, score_on_host
+from .._place import Place, is_device_array
+from .._prediction import LinearMap
+from ..leverage._kernels import KernelFunction
+from ._compiled_net import CompiledNet, Origin
+from ._flow import DECAYS, KernelFlow
+from ._inputs import host_rows, with_bias
+
+__all__ = ["FittedNet", "named_columns"]
+
+Float64Array = NDArray[np.float64]
+
+
+class FittedNet(MultiOutputMixin, RegressorMixin, BaseEstimator):  # type: ignore[misc]
+    """A net f(W, x) whose weights W minimise |Y - kappa f(W, X)|^2 / 2 + alpha |W - D|^2 / 2, by gradient descent."""
+
+    kappa: float
+    alpha: float
+    double: bool
+    decay: str
+    bias: float
+    random_state: Any
+    n_threads: int | None
+    device: str
+    max_memory: int | str | None
+    assume_finite: bool
+
+    def _check(self) -> None:
+        """ValueError or TypeError if a parameter of the subclass is out of its range."""
+        raise NotImplementedError
+
+    def _kernel(self) -> KernelFunction:
+        """The kernel of the infinitely wide net."""
+        raise NotImplementedError
+
+    def _ridge(self) -> float:
+        """The ridge parameter of the kernel side."""
+        raise NotImplementedError
+
+    def _parameters(self, d: int, k: int) -> int:
+        """Number of weights, trained or not."""
+        raise NotImplementedError
+
+    def _make(self, origin: Origin, place: Place) -> CompiledNet:
+        """The net at its start."""
+        raise NotImplementedError
+
+    def predict(self, X: Any) -> Any:
+        """Predict targets, kappa f(W, X).
+
+        Parameters
+        ----------
+        X : array of shape (n, d)
+
+        Returns
+        -------
+        array of shape (n,) or (n, k)
+            As `Y` was in `fit`; float32 or float64 like `X`, in the caller's kind of array.
+
+        Raises
+        ------
+        ValueError, TypeError
+            If `X` does not fit, or has NaN or inf.
+        """
+        rows, place = self._seen_rows(X)
+        with self._fitted_net(rows.dtype, place) as net:
+            out = net.predict(place.inside().load(rows))
+        kappa = arguments.real(self.kappa, "kappa", positive=True)
+        if is_device_array(out):
+            out = LinearMap(kappa * np.eye(self._n_targets), None, place)(out)
+            out = place.fetch(out) if place.staged else out
+        else:
+            out *= rows.dtype.type(kappa)
+        return place.give_back(out.reshape((-1,)) if self._one_target else out)
+
+    def score(self, X: Any, y: Any, sample_weight: Any = None) -> float:
+        """R^2 of the predictions for `X`.
+
+        Parameters
+        ----------
+        X : array of shape (n, d)
+        y : array of shape (n,) or (n, k)
+        sample_weight : array of shape (n,), optional
+
+        Returns
+        -------
+        float
+        """
+        return score_on_host(r2_score, y, self.predict(X), sample_weight)
+
+    def dynamic_kernel(self, X: Any, Z: Any = None) -> Any:
+        """H(x, z) = <df(W, x)/dW, df(W, z)/dW> at the weights that the net has now (L20, definition B.6).
+
+        After `fit` with steps=0 it is H(0). With several targets it is the mean over them if the first layer alone is
+        trained, and that of the first target otherwise.
+
+        Parameters
+        ----------
+        X : array of shape (n, d)
+        Z : array of shape (n', d), optional
+            By default `X`.
+
+        Returns
+        -------
+        array of shape (n, n')
+            float32 or float64 like `X`, in the caller's kind of array.
+
+        Raises
+        ------
+        ValueError, TypeError
+            If `X` or `Z` does not fit, or has NaN or inf.
+        """
+        rows, place = self._seen_rows(X)
+        there = place.inside()
+        x = z = there.load(rows)
+        if Z is not None:
+            source = matrix(Z, "Z", columns=self.n_features_in_, dtype=rows.dtype, like=Source(rows, place))
+            z = there.load(with_bias(source, self.bias))
+        with self._fitted_net(rows.dtype, place) as net:
+            out = net.kernel(x, z)
+        if scan_wanted(self.assume_finite):
+            require_no_overflow(out, "X" if Z is None else "X or Z")
+        return place.give_back(place.fetch(out) if place.staged else out)
+
+    def limit_kernel(self, X: Any, Z: Any = None) -> Float64Array:
+        """H(x, z) of the infinitely wide net, in float64 on the host.
+
+        Parameters
+        ----------
+        X : array of shape (n, d)
+        Z : array of shape (n', d), optional
+            By default `X`.
+
+        Returns
+        -------
+        ndarray of shape (n, n')
+
+        Raises
+        ------
+        ValueError, TypeError
+            On shapes that do not fit, and on NaN or inf.
+        """
+        self._check()
+        bias = self._checked_bias()
+        source = matrix(X, assume_finite=self.assume_finite)
+        rows = host_rows(source, bias)
+        if Z is None:
+            return self._kernel()(rows, rows)
+        other = matrix(Z, "Z", columns=source.array.shape[1], assume_finite=self.assume_finite)
+        return self._kernel()(rows, host_rows(other, bias))
+
+    def kernel_flow(self, X: Any, Y: Any) -> KernelFlow:
+        """The kernel side of training this net on X and Y: gradient flow from the net's predictions at its start.
+
+        Parameters
+        ----------
+        X : array of shape (n, d)
+        Y : array of shape (n,) or (n, k)
+
+        Returns
+        -------
+        KernelFlow
+            With H of the infinitely wide net. With double=True it starts at 0; for test rows its `predict` then takes
+            `limit_kernel(X_test, X)` alone, and otherwise also what the net predicts if fitted with steps=0 and this seed.
+
+        Raises
+        ------
+        ValueError, TypeError
+            If `X` or `Y` does not fit, or has NaN or inf.
+        """
+        rows, place = self._seen_rows(X)
+        labels = np.asarray(on_host(Y, "Y"))
+        kappa, _, _ = self._descent_values()
+        start = None
+        if not self.double:
+            net = self._net_at_start(rows.dtype, place)
+            start = kappa * net.on_host(net.predict(place.inside().load(rows)))
+            start = start.reshape(labels.shape) if start.size == labels.size else start
+        return KernelFlow(self.limit_kernel(X), labels, kappa=kappa, ridge=self._ridge(), decay=self.decay, start=start)
+
+    def _descent_values(self) -> tuple[float, float, bool]:
+        alpha = arguments.real(self.alpha, "alpha")
+        if alpha < 0:
+            raise ValueError(f"alpha is {alpha}; a number of at least 0 is allowed")
+        to_start = arguments.choice(self.decay, "decay", DECAYS) == "init"
+        return arguments.real(self.kappa, "kappa", positive=True), alpha, to_start
+
+    def _checked_bias(self) -> float:
+        return arguments.real(self.bias, "bias")
+
+    def _how(self) -> dict[str, Any]:
+        return {"assume_finite": self.assume_finite, "device": self.device, "max_memory": self.max_memory}
+
+    def _seen_rows(self, X: Any) -> tuple[Any, Place]:
+        """Rows like those of `fit`, with the constant column."""
+        check_is_fitted(self)
+        source = matrix(X, **self._how())
+        validate_data(self, named_columns(X, source.array), skip_check_array=True, reset=False)
+        return with_bias(source, self.bias), source.place
+
+    def _net_at_start(self, dtype: np.dtype[Any], place: Place) -> CompiledNet:
+        arrays = {name: value.astype(dtype) for name, value in self._training.start.items()}
+        return self._make(Origin(self.seed_, self.n_features_in_ + bool(self.bias), self._n_targets, dtype, arrays), place)
+
+    def _fitted_net(self, dtype: np.dtype[Any], place: Place) -> Any:
+        """A context with the net, which has its weights where `place` computes."""
+
+        def make() -> CompiledNet:
+            net = self._net_at_start(dtype, place.at_rest())
+            net.weights = self._training.weights.astype(dtype)
+            return net
+
+        return self._nets.take(dtype, place, make)
+
+    def __sklearn_tags__(self) -> Any:
+        tags = super().__sklearn_tags__()
+        tags.target_tags.required = True
+        return tags
+
+
+def named_columns(X: Any, array: Any) -> Any:
+    """Where scikit-learn finds the number of the columns, and their names if they have some."""
+    return X if hasattr(X, "columns") else array
