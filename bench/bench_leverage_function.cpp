@@ -29,7 +29,7 @@ struct Case {
   std::size_t vectors;  // that are multiplied by a matrix for each direction
 };
 
-// (K + lambda I)^-1 of a kernel of rank one and a sum over directions of another: what the form of a step pattern cancels.
+// As if K were of rank one: the form of a step pattern cancels to a half.
 bench::Array<float> inverse(std::size_t n) {
   bench::Array<float> a(n * n);
   for (std::size_t i = 0; i < n; ++i)
@@ -44,35 +44,46 @@ bench::Array<float> factor(std::size_t n, std::size_t width) {
   return u;
 }
 
-// One direction in float64, with the same roundings of the products w.x.
-double reference(const Case& c, const float* x, const float* matrix, const float* w) {
-  std::vector<double> active(c.n), sum;
+// The features of a direction in float64, one component after the other, with the same roundings of the products w.x.
+std::vector<std::vector<double>> components(const Case& c, const float* x, const float* w) {
+  const bool fourier = c.family == FeatureFamily::fourier, ntk = c.family == FeatureFamily::ntk;
+  const bool gated = ntk || c.family == FeatureFamily::relu_ntk;
+  const double scale = ntk ? 1 : std::sqrt(2.0);
+  const std::size_t count = fourier ? 2 : ntk ? c.d : gated ? c.d + 1 : 1;
+  std::vector<std::vector<double>> all(count, std::vector<double>(c.n));
   for (std::size_t i = 0; i < c.n; ++i) {
     float product = 0;
     for (std::size_t j = 0; j < c.d; ++j) product = std::fma(w[j], x[i * c.d + j], product);
-    active[i] = product > 0 ? 1 : 0;
-  }
-  const bool gated = c.family == FeatureFamily::ntk;
-  double value = 0;
-  if (c.kind == LeverageInverse::exact) {
-    for (std::size_t i = 0; i < c.n; ++i)
-      for (std::size_t k = 0; k < c.n && active[i] > 0; ++k) {
-        double gram = gated ? 0 : 2;
-        for (std::size_t j = 0; j < c.d && gated; ++j)
-          gram += static_cast<double>(x[i * c.d + j]) * static_cast<double>(x[k * c.d + j]);
-        value += active[k] * gram * static_cast<double>(matrix[i * c.n + k]);
-      }
-    return value;
-  }
-  for (std::size_t j = 0; j < (gated ? c.d : 1); ++j) {
-    sum.assign(c.width, 0);
-    for (std::size_t i = 0; i < c.n; ++i) {
-      const double v = active[i] * (gated ? static_cast<double>(x[i * c.d + j]) : std::sqrt(2.0));
-      if (v == 0) continue;
-      value += v * v;
-      for (std::size_t k = 0; k < c.width; ++k) sum[k] += v * static_cast<double>(matrix[i * c.width + k]);
+    const double u = product, step = u > 0 ? scale : 0;
+    if (fourier) {
+      all[0][i] = std::cos(u);
+      all[1][i] = std::sin(u);
+    } else if (!gated) {
+      all[0][i] = step;
+    } else {
+      for (std::size_t j = 0; j < c.d; ++j) all[j][i] = step * static_cast<double>(x[i * c.d + j]);
+      if (!ntk) all[c.d][i] = step * u;
     }
-    for (const double s : sum) value -= s * s;
+  }
+  return all;
+}
+
+// Its leverage by the definition.
+double reference(const Case& c, const float* x, const float* matrix, const float* w) {
+  const std::size_t cols = c.kind == LeverageInverse::exact ? c.n : c.width;
+  double value = 0;
+  for (const std::vector<double>& v : components(c, x, w)) {
+    std::vector<double> sum(cols);
+    for (std::size_t i = 0; i < c.n; ++i) {
+      if (v[i] == 0) continue;
+      for (std::size_t k = 0; k < cols; ++k) sum[k] += v[i] * static_cast<double>(matrix[i * cols + k]);
+    }
+    if (c.kind == LeverageInverse::exact) {
+      for (std::size_t k = 0; k < cols; ++k) value += sum[k] * v[k];
+    } else {
+      for (const double entry : v) value += entry * entry;
+      for (const double entry : sum) value -= entry * entry;
+    }
   }
   return value;
 }
@@ -90,11 +101,10 @@ void measure(const Case& c) {
   };
   compute();
   double error = 0;
-  if (c.family == FeatureFamily::ntk || c.family == FeatureFamily::arc_cosine_0)
-    for (const std::size_t j : {std::size_t{0}, c.directions - 1}) {
-      const double expected = reference(c, x.data(), matrix.data(), w.data() + j * c.d);
-      error = std::max(error, std::abs(static_cast<double>(out[j]) - expected) / expected);
-    }
+  for (const std::size_t j : {std::size_t{0}, c.directions - 1}) {
+    const double expected = reference(c, x.data(), matrix.data(), w.data() + j * c.d);
+    error = std::max(error, std::abs(static_cast<double>(out[j]) - expected) / expected);
+  }
   bench::require(error <= 1e-4, std::string("LeverageFunction: relative error ") + std::to_string(error));
   char note[48];
   std::snprintf(note, sizeof note, "relative error %.1e", error);

@@ -22,8 +22,8 @@ namespace fastntk {
 /// What draws are for; each has a seed of its own.
 enum class GibbsDraw : std::uint32_t { start, direction, choice, radius };
 
-/// Columns of the vectors whose products with a matrix a move needs: the pattern itself, and those that a ReLU has on the
-/// curve, alpha and beta where it is active.
+/// The vectors whose products with a form's matrix a move needs: the pattern itself, and what the ReLUs are made of on the
+/// curve, alpha and beta of the active rows.
 enum PatternVector : std::size_t { of_step, of_alpha, of_beta, pattern_vectors };
 
 /// Views of what a batch of chains works on. C chains, n rows of x, d columns.
@@ -147,7 +147,8 @@ struct GibbsChains {
     return of[p](c, i) - (p == of_step ? step_total(c, i) : relu_total[p - of_alpha](c, i));
   }
 
-  /// By how much forms change where row i changes its sign, from the sums passed by then.
+  /// By how much forms change where row i changes its sign, from the sums passed by then. On the other half of a circle both
+  /// the jumps and the sums have the other sign, so that their product is the same formula.
   FASTNTK_FORMULA PieceForm change_at(std::size_t c, std::size_t i, bool other) const {
     PieceForm by;
     if (has_step) {
@@ -232,13 +233,15 @@ struct GibbsChains {
     return place;
   }
 
-  /// The sum of the pieces' masses up to the one that brings it to `target`, which is put into `found`.
+  /// A piece that was drawn, if any.
   template <class Pieces>
   struct Found {
     bool any = false, other = false;
     PieceForm form;
     typename Pieces::End from, to;
   };
+  /// The sum of the pieces' masses up to the one that brings it to `target`, which is then found; those of both halves of a
+  /// circle in turn.
   template <class Pieces>
   FASTNTK_FORMULA double scan(std::size_t c, Place place, Place other, double target, Found<Pieces>& found) const {
     using End = typename Pieces::End;

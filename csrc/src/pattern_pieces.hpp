@@ -1,6 +1,6 @@
 // The leverage function along a curve through w, piece by piece: between two break points no row x_i changes the sign of
-// w.x_i, and q/p is a quadratic form whose mass under the law of the curve is known in closed form (algorithms: L20
-// Definition 3.1 for the ReLU families).
+// w.x_i, and q/p (L20 Definition 3.1) of a ReLU family is a quadratic form whose mass under the law of the curve is known in
+// closed form.
 #pragma once
 
 #include <cmath>

@@ -18,6 +18,10 @@ __all__ = ["DrawnDirections", "LeverageMap", "Pool", "draw_directions", "drawing
 # Children of a map's seed; those with small numbers are its layers'.
 _ROWS, _NORMALS, _OFFSETS = (1 << 32) + 1, (1 << 32) + 2, (1 << 32) + 3
 
+# Of the law, that is p. A direction that no scored row activates has no leverage, but other rows may see it: with this share
+# weights are at most 10, and features unbiased for all rows.
+_BLIND_SHARE = 0.1
+
 _PART = 4096  # directions of a pool that exist at a time
 
 
@@ -115,6 +119,7 @@ def draw_directions(
         scores = _scores(rows, place, kernel, alpha * len(rows) / n, pool, pool_size, threads)
     if not scores.any():
         scores[:] = 1  # all rows are zero, or so few directions see none of them
+    scores = (1 - _BLIND_SHARE) * scores + _BLIND_SHARE * scores.mean()
     offsets = uniform(_core.child_seed(seed, _OFFSETS), 0, 2)
     m_0, m_1 = sizes
     numbers = np.concatenate([_resampled(scores, m, offset) for m, offset in zip((m_1, m_0), offsets, strict=True)])

@@ -98,10 +98,11 @@ class NTKRandomFeatures(FeatureMap):
     -----
     Directions "leverage" are chosen from a pool of normal ones, w_i. The block of a direction, sqrt(2) [ReLU(w.x), x
     1(w.x > 0)], has the leverage l_i = tr[Phi_i^T (Theta + alpha I)^-1 Phi_i] on `score_rows` of the rows, alpha scaled to
-    their number. Systematic resampling takes w_i with a chance proportional to l_i, and its features get the weight p/q =
-    mean(l)/l_i, with which the kernel is the mean of Z Z^T (Lee et al., Definition 3.2). `fit` takes O(score_rows^3 +
-    pool_size score_rows^2) operations whatever the number of rows, and `transform` what "gaussian" does. Rows are weighed
-    alike; in a model, `partial_fit` sees those of the first batch.
+    their number. Systematic resampling takes w_i with a chance proportional to q_i = .9 l_i + .1 mean(l), and its features
+    get the weight p/q = mean(l)/q_i, with which the kernel is the mean of Z Z^T (Lee et al., Definition 3.2), and because
+    of the tenth for rows that `fit` has not seen too. `fit` takes O(score_rows^3 + pool_size score_rows^2) operations
+    whatever the number of rows, and `transform` what "gaussian" does. Rows are weighed alike; in a model, `partial_fit`
+    sees those of the first batch.
 
     References
     ----------

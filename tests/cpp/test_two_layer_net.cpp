@@ -126,7 +126,7 @@ struct Case {
   std::size_t n, d, m, k, batch;
 };
 // More rows than a block of them has, more units than a panel, batches that do not divide the rows.
-constexpr Case cases[] = {{1, 1, 1, 1, 0},    {2, 1, 3, 1, 1},      {7, 3, 5, 2, 3},   {40, 6, 300, 1, 0},
+constexpr Case cases[] = {{1, 1, 1, 1, 0},      {2, 1, 3, 1, 1},      {7, 3, 5, 2, 3},     {40, 6, 300, 1, 0},
                           {530, 17, 300, 3, 0}, {600, 3, 40, 1, 525}, {60, 45, 300, 2, 25}};
 
 template <class T>

@@ -66,9 +66,9 @@ def report(study: Study, records: list[Record]) -> None:
         found,
         [*CASE[1:], CASE[0], "ms_per_move", "independent", "r_hat"],
         title="Chains of the Gibbs sampler",
-        note=f"{CHAINS} chains of {LENGTH} directions with {THINNING} moves between two; lambda = 10^-3 n. ms_per_move: "
-        f"processor time of a move of one of {TIMED_CHAINS} chains. Independent: effective sample size over the number of directions; it and the "
-        "split R-hat are the worst of log(q/p) and of the coordinates of the unit direction.",
+        note=f"{CHAINS} chains of {LENGTH} directions with {THINNING} moves between two; lambda = 10^-3 n. Independent: "
+        "effective sample size over the number of directions; it and the split R-hat are the worst of log(q/p) and of the "
+        f"coordinates of the unit direction. ms_per_move: processor time of a move of one of {TIMED_CHAINS} chains.",
         suffix="-chains",
     )
 
