@@ -1,12 +1,11 @@
 // Moves of the leverage sampler's chains in one thread, against dgemm's products of the same matrices with as many vectors
 // as there are sums: for each chain and vector of a form, those before the move's break points and those passed at them.
-// The note has the time of one move of one chain.
+// Times are of one move of one chain.
 #include <fastntk/leverage.hpp>
 #include <fastntk/rng.hpp>
 
 #include <cmath>
 #include <cstddef>
-#include <cstdio>
 #include <string>
 
 #include "bench.hpp"
@@ -77,16 +76,15 @@ void measure(const Case& c, std::size_t n, std::size_t d, std::size_t chains, st
     const double expected = reference(c.family, x, a, w.data(), n, d);
     bench::require(std::abs(ratio[0] - expected) <= 1e-10 * expected, "leverage_sampler: the ratio is not q/p");
   }
-  const auto times = bench::alternate({run,
-                                       [&] {
-                                         for (std::size_t i = 0; i < 2 * c.vectors * moves; ++i)
-                                           bench::dgemm(chains, n, n, vectors.data(), a.data(), product.data());
-                                       }},
-                                      5);
-  char note[96];
-  std::snprintf(note, sizeof note, "%s, %s, %zu chains: %.3f ms a move of a chain", c.family_name, c.moves_name, chains,
-                1e3 * bench::median(times[0]) / static_cast<double>(chains * moves));
-  bench::print({.op = "leverage_sampler",
+  auto times = bench::alternate({run,
+                                 [&] {
+                                   for (std::size_t i = 0; i < 2 * c.vectors * moves; ++i)
+                                     bench::dgemm(chains, n, n, vectors.data(), a.data(), product.data());
+                                 }},
+                                5);
+  for (auto& series : times)
+    for (double& seconds : series) seconds /= static_cast<double>(chains * moves);
+  bench::print({.op = std::string("leverage_sampler, ") + c.family_name + ", " + c.moves_name,
                 .dtype = "float64",
                 .shape = "n=" + std::to_string(n) + ", d=" + std::to_string(d),
                 .times = times[0],
@@ -95,7 +93,7 @@ void measure(const Case& c, std::size_t n, std::size_t d, std::size_t chains, st
                 .floor = "dgemm of the sums",
                 .floor_times = times[1],
                 .floor_work = 0,
-                .note = note});
+                .note = std::to_string(chains) + " chains"});
 }
 
 }  // namespace

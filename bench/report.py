@@ -43,6 +43,11 @@ def sketch(data: str, depth: int, **more: Any) -> Line:
     return {"bench": "sketch", "op": "relative Frobenius error", "data": data, "depth": depth, **method}
 
 
+def gibbs(family: str, moves: str, shape: str = "n=2000, d=50") -> Line:
+    """The selector of the time of a move of one of 64 chains."""
+    return {"op": f"leverage_sampler, {family}, {moves}", "shape": shape, "note": "64 chains"}
+
+
 def ntk_sketch(note: str) -> Line:
     """The selector of a time of NTKSketch(4096)."""
     return {"op": "ntk_sketch", "shape": "-> 4096", "unit": "s", "note": note}
@@ -170,6 +175,27 @@ CPU: list[Row] = [
     ),
     ("… digits", errors(SPECTRAL, "digits", SIZES[:2]), "value", "≤ 1.0, .85"),
     ("… protein", errors(SPECTRAL, "protein", SIZES[:2]), "value", "≤ 1.0, .85"),
+    (
+        "`LeverageSampler`, Gibbs, 2000x50: ms per coordinate and chain: ntk, arc_cosine_0, arc_cosine_1, relu_ntk",
+        [gibbs(family, "coordinates") for family in ("ntk", "arc_cosine_0", "arc_cosine_1", "relu_ntk")],
+        "median_ms",
+        "≤ 1",
+    ),
+    (
+        "… per great circle",
+        [gibbs(family, "circles") for family in ("ntk", "arc_cosine_0", "arc_cosine_1", "relu_ntk")],
+        "median_ms",
+        "-",
+    ),
+    (
+        "… per coordinate and chain, ntk: 500x50, 1000x50, 4000x50; 2000x10, 2000x200",
+        [
+            gibbs("ntk", "coordinates", f"n={n}, d={d}")
+            for n, d in ((500, 50), (1000, 50), (4000, 50), (2000, 10), (2000, 200))
+        ],
+        "median_ms",
+        "-",
+    ),
     (
         "Training step of `TwoLayerReLU(8192)`, 2000x784 ÷ its two products by sgemm, on one thread",
         [{"op": "two_layer_net step", "shape": "2000x784, width 8192", "note": "1 thread"}],

@@ -1,6 +1,7 @@
 """Training of ReLU nets: against slow references, and beside their kernels."""
 
 import pickle
+from contextlib import suppress
 
 import fastntk
 import numpy as np
@@ -195,6 +196,8 @@ def test_the_automatic_step_size_is_stable():
     assert A.fit(X, Y, steps=1).step_size_ == pytest.approx(1 / largest, rel=1e-12)
     # With one row in a step, its share of the kernel counts 40 times.
     assert A.largest_step_size(X, batch_size=1) == pytest.approx(2 / (0.25 * 40 * 0.5 + 0.2), rel=1e-6)
+    # A pass is cut as evenly as can be: 40 rows in batches of at most 39 are two of 20.
+    assert A.largest_step_size(X, batch_size=39) == A.largest_step_size(X, batch_size=20)
     assert A.largest_step_size(X, batch_size=1) < A.largest_step_size(X, batch_size=10) < A.largest_step_size(X)
     deep = DeepReLU((8, 8), alpha=0.2)
     theta = np.linalg.eigvalsh(fastntk.ntk_kernel(X, depth=2))[-1]
@@ -258,6 +261,75 @@ def test_an_automatic_step_size_that_diverges_is_halved():
     np.testing.assert_array_equal(by_hand.weights_, model.weights_)
     for name, column in by_hand.history_.items():
         np.testing.assert_array_equal(column, model.history_[name])
+
+
+# A step so large that no neuron is active on any row afterwards: the loss stays finite, and would never change again.
+@pytest.mark.parametrize(
+    ("net", "factor"),
+    [(DeepReLU((8, 8), alpha=0.01), 10.0), (DeepReLU((8, 8), double=True), 4.0)],
+    ids=str,
+)
+def test_a_net_that_dies_has_diverged(net, factor):
+    X, Y, _ = data(n=20, d=4)
+    died = 0
+    for seed in range(6):
+        model = net.set_params(random_state=seed)
+        step_size = factor * net.largest_step_size(X)
+        with suppress(DivergenceError):
+            model.fit(X, Y, steps=600, step_size=step_size)
+        assert model.dynamic_kernel(X).any()
+        if model.n_steps_ < 600:
+            # The step that is not made, from the weights that were kept.
+            after = reference.Deep(model.weights_, 4, net.widths, 1, net.double)
+            reference.descend(after, X, Y[:, None], 1, kappa=1.0, alpha=net.alpha, to_start=False, step_size=step_size)
+            died += np.abs(after.f(X)).max() < 1e-12
+            by_hand = clone(net).fit(X, Y, steps=model.n_steps_, step_size=step_size)
+            np.testing.assert_array_equal(by_hand.weights_, model.weights_)
+    assert died >= 2
+
+
+def test_an_automatic_step_size_that_kills_a_net_is_halved():
+    X, Y, _ = data(n=20, d=4)
+    for seed in range(3):
+        model = DeepReLU((8, 8), random_state=seed).fit(X, 100 * Y, steps=300)
+        assert model.step_size_ < model.largest_step_size(X) / 4
+        assert model.history_["loss"][-1] < np.linalg.norm(100 * Y) ** 2 / 2
+        assert model.predict(X).any()
+
+
+def test_a_net_without_active_neurons_is_trained_as_it_is():
+    X, Y, _ = data()
+    # Its only neuron is inactive on the only row, and there is nothing that a smaller step would help.
+    seed = next(s for s in range(20) if not TwoLayerReLU(1, random_state=s).fit(X[:1], Y[:1], steps=0).dynamic_kernel(X[:1]))
+    model = TwoLayerReLU(1, random_state=seed, alpha=0.1).fit(X[:1], Y[:1], steps=30)
+    assert model.n_steps_ == 30
+    assert not model.predict(X[:1])
+    # Weights that decay to nothing have not diverged either, nor has a net whose targets are 0.
+    model = DeepReLU((8, 8), alpha=1.0, random_state=0).fit(X.astype(np.float32), 1e-6 * Y, steps=3000, step_size=0.1)
+    assert np.abs(model.weights_).max() < 1e-20
+    assert not DeepReLU((8,), double=True).fit(X, np.zeros(12), steps=30).predict(X).any()
+
+
+def test_a_fitted_net_does_not_change_with_its_parameters():
+    X, Y, X_test = data()
+    changes = {"kappa": 3.0, "alpha": 5.0, "bias": 0.0, "decay": "init", "double": True}
+    two = TwoLayerReLU(32, kappa=0.5, alpha=0.1, bias=0.7, random_state=0)
+    deep = DeepReLU([12, 8], kappa=0.5, alpha=0.1, bias=0.7, random_state=0)
+    for net, more in ((two, {"width": 7, "start": "no"}), (deep, {"widths": (5,)})):
+
+        def said(net=net):
+            flow = net.kernel_flow(X, Y)
+            kernels = net.dynamic_kernel(X, X_test), net.limit_kernel(X, X_test), net.start_weights_
+            return net.predict(X_test), *kernels, flow.limit, flow.predict(0.0), net.predict(X.astype(np.float32))
+
+        net.fit(X, Y, steps=20)
+        before = said()
+        if net is deep:
+            net.widths.append(3)
+        net.set_params(**changes, **more)
+        net._nets = type(net._nets)()  # as after unpickling
+        for value, expected in zip(said(), before, strict=True):
+            np.testing.assert_array_equal(value, expected)
 
 
 def test_a_step_size_at_the_edge_does_not_diverge():

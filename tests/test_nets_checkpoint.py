@@ -11,7 +11,8 @@ import fastntk
 import numpy as np
 import pytest
 from fastntk._whole_file import read_arrays
-from fastntk.nets import DeepReLU, TwoLayerReLU
+from fastntk.nets import DeepReLU, DivergenceError, TwoLayerReLU
+from fastntk.nets._checkpoint import Checkpoint
 
 NETS = [
     TwoLayerReLU(64, alpha=0.1, random_state=3),
@@ -106,6 +107,49 @@ def test_a_fit_goes_on_where_it_was(net):
     with pytest.raises(ValueError, match="steps is 200, but 300 steps have been made"):
         fit(net, 200, resume=True)
     require_same_bits(result(net), whole)
+
+
+def test_the_file_never_has_weights_of_no_use(tmp_path):
+    X, Y, _ = data()
+    net = TwoLayerReLU(64, random_state=0)
+    path = tmp_path / "net.npz"
+    how = {"steps": 2000, "step_size": 2.5 * net.largest_step_size(X), "checkpoint": path, "checkpoint_every": 1}
+    with pytest.raises(DivergenceError) as first:
+        net.fit(X, Y, **how)
+    weights = net.weights_
+    head = json.loads(str(read_arrays(path)["head"]))
+    assert head["steps"] <= first.value.step
+    assert np.abs(read_arrays(path)["weights"]).max() <= np.abs(weights).max()
+    # One that goes on from there says the same.
+    with pytest.raises(DivergenceError) as again:
+        net.fit(X, Y, **how)
+    assert again.value.step == first.value.step
+    np.testing.assert_array_equal(net.weights_, weights)
+
+
+def test_the_file_is_written_after_so_many_steps(tmp_path, monkeypatch):
+    written = []
+    write = Checkpoint.write
+    monkeypatch.setattr(Checkpoint, "write", lambda self, state: (written.append(state.steps), write(self, state)))
+    fit(NETS[0], 100, checkpoint=tmp_path / "net.npz", checkpoint_every=30, record_at=[0])
+    assert written == [30, 60, 90, 100]
+
+
+def test_a_file_that_cannot_be_written_stays(tmp_path, monkeypatch):
+    path = tmp_path / "net.npz"
+    fit(NETS[0], 20, checkpoint=path)
+    content, savez = path.read_bytes(), np.savez
+
+    def full(file, **arrays):
+        file.write(b"PK")
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(np, "savez", full)
+    with pytest.raises(OSError, match="No space left"):
+        fit(NETS[0], 40, checkpoint=path)
+    monkeypatch.setattr(np, "savez", savez)
+    assert path.read_bytes() == content
+    assert list(tmp_path.iterdir()) == [path]
 
 
 def test_a_seed_that_nobody_gave_is_that_of_the_file(tmp_path):

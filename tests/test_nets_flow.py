@@ -88,6 +88,14 @@ def test_steps_at_the_edge_of_stability(rng):
         assert (np.linalg.norm(far) < 1e-6) == shrinks
 
 
+def test_steps_that_are_too_large_are_no_error():
+    # 1 - eta ridge = -3, whose power overflows: gradient descent is where it says.
+    flow = KernelFlow(np.eye(2), [1.0, 2.0], ridge=1.0, step_size=4.0, start=[1.0, 1.0])
+    assert not np.isfinite(flow.predict(4.0 * 2000)).any()
+    assert not np.isfinite(flow.predict(4.0 * 2000, np.eye(2), [1.0, 1.0])).any()
+    np.testing.assert_allclose(flow.predict(4.0), [1 + 4 * (1 - 1) - 4, 1 + 4 * (2 - 1) - 4])
+
+
 def test_small_eigenvalues_are_not_lost_in_rounding():
     # Row 1 alone has the eigenvalue h, and test rows see only it: differences of powers are of the size h.
     h, eta, ridge, steps = 1e-9, 0.1, 0.5, 100

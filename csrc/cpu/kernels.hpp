@@ -127,11 +127,12 @@ struct Kernels {
   void (*mask_rows)(std::size_t rows, std::size_t cols, const std::uint32_t* mask, std::size_t mask_stride, T scale, T* delta,
                     std::size_t stride);
 
-  /// See src/leverage_primitives.hpp; `passed` may be null.
-  void (*passed_products)(std::size_t rows, std::size_t cols, std::size_t patterns, const double* matrix,
-                          std::size_t matrix_stride, std::size_t first, const std::uint32_t* rank, std::size_t rank_stride,
-                          const double* before, std::size_t before_stride, const double* after, std::size_t after_stride,
-                          double* base, std::size_t base_stride, double* passed, std::size_t passed_stride);
+  /// See src/leverage_primitives.hpp: patterns of 1 or 2 vectors each, of 1 where `passed` is null.
+  void (*passed_products)(std::size_t rows, std::size_t cols, std::size_t patterns, std::size_t vectors,
+                          const double* matrix, std::size_t matrix_stride, std::size_t first, const std::uint32_t* rank,
+                          std::size_t rank_stride, const double* before, std::size_t before_stride, const double* after,
+                          std::size_t after_stride, double* base, std::size_t base_stride, double* passed,
+                          std::size_t passed_stride);
 
   /// Theta of two images as src/cntk_primitives.hpp says, with scratch of cntk_bytes(), aligned to 64.
   double (*cntk_theta)(const CntkPlan& plan, const double* left, const double* right, void* work);

@@ -68,14 +68,16 @@ template <>
 void passed_products(Tile<Cpu>&, View<const double, Cpu> rows, std::size_t first, View<const std::uint32_t, Cpu> rank,
                      View<const double, Cpu> before, View<const double, Cpu> after, View<double, Cpu> base,
                      View<double, Cpu> passed) {
+  const std::size_t vectors = passed.data ? before.rows / rank.rows : 1;
+  const std::size_t patterns = before.rows / vectors;
   // As many patterns at once as leave their part of the columns in a second-level cache.
   constexpr std::size_t most_patterns = 64;
-  for (std::size_t c = 0; c < before.rows; c += most_patterns) {
-    const std::size_t count = std::min(most_patterns, before.rows - c);
-    const auto at = [&](auto view) { return view.data ? view.row(c) : nullptr; };
-    cpu::kernels<double>().passed_products(rows.rows, rows.cols, count, rows.data, rows.stride, first, at(rank), rank.stride,
-                                           at(before), before.stride, at(after), after.stride, at(base), base.stride,
-                                           at(passed), passed.stride);
+  for (std::size_t c = 0; c < patterns; c += most_patterns) {
+    const std::size_t count = std::min(most_patterns, patterns - c);
+    const auto at = [&](auto view) { return view.data ? view.row(c * vectors) : nullptr; };
+    cpu::kernels<double>().passed_products(rows.rows, rows.cols, count, vectors, rows.data, rows.stride, first,
+                                           passed.data ? rank.row(c) : nullptr, rank.stride, at(before), before.stride,
+                                           at(after), after.stride, at(base), base.stride, at(passed), passed.stride);
   }
 }
 

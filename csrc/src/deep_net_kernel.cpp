@@ -28,8 +28,8 @@ std::size_t rows_of_pass(const B& backend, std::size_t cols) {
 template <Real T, Backend B>
 std::size_t kernel_edge(const B& backend) {
   if constexpr (std::same_as<B, Cpu>) return 256;
-  const auto most = static_cast<std::size_t>(std::sqrt(static_cast<double>(bytes_at_once(backend) / (2 * sizeof(T)))));
-  return std::clamp<std::size_t>(most, 32, 4096);
+  const std::size_t entries = bytes_at_once(backend) / (2 * sizeof(T));
+  return std::clamp<std::size_t>(static_cast<std::size_t>(std::sqrt(static_cast<double>(entries))), 32, 4096);
 }
 
 template <Real T, Backend B>

@@ -47,9 +47,9 @@ class Objective {
   }
 
   /// to = keep W + pull D + factor (the derivative of <r, f> by W), r the residuals kappa f - y of the last loss().
-  void add_gradient(double keep, double pull, double factor, T* to) {
+  void add_gradient(T keep, T pull, T factor, T* to) {
     pass_.backward(residual());
-    pass_.add_gradient(static_cast<T>(factor), static_cast<T>(keep), start_, static_cast<T>(pull), to);
+    pass_.add_gradient(factor, keep, start_, pull, to);
   }
 
  private:
@@ -86,7 +86,7 @@ NetProgress DeepNet<T, B>::train(const NetTraining& training, std::size_t first,
       return objective.loss(s.weights.data(), batch);
     }
     void step() {
-      const StepFactors factors(training, scale);
+      const StepFactors<T> factors(training, scale);
       s.has_previous = false;
       objective.add_gradient(factors.keep, factors.pull, factors.factor, s.previous.data());
       std::swap(s.weights, s.previous);
@@ -114,7 +114,8 @@ double DeepNet<T, B>::gradient(const NetTraining& training, View<const T, B> x, 
   Tile<B> workspace(s.backend);
   Objective<T, B> objective(workspace, s.layers, training, s.start.data(), x.rows);
   const double loss = objective.loss(s.weights.data(), {x, y, 1});
-  objective.add_gradient(training.alpha, training.decay_to_start ? -training.alpha : 0, training.kappa, grad.data);
+  const auto alpha = static_cast<T>(training.alpha);
+  objective.add_gradient(alpha, training.decay_to_start ? -alpha : 0, static_cast<T>(training.kappa), grad.data);
   return loss;
 }
 

@@ -40,6 +40,7 @@ struct GibbsChains {
   // (C, n). alpha is w.x_i between moves.
   View<double, B> alpha, beta, key;
   View<std::uint32_t, B> rank, order;
+  // The rows of alpha and of beta are in turn those of one matrix.
   View<double, B> before[pattern_vectors], after[pattern_vectors], base[pattern_vectors], passed[pattern_vectors];
   // In the order of the ranks: the ends of pieces, and by how much forms change there; the second four on the other half
   // of a circle.
@@ -53,7 +54,6 @@ struct GibbsChains {
   View<const double, B> step_total;
   View<double, B> relu_total[2];
 
-  bool has_form_of(PatternVector p) const { return p == of_step ? has_step : has_relu; }
   FASTNTK_FORMULA bool on_circle() const { return moves == GibbsMoves::circles; }
 
   FASTNTK_FORMULA rng::Draws draws(GibbsDraw what) const {

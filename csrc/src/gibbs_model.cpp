@@ -44,7 +44,7 @@ Array<double, B> form_matrix(const B& backend, double scale, bool gated, View<co
   Array<double, B> form(backend, n, scratch_stride<double>(n));
   for_tiles<B>(backend, n, rows_per_tile<double>(backend, n), [&](Tile<B>& tile, RowRange r) {
     const View<double, B> out = form.view().block(r.begin, r.count, 0, n);
-    if (gated) project_all<B>(tile, x.row_block(r.begin, r.count), points, out);
+    if (gated) project_all<double, B>(tile, x.row_block(r.begin, r.count), points, {}, out);
     const std::size_t first = r.begin;
     for_each(tile, out.rows * n, [=] FASTNTK_FORMULA(std::size_t index) {
       const std::size_t i = index / n, j = index % n;

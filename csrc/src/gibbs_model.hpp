@@ -3,10 +3,10 @@
 
 #include <fastntk/leverage.hpp>
 
-#include <algorithm>
 #include <cstddef>
 
 #include "primitives.hpp"
+#include "projection.hpp"
 
 namespace fastntk {
 
@@ -33,13 +33,5 @@ struct GibbsModel {
     return padded.block(0, padded.rows, 0, padded.rows);
   }
 };
-
-/// out = x W, all columns of it.
-template <Backend B>
-void project_all(Tile<B>& tile, View<const double, B> x, const ProjectionMatrix<double, B>& w, View<double, B> out) {
-  constexpr std::size_t panel = ProjectionMatrix<double, B>::panel;
-  for (std::size_t first = 0; first < out.cols; first += panel)
-    project<double, B>(tile, x, w, first, {}, out.col_block(first, std::min(panel, out.cols - first)));
-}
 
 }  // namespace fastntk

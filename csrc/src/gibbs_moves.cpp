@@ -37,7 +37,8 @@ View<std::uint32_t, B> take_numbers(Tile<B>& memory, std::size_t rows, std::size
 template <Backend B>
 void project_chains(const B& backend, const GibbsModel<B>& model, const GibbsChains<B>& chains, std::size_t count) {
   for_tiles<B>(backend, count, chain_tile<B>(count), [&](Tile<B>& tile, RowRange r) {
-    project_all<B>(tile, chains.w.row_block(r.begin, r.count), model.points, chains.alpha.row_block(r.begin, r.count));
+    project_all<double, B>(tile, chains.w.row_block(r.begin, r.count), model.points, {},
+                           chains.alpha.row_block(r.begin, r.count));
   });
 }
 
@@ -53,13 +54,13 @@ void set_curves_of(Tile<B>& tile, const GibbsModel<B>& model, GibbsChains<B> cha
                    [=] FASTNTK_FORMULA(std::size_t c, std::size_t i) { chains.take_column(first + c, i, k); });
   } else {
     for_each(tile, r.count, [=] FASTNTK_FORMULA(std::size_t c) { chains.direct(first + c, move); });
-    project_all<B>(tile, rows(chains.v), model.points, rows(chains.beta));
+    project_all<double, B>(tile, rows(chains.v), model.points, {}, rows(chains.beta));
   }
   // From coordinate to coordinate alpha is carried on, for a sweep.
-  if (!by_coordinate || k == 0) project_all<B>(tile, rows(chains.w), model.points, rows(chains.alpha));
+  if (!by_coordinate || k == 0) project_all<double, B>(tile, rows(chains.w), model.points, {}, rows(chains.alpha));
   if (chains.on_circle() && chains.has_relu) {
-    project_all<B>(tile, rows(chains.w), model.relu_total, rows(chains.relu_total[0]));
-    project_all<B>(tile, rows(chains.v), model.relu_total, rows(chains.relu_total[1]));
+    project_all<double, B>(tile, rows(chains.w), model.relu_total, {}, rows(chains.relu_total[0]));
+    project_all<double, B>(tile, rows(chains.v), model.relu_total, {}, rows(chains.relu_total[1]));
   }
   for_each_entry(tile, r.count, n, [=] FASTNTK_FORMULA(std::size_t c, std::size_t i) { chains.set_break(first + c, i); });
   rank_rows<B>(tile, rows(chains.key), rows(chains.rank), rows(chains.order));
@@ -102,17 +103,15 @@ GibbsChains<B> take_chains(Tile<B>& memory, const GibbsModel<B>& model, const Le
   for (View<double, B>& view : chains.end) view = take(n);
   chains.rank = take_numbers<B>(memory, count, n);
   chains.order = take_numbers<B>(memory, count, n);
-  for (const PatternVector p : {of_step, of_alpha, of_beta}) {
-    const bool multiplied = chains.has_form_of(p);
-    if (multiplied || p == of_step) {
-      chains.before[p] = take(n);
-      chains.after[p] = take(n);
-    }
-    if (!multiplied) continue;
-    chains.base[p] = take(n);
-    chains.passed[p] = take(n);
-    if (circles && p != of_step) chains.relu_total[p - of_alpha] = take(n);
+  for (View<double, B>* views : {chains.before, chains.after, chains.base, chains.passed}) {
+    // The break points need the pattern itself, of whatever form.
+    if (chains.has_step || views == chains.before || views == chains.after) views[of_step] = take(n);
+    if (!chains.has_relu) continue;
+    const View<double, B> both = memory.template scratch<double>(2 * count, n);
+    for (std::size_t v = 0; v < 2; ++v) views[of_alpha + v] = View<double, B>(both.row(v), count, n, 2 * both.stride);
   }
+  if (circles && chains.has_relu)
+    for (View<double, B>& view : chains.relu_total) view = take(n);
   for (std::size_t half = 0; half < (circles ? 2 : 1); ++half)
     for (std::size_t k = 0; k < 4; ++k)
       if (k == 0 ? chains.has_step : chains.has_relu) chains.change[4 * half + k] = take(n);
@@ -144,14 +143,18 @@ template <Backend B>
 void multiply_patterns(const B& backend, const GibbsModel<B>& model, const GibbsChains<B>& chains, std::size_t count,
                        bool passed) {
   for_tiles<B>(backend, chains.rows, std::min(product_tile_rows<B>, chains.rows), [&](Tile<B>& tile, RowRange r) {
-    for (const PatternVector p : {of_step, of_alpha, of_beta}) {
-      if (!chains.has_form_of(p) || (!passed && p == of_beta)) continue;
-      const View<const double, B> form = model.form(p != of_step);
-      const auto part = [&](View<double, B> view) { return view.block(0, count, r.begin, r.count); };
-      passed_products<B>(tile, form.row_block(r.begin, r.count), r.begin, chains.rank, chains.before[p].row_block(0, count),
-                         chains.after[p].row_block(0, count), part(chains.base[p]),
-                         passed ? part(chains.passed[p]) : View<double, B>());
-    }
+    const auto multiply = [&](PatternVector p, std::size_t vectors) {
+      const auto all = [&](const View<double, B>* of) {
+        return View<double, B>(of[p].data, vectors * count, chains.rows, of[p].stride / vectors);
+      };
+      const auto part = [&](const View<double, B>* of) { return all(of).col_block(r.begin, r.count); };
+      passed_products<B>(tile, model.form(p != of_step).row_block(r.begin, r.count), r.begin, chains.rank.row_block(0, count),
+                         all(chains.before), all(chains.after), part(chains.base),
+                         passed ? part(chains.passed) : View<double, B>());
+    };
+    if (chains.has_step) multiply(of_step, 1);
+    // At w itself, where nothing is passed, alpha is all.
+    if (chains.has_relu) multiply(of_alpha, passed ? 2 : 1);
   });
 }
 

@@ -11,6 +11,7 @@
 #include "gradient_entries.hpp"
 #include "gradient_primitives.hpp"
 #include "primitives.hpp"
+#include "projection.hpp"
 
 namespace fastntk {
 
@@ -101,14 +102,5 @@ struct GradientFeatures<T, B>::State {
   std::optional<MlpGradient<T, B>> mlp;
   std::optional<CnnGradient<T, B>> cnn;
 };
-
-/// out = f(x W) for all columns of W.
-template <Real T, Backend B>
-void project_all(Tile<B>& tile, View<const T, B> x, const ProjectionMatrix<T, B>& w, const Activation<T>& f,
-                 View<T, B> out) {
-  constexpr std::size_t panel = ProjectionMatrix<T, B>::panel;
-  for (std::size_t first = 0; first < out.cols; first += panel)
-    project<T, B>(tile, x, w, first, f, out.col_block(first, out.cols - first < panel ? out.cols - first : panel));
-}
 
 }  // namespace fastntk

@@ -15,12 +15,13 @@ namespace fastntk {
 template <Backend B>
 void rank_rows(Tile<B>& tile, View<const double, B> key, View<std::uint32_t, B> rank, View<std::uint32_t, B> order);
 
-/// Sums of a symmetric matrix (n, n) against patterns that change element by element, in the order of their ranks. `rows`
+/// Sums of a symmetric matrix (n, n) against vectors that change element by element, in the order of their ranks. `rows`
 /// are its rows first, first + 1, ..., as many as base and passed have columns:
 ///   base[c][i]   = sum_j rows[i][j] before[c][j]
-///   passed[c][i] = sum_j rows[i][j] (rank[c][j] < rank[c][first + i] ? after[c][j] : before[c][j])
-/// for each row c of the patterns. Without `passed` (no data) ranks and after are not read. All of `rows` is read once for
-/// many patterns; a sum does not depend on the company of its pattern and row.
+///   passed[c][i] = sum_j rows[i][j] (rank[r][j] < rank[r][first + i] ? after[c][j] : before[c][j])
+/// for each row c of before. Without `passed` (no data) ranks and after are not read. Ranks are of one vector each, r = c, or,
+/// with half as many rows, of two, r = c / 2. All of `rows` is read once for many vectors; a sum does not depend on the
+/// company of its vector and row.
 template <Backend B>
 void passed_products(Tile<B>& tile, View<const double, B> rows, std::size_t first, View<const std::uint32_t, B> rank,
                      View<const double, B> before, View<const double, B> after, View<double, B> base,

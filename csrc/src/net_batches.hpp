@@ -32,40 +32,45 @@ inline std::vector<std::uint32_t> row_order(std::uint64_t seed, std::uint64_t pa
   return order;
 }
 
-/// Cuts passes over rows into batches of b, the last of which may be short. Step number t is the same whatever came before.
+/// Of the n places of an order, those of one of `count` batches: sizes differ by one at most.
+inline RowRange batch_rows(std::size_t n, std::size_t count, std::size_t batch) {
+  const std::size_t least = n / count, longer = n % count;
+  return {batch * least + std::min(batch, longer), least + (batch < longer ? 1 : 0)};
+}
+
+/// Cuts passes over rows into batches of at most b, as few and as equal as can be: a much shorter one would count its rows
+/// more than others, and its steps could be unstable. Step number t is the same whatever came before.
 template <Real T, Backend B>
 class NetBatches {
  public:
   /// All rows in their own order if `batch_size` is 0 or n.
   NetBatches(const B& backend, std::uint64_t seed, std::size_t batch_size, View<const T, B> x, View<const T, B> y)
-      : backend_(backend), seed_(seed), size_(batch_size > 0 ? batch_size : x.rows), x_(x), y_(y) {
-    if (size_ == x.rows) return;
-    x_rows_ = Buffer<T, B>(backend, size_ * x.cols);
-    y_rows_ = Buffer<T, B>(backend, size_ * y.cols);
+      : backend_(backend), seed_(seed), count_(batch_size > 0 ? (x.rows + batch_size - 1) / batch_size : 1), x_(x), y_(y) {
+    if (count_ == 1) return;
+    x_rows_ = Buffer<T, B>(backend, most_rows() * x.cols);
+    y_rows_ = Buffer<T, B>(backend, most_rows() * y.cols);
   }
 
   /// Of a step, at most.
-  std::size_t most_rows() const { return size_; }
+  std::size_t most_rows() const { return (x_.rows + count_ - 1) / count_; }
 
   /// Valid until the next call.
   NetBatch<T, B> at(std::uint64_t step) {
+    if (count_ == 1) return {x_, y_, 1};
     const std::size_t n = x_.rows;
-    if (size_ == n) return {x_, y_, 1};
-    const std::size_t steps_of_pass = (n + size_ - 1) / size_;
-    const std::uint64_t pass = step / steps_of_pass;
+    const std::uint64_t pass = step / count_;
     if (order_.size() == 0 || pass != pass_) {
       order_ = Buffer<std::uint32_t, B>(backend_, row_order(seed_, pass, n));
       pass_ = pass;
     }
-    const std::size_t begin = static_cast<std::size_t>(step % steps_of_pass) * size_;
-    const std::size_t rows = std::min(size_, n - begin);
-    const View<T, B> x(x_rows_.data(), rows, x_.cols), y(y_rows_.data(), rows, y_.cols);
-    for_tiles<B>(backend_, rows, rows_per_tile, [&](Tile<B>& tile, RowRange r) {
-      const std::uint32_t* const index = order_.data() + begin + r.begin;
+    const RowRange batch = batch_rows(n, count_, static_cast<std::size_t>(step % count_));
+    const View<T, B> x(x_rows_.data(), batch.count, x_.cols), y(y_rows_.data(), batch.count, y_.cols);
+    for_tiles<B>(backend_, batch.count, rows_per_tile, [&](Tile<B>& tile, RowRange r) {
+      const std::uint32_t* const index = order_.data() + batch.begin + r.begin;
       gather_rows<T, B>(tile, x_, index, x.row_block(r.begin, r.count));
       gather_rows<T, B>(tile, y_, index, y.row_block(r.begin, r.count));
     });
-    return {x, y, static_cast<double>(n) / static_cast<double>(rows)};
+    return {x, y, static_cast<double>(n) / static_cast<double>(batch.count)};
   }
 
  private:
@@ -73,7 +78,7 @@ class NetBatches {
 
   B backend_;
   std::uint64_t seed_;
-  std::size_t size_;
+  std::size_t count_;  // of the batches of a pass
   View<const T, B> x_, y_;
   Buffer<T, B> x_rows_, y_rows_;
   Buffer<std::uint32_t, B> order_;  // of pass_

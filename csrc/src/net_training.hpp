@@ -16,7 +16,7 @@ namespace fastntk {
 /// Throws Error, in the name of `net`, if the loss is not defined.
 template <Real T>
 void require_loss(const NetTraining& training, std::size_t rows, const std::string& net) {
-  require_positive(rows, (net + ": the number of rows of x").c_str());
+  require_size(rows, (net + ": the number of rows of x").c_str());
   require_finite<T>(training.kappa, net + ": kappa");
   require_finite<T>(training.alpha, net + ": alpha");
   require(training.alpha >= 0,
@@ -33,16 +33,17 @@ void require_training(const NetTraining& training, std::size_t rows, const std::
   require(training.batch_size <= rows, [&] {
     return net + ": batch_size is " + std::to_string(training.batch_size) + "; x has " + std::to_string(rows) + " rows";
   });
-  if (training.batch_size > 0) require_size(rows, (net + ": the number of rows of x").c_str());
 }
 
-/// W <- keep W + pull D + factor (the derivative of <kappa f - y, f>): one step of a batch.
+/// W <- keep W + pull D + factor (the derivative of <kappa f - y, f>): one step of a batch. `keep` and `pull` add up to
+/// exactly 1 where decay is to the start: otherwise it would scale weights that are there, in float by up to 3e-8 a step.
+template <Real T>
 struct StepFactors {
   StepFactors(const NetTraining& t, double scale)
-      : keep(1 - t.step_size * t.alpha),
-        pull(t.decay_to_start ? t.step_size * t.alpha : 0),
-        factor(-t.step_size * t.kappa * scale) {}
-  double keep, pull, factor;
+      : keep(static_cast<T>(1 - t.step_size * t.alpha)),
+        pull(t.decay_to_start ? 1 - keep : 0),
+        factor(static_cast<T>(-t.step_size * t.kappa * scale)) {}
+  T keep, pull, factor;
 };
 
 /// Takes the steps. `net` has

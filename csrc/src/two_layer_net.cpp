@@ -31,10 +31,9 @@ class Trainer {
     return pass_.loss(batch, training_.kappa, training_.alpha, state_.weights(), target());
   }
   void step() {
-    const StepFactors f(training_, scale_);
+    const StepFactors<T> f(training_, scale_);
     state_.has_previous = false;
-    pass_.add_gradient(static_cast<T>(f.factor), static_cast<T>(f.keep), static_cast<T>(f.pull), state_.weights(), target(),
-                       state_.of(state_.previous));
+    pass_.add_gradient(f.factor, f.keep, f.pull, state_.weights(), target(), state_.of(state_.previous));
     std::swap(state_.weights_memory, state_.previous);
     state_.has_previous = true;
   }

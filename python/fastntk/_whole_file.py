@@ -34,11 +34,15 @@ DAMAGE = (
 def write_arrays(path: Path, arrays: dict[str, Any]) -> None:
     """Put these arrays, by name, in the place of what the file had; they are on the disk when this returns."""
     new = path.with_name(f"{path.name}.new")
-    with new.open("wb") as file:
-        np.savez(file, allow_pickle=False, **arrays)
-        file.flush()
-        os.fsync(file.fileno())
-    new.replace(path)
+    try:
+        with new.open("wb") as file:
+            np.savez(file, allow_pickle=False, **arrays)
+            file.flush()
+            os.fsync(file.fileno())
+        new.replace(path)
+    except BaseException:  # a full disk, or Ctrl-C
+        new.unlink(missing_ok=True)
+        raise
 
 
 def read_arrays(path: Path) -> dict[str, NDArray[Any]]:

@@ -234,9 +234,9 @@ std::vector<std::vector<std::size_t>> batches_of(const NetTraining& t, std::size
   const std::size_t per_pass = (n + t.batch_size - 1) / t.batch_size;
   for (std::size_t step = first; step < first + steps; ++step) {
     const std::vector<std::uint32_t> order = row_order(t.seed, step / per_pass, n);
-    const std::size_t begin = step % per_pass * t.batch_size, end = std::min(begin + t.batch_size, n);
-    batches.emplace_back(order.begin() + static_cast<std::ptrdiff_t>(begin),
-                         order.begin() + static_cast<std::ptrdiff_t>(end));
+    const auto [begin, count] = batch_rows(n, per_pass, step % per_pass);
+    const auto first_row = order.begin() + static_cast<std::ptrdiff_t>(begin);
+    batches.emplace_back(first_row, first_row + static_cast<std::ptrdiff_t>(count));
   }
   return batches;
 }

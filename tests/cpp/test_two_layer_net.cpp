@@ -71,7 +71,8 @@ struct Network {
   double batch_step(const NetTraining& t, std::size_t step, const Matrix<double>& x, const Matrix<double>& y) {
     const std::size_t n = x.rows, b = t.batch_size;
     if (b == 0 || b == n) return this->step(t, x, y, 1);
-    const std::size_t steps = (n + b - 1) / b, first = step % steps * b, rows = std::min(b, n - first);
+    const std::size_t steps = (n + b - 1) / b;
+    const auto [first, rows] = batch_rows(n, steps, step % steps);
     const std::vector<std::uint32_t> order = row_order(t.seed, step / steps, n);
     Matrix<double> bx(rows, x.cols), by(rows, y.cols);
     for (std::size_t r = 0; r < rows; ++r) {
@@ -290,6 +291,24 @@ void check_divergence() {
 TEST(a_step_that_diverges_is_undone) {
   check_divergence<float>();
   check_divergence<double>();
+}
+
+// Also where 1 - alpha eta is between two numbers of type T.
+template <class T>
+void check_rest() {
+  const Problem p(4, 5, 40, 1);
+  const Matrix<T> x(4, 5), y(4, 1);                          // zero rows: nothing but decay moves the weights
+  const double ulp = std::numeric_limits<T>::epsilon() / 2;  // below 1
+  for (const double ulps : {1.5, 2.5, 7.25}) {
+    TwoLayerNet<T> net = p.net<T>();
+    net.train({.alpha = 1, .decay_to_start = true, .step_size = ulps * ulp}, 0, 300, x.view(), y.view());
+    CHECK(weights(net) == converted<T>(p.start));
+  }
+}
+
+TEST(weights_that_decay_to_the_start_stay_there) {
+  check_rest<float>();
+  check_rest<double>();
 }
 
 // Weights that are not finite are noticed even if no output is affected: -inf on positive rows is inactive.

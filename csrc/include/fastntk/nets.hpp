@@ -19,7 +19,7 @@ struct NetTraining {
   double alpha = 0;
   bool decay_to_start = false;
   double step_size = 0;        // eta
-  std::size_t batch_size = 0;  // rows of a step; 0: all
+  std::size_t batch_size = 0;  // rows of a step at most, each pass being cut as evenly as can be; 0: all
   std::uint64_t seed = 0;      // of the order of the rows: each pass over them takes every row once
 };
 
@@ -83,8 +83,8 @@ struct DeepNetParams {
   std::uint64_t seed = 0;  // of the weights at the start, independent standard normals
 };
 
-/// f(W, x) = v.h_L, h_l = sqrt(2/m_l) ReLU(W_l h_{l-1}), h_0 = x: all weights (W_1, ..., W_L, v) are trained, v with the
-/// scale 1/sqrt(m_L) sqrt(2) in h_L's. In the limit of width the kernel is that of Z21 Definition 1 with depth L.
+/// f(W, x) = v.h_L, h_l = sqrt(2/m_l) ReLU(W_l h_{l-1}), h_0 = x: all weights (W_1, ..., W_L, v) are trained, the
+/// scale of v being in h_L. In the limit of width the kernel is that of Z21 Definition 1 with depth L.
 template <Real T, Backend B = Cpu>
 class DeepNet {
  public:

@@ -23,8 +23,8 @@ SIZES = ((500, 10), (1000, 10), (2000, 10), (2000, 2), (2000, 50))
 SMALL_SIZES = ((60, 5),)
 SPREADS = {"rare-0.1": 0.1, "rare-0.01": 0.01}
 CHAINS, LENGTH, SMALL_LENGTH = 16, 50, 8
-THINNING = 8
-TIMED_CHAINS, TIMED_LENGTH, ROUNDS = 64, 4, 5
+BURN_IN, THINNING = 32, 8
+TIMED_CHAINS, TIMED_LENGTH, ROUNDS = 64, 4, 3
 
 CASE = ("moves", "data", "n", "d", "family")
 NEEDS = {"moves": (*CASE, "seed", "ms_per_move", "independent", "r_hat")}
@@ -38,7 +38,8 @@ def run(study: Study, options: Options) -> Iterator[Record]:
     def measure(case: Record) -> Record:
         X = _rows(case)
         draw = Draw(X, ridge_of(X), case["family"], options.threads)
-        sampler = draw.sampler("gibbs", seed, moves=case["moves"], n_chains=TIMED_CHAINS, thinning=THINNING)
+        chains = {"n_chains": TIMED_CHAINS, "burn_in": BURN_IN, "thinning": THINNING}
+        sampler = draw.sampler("gibbs", seed, moves=case["moves"], **chains)
         found = sampler.diagnose(CHAINS, length)
         return {
             "ms_per_move": 1e3 * _seconds_of_a_move(sampler, 1 if options.small else ROUNDS),
@@ -66,7 +67,7 @@ def report(study: Study, records: list[Record]) -> None:
         found,
         [*CASE[1:], CASE[0], "ms_per_move", "independent", "r_hat"],
         title="Chains of the Gibbs sampler",
-        note=f"{CHAINS} chains of {LENGTH} directions with {THINNING} moves between two; lambda = 10^-3 n. Independent: "
+        note=f"{CHAINS} chains of {LENGTH} directions, {THINNING} moves between two; lambda = 10^-3 n. Independent: "
         "effective sample size over the number of directions; it and the split R-hat are the worst of log(q/p) and of the "
         f"coordinates of the unit direction. ms_per_move: processor time of a move of one of {TIMED_CHAINS} chains.",
         suffix="-chains",

@@ -150,7 +150,8 @@ class Draw:
         if sampling == "modified":
             W = sample_modified_directions(m, d, method="direct", random_state=seed, n_threads=self.threads)
             return W, d / np.einsum("ij,ij->i", W, W)
-        return self.sampler(sampling, seed).sample(m)
+        # A chain for each direction: they are independent, as the theorem wants them.
+        return self.sampler(sampling, seed, **({"n_chains": m} if sampling == "gibbs" else {})).sample(m)
 
     def sampler(self, method: str, seed: int, **options: int | str) -> LeverageSampler:
         """The sampler that draws."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import os
 import time
 from dataclasses import dataclass
@@ -110,6 +111,10 @@ class Checkpoint:
         require_same(found, self._identity, f"checkpoint is {self._path}, which", "pass another path, or delete the file")
         self._steps = progress.steps
         return progress
+
+    def next_due(self, steps: int) -> float:
+        """After how many steps to write at the latest, once so many are made; infinity if time decides."""
+        return math.inf if self._every is None else (steps // self._every + 1) * self._every
 
     def is_due(self, steps: int) -> bool:
         """Whether to write after so many steps."""

@@ -90,9 +90,9 @@ class CompiledNet:
         self._n_targets = n_targets
         self._shape = shape
 
-    def at(self, place: Place) -> CompiledNet:
-        """The same net, on the stream of another place in the same memory."""
-        return CompiledNet(self._net, place, self._threads, self._dtype, self._n_targets, self._shape)
+    def at(self, place: Place, threads: int) -> CompiledNet:
+        """The same net, on the stream of another place in the same memory, or with other threads."""
+        return CompiledNet(self._net, place, threads, self._dtype, self._n_targets, self._shape)
 
     @property
     def weights(self) -> NDArray[Any]:
@@ -121,6 +121,12 @@ class CompiledNet:
             backend=self._backend(),
         )
         return diverged, losses
+
+    def gradient(self, x: Any, y: Any) -> NDArray[Any]:
+        """That of |y - f(W, x)|^2 / 2 by all weights."""
+        out = self._place.empty(self._shape, self._dtype)
+        self._net.gradient(x, y, out, kappa=1.0, alpha=0.0, decay_to_start=False, backend=self._backend())
+        return self._place.fetch(out)
 
     def predict(self, x: Any) -> Any:
         """f(W, x), in the memory of x."""
@@ -158,13 +164,15 @@ class CompiledNets:
         self._lock = threading.Lock()
 
     @contextmanager
-    def take(self, dtype: np.dtype[Any], place: Place, make: Callable[[], CompiledNet]) -> Iterator[CompiledNet]:
+    def take(
+        self, dtype: np.dtype[Any], place: Place, threads: int, make: Callable[[], CompiledNet]
+    ) -> Iterator[CompiledNet]:
         """The net for rows of this type, to be used by one thread at a time: each call tells it where it runs."""
         with self._lock:
             key = dtype.name, place.device
             if key not in self._known:
                 self._known[key] = make()
-            net = self._known[key].at(place)
+            net = self._known[key].at(place, threads)
             try:
                 yield net
             finally:

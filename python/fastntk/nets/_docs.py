@@ -55,8 +55,9 @@ step_size : "auto" or float
     kernel of a batch, the largest of several random ones. If training diverges, as narrow deep nets can that have far to
     go, it starts again with a half of it, up to ten times.
 batch_size : int, optional
-    Rows of a step; by default all. A batch's gradient counts n / batch_size times, so that t = steps * eta means the
-    same. Each pass over the rows takes every one once, in a random order.
+    Rows of a step at most; by default all. Each pass over the rows takes every one once, in a random order, in as few and
+    as equal batches as there can be. The gradient of one of b rows counts n / b times, so that t = steps * eta means the
+    same.
 record : sequence of str
     What `history_` has, with u the predictions for X at this step, and u_ntk those of kernel ridge regression:
 
@@ -100,7 +101,8 @@ self
 Raises
 ------
 DivergenceError
-    If the loss is not finite, or has grown to 1e10 times that of the start. The model is fitted with the weights of the step
+    If the loss is not finite, has grown to 1e10 times that of the start, or a step went so far that no neuron is active on
+    any row any more: then f is 0, and nothing but decay moves the weights. The model is fitted with the weights of the step
     before; with step_size="auto", those of the last try.
 ValueError
     If a parameter is out of its range, shapes do not fit, a value is NaN or inf, labels or rows are so large that the loss

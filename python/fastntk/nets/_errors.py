@@ -11,7 +11,7 @@ class DivergenceError(ArithmeticError):
     """Training diverged: the step size is too large.
 
     The net that was trained is fitted nevertheless: with the weights of the last step whose loss was finite, and not yet
-    beyond all bounds.
+    beyond all bounds, and after which neurons were active.
 
     Attributes
     ----------

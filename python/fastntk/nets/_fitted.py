@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Any
+from copy import deepcopy
+from typing import Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,7 +22,10 @@ from ._compiled_net import CompiledNet, Origin
 from ._flow import DECAYS, KernelFlow
 from ._inputs import host_rows, with_bias
 
-__all__ = ["FittedNet", "named_columns"]
+__all__ = ["MACHINE", "FittedNet", "named_columns"]
+
+# Parameters on which results do not depend, and the one that stands for the seed.
+MACHINE = ("random_state", "n_threads", "device", "max_memory", "assume_finite")
 
 Float64Array = NDArray[np.float64]
 
@@ -56,6 +60,10 @@ class FittedNet(MultiOutputMixin, RegressorMixin, BaseEstimator):  # type: ignor
         """Number of weights, trained or not."""
         raise NotImplementedError
 
+    def _step_bytes(self, rows: int, k: int, item: int) -> int:
+        """Workspace of a step of so many rows, about; numbers have `item` bytes."""
+        raise NotImplementedError
+
     def _make(self, origin: Origin, place: Place) -> CompiledNet:
         """The net at its start."""
         raise NotImplementedError
@@ -80,7 +88,7 @@ class FittedNet(MultiOutputMixin, RegressorMixin, BaseEstimator):  # type: ignor
         rows, place = self._seen_rows(X)
         with self._fitted_net(rows.dtype, place) as net:
             out = net.predict(place.inside().load(rows))
-        kappa = arguments.real(self.kappa, "kappa", positive=True)
+        kappa = self._as_fitted().kappa
         if is_device_array(out):
             out = LinearMap(kappa * np.eye(self._n_targets), None, place)(out)
             out = place.fetch(out) if place.staged else out
@@ -130,7 +138,7 @@ class FittedNet(MultiOutputMixin, RegressorMixin, BaseEstimator):  # type: ignor
         x = z = there.load(rows)
         if Z is not None:
             source = matrix(Z, "Z", columns=self.n_features_in_, dtype=rows.dtype, like=Source(rows, place))
-            z = there.load(with_bias(source, self.bias))
+            z = there.load(with_bias(source, self._as_fitted().bias))
         with self._fitted_net(rows.dtype, place) as net:
             out = net.kernel(x, z)
         if scan_wanted(self.assume_finite):
@@ -155,14 +163,15 @@ class FittedNet(MultiOutputMixin, RegressorMixin, BaseEstimator):  # type: ignor
         ValueError, TypeError
             On shapes that do not fit, and on NaN or inf.
         """
-        self._check()
-        bias = self._checked_bias()
+        model = self._as_fitted()
+        model._check()
+        kernel, bias = model._kernel(), model._checked_bias()
         source = matrix(X, assume_finite=self.assume_finite)
         rows = host_rows(source, bias)
         if Z is None:
-            return self._kernel()(rows, rows)
+            return kernel(rows, rows)
         other = matrix(Z, "Z", columns=source.array.shape[1], assume_finite=self.assume_finite)
-        return self._kernel()(rows, host_rows(other, bias))
+        return kernel(rows, host_rows(other, bias))
 
     def kernel_flow(self, X: Any, Y: Any) -> KernelFlow:
         """The kernel side of training this net on X and Y: gradient flow from the net's predictions at its start.
@@ -185,13 +194,22 @@ class FittedNet(MultiOutputMixin, RegressorMixin, BaseEstimator):  # type: ignor
         """
         rows, place = self._seen_rows(X)
         labels = np.asarray(on_host(Y, "Y"))
-        kappa, _, _ = self._descent_values()
-        start = None
-        if not self.double:
+        model = self._as_fitted()
+        kappa, start = model.kappa, None
+        if not model.double:
             net = self._net_at_start(rows.dtype, place)
             start = kappa * net.on_host(net.predict(place.inside().load(rows)))
             start = start.reshape(labels.shape) if start.size == labels.size else start
-        return KernelFlow(self.limit_kernel(X), labels, kappa=kappa, ridge=self._ridge(), decay=self.decay, start=start)
+        return KernelFlow(self.limit_kernel(X), labels, kappa=kappa, ridge=model._ridge(), decay=model.decay, start=start)
+
+    def _model_params(self) -> dict[str, Any]:
+        """The parameters that make the model."""
+        return {name: deepcopy(value) for name, value in self.get_params(deep=False).items() if name not in MACHINE}
+
+    def _as_fitted(self) -> Self:
+        """The estimator with the parameters of `fit`, if it is fitted: later changes do not change a fitted net."""
+        fitted = getattr(self, "_fitted_params", None)
+        return self if fitted is None else type(self)(**(self.get_params(deep=False) | fitted))
 
     def _descent_values(self) -> tuple[float, float, bool]:
         alpha = arguments.real(self.alpha, "alpha")
@@ -211,11 +229,13 @@ class FittedNet(MultiOutputMixin, RegressorMixin, BaseEstimator):  # type: ignor
         check_is_fitted(self)
         source = matrix(X, **self._how())
         validate_data(self, named_columns(X, source.array), skip_check_array=True, reset=False)
-        return with_bias(source, self.bias), source.place
+        return with_bias(source, self._as_fitted().bias), source.place
 
     def _net_at_start(self, dtype: np.dtype[Any], place: Place) -> CompiledNet:
+        model = self._as_fitted()
         arrays = {name: value.astype(dtype) for name, value in self._training.start.items()}
-        return self._make(Origin(self.seed_, self.n_features_in_ + bool(self.bias), self._n_targets, dtype, arrays), place)
+        d = self.n_features_in_ + bool(model.bias)
+        return model._make(Origin(self.seed_, d, self._n_targets, dtype, arrays), place)
 
     def _fitted_net(self, dtype: np.dtype[Any], place: Place) -> Any:
         """A context with the net, which has its weights where `place` computes."""
@@ -225,7 +245,7 @@ class FittedNet(MultiOutputMixin, RegressorMixin, BaseEstimator):  # type: ignor
             net.weights = self._training.weights.astype(dtype)
             return net
 
-        return self._nets.take(dtype, place, make)
+        return self._nets.take(dtype, place, arguments.threads(self.n_threads), make)
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()

@@ -151,7 +151,8 @@ class KernelFlow:
         Parameters
         ----------
         time : float
-            At least 0; infinity means the limit. With a `step_size`, a multiple of it.
+            At least 0; infinity means the limit. With a `step_size`, a multiple of it; if that is too large, predictions may
+            become infinite or NaN.
         K_test : array of shape (n_test, n), optional
             Kernel between test rows and the training rows; by default the predictions are for the training rows.
         start_test : array of shape (n_test,) or (n_test, k), optional
@@ -166,7 +167,11 @@ class KernelFlow:
         ValueError, TypeError
             If an argument is out of its range or does not fit.
         """
-        scale, path, growth, start_part = self._spectral(_time(time))
+        with np.errstate(over="ignore", invalid="ignore"):
+            return self._predict(_time(time), K_test, start_test)
+
+    def _predict(self, time: float, K_test: Any, start_test: Any) -> Float64Array:
+        scale, path, growth, start_part = self._spectral(time)
         gap = self._targets - self._start if self._to_start else self._targets
         if K_test is None:
             if start_test is not None:
@@ -206,11 +211,11 @@ class KernelFlow:
         steps = round(time / eta)
         if abs(time - steps * eta) > 1e-6 * eta * max(1, steps):
             raise ValueError(f"time is {time}; a multiple of the step size {eta} is allowed")
-        q, b = 1 - eta * ridge, 1 - eta * a
+        q, b = np.float64(1 - eta * ridge), 1 - eta * a
         return (
-            q**steps,
+            float(q**steps),
             b**steps,
-            eta * _power_difference(1.0, eta * a, steps),
+            eta * _power_difference(np.float64(1), eta * a, steps),
             eta * square * _power_difference(q, eta * square * h, steps),
         )
 
@@ -220,7 +225,7 @@ def _mean_decay(x: Float64Array) -> Float64Array:
     return np.divide(-np.expm1(-x), x, out=np.ones_like(x), where=x != 0)
 
 
-def _power_difference(q: float, x: Float64Array, k: int) -> Float64Array:
+def _power_difference(q: np.float64, x: Float64Array, k: int) -> Float64Array:
     """(q^k - (q - x)^k) / x, for x >= 0: without cancellation where x is small beside q."""
     b = q - x
     limit = float(k) * (q ** (k - 1) if k > 0 else 0.0)

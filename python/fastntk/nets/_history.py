@@ -16,11 +16,12 @@ from .. import _arguments as arguments
 from ._compiled_net import CompiledNet, Descent
 from ._reference import Data, Reference
 
-__all__ = ["QUANTITIES", "Recorder", "checked_record", "checked_steps", "needs"]
+__all__ = ["QUANTITIES", "Moment", "Recorder", "checked_record", "checked_steps", "needs"]
 
 Float64Array = NDArray[np.float64]
 
 _RECORDS = 20  # steps that are recorded unless told otherwise
+_SMALL = 1e-3  # part of the weights at the start
 
 # By name, what has to be known: test rows, their targets, the kernel side, the kernel matrix, or that at the start.
 _NEEDS: dict[str, tuple[str, ...]] = {
@@ -108,19 +109,17 @@ class Recorder:
         self._fixed = _Fixed(data, descent, net.weights, reference, start_kernel)
         self._rows: dict[str, list[Any]] = {name: list((before or {}).get(name, ())) for name in ("step", "time", *names)}
 
-    def record(self, step: int) -> None:
-        """Add a row about the net as it is now, after so many steps."""
-        if self._rows["step"] and self._rows["step"][-1] >= step:
+    def moment(self, step: int) -> Moment:
+        """The net as it is now, after so many steps."""
+        return Moment(self._net, self._fixed, step, step * self._descent.step_size)
+
+    def record(self, moment: Moment) -> None:
+        """Add a row about it, unless there is one of this step."""
+        if self._rows["step"] and self._rows["step"][-1] >= moment.step:
             return
-        moment = _Moment(self._net, self._fixed, step * self._descent.step_size)
         with np.errstate(over="ignore", invalid="ignore"):
             for name, column in self._rows.items():
-                column.append(step if name == "step" else getattr(moment, name))
-
-    def loss(self) -> float:
-        """The loss of all rows now."""
-        with np.errstate(over="ignore", invalid="ignore"):
-            return _Moment(self._net, self._fixed, 0.0).loss
+                column.append(getattr(moment, name))
 
     def drop(self, step: int) -> None:
         """Forget the rows of this and later steps."""
@@ -146,11 +145,11 @@ class _Fixed:
     start_kernel: Float64Array | None
 
 
-class _Moment:
+class Moment:
     """The quantities of a net at one moment, by name; what several of them take is computed once."""
 
-    def __init__(self, net: CompiledNet, fixed: _Fixed, time: float) -> None:
-        self._net, self._fixed, self.time = net, fixed, time
+    def __init__(self, net: CompiledNet, fixed: _Fixed, step: int, time: float) -> None:
+        self._net, self._fixed, self.step, self.time = net, fixed, step, time
 
     @cached_property
     def predictions(self) -> Float64Array:
@@ -165,7 +164,19 @@ class _Moment:
         alpha, penalty = self._fixed.descent.alpha, 0.0
         if alpha > 0:
             penalty = self.weights_distance if self._fixed.descent.to_start else self.weights_norm
-        return 0.5 * float(np.square(self._fixed.data.Y - self.predictions).sum()) + 0.5 * alpha * penalty**2
+        with np.errstate(over="ignore", invalid="ignore"):
+            return 0.5 * float(np.square(self._fixed.data.Y - self.predictions).sum()) + 0.5 * alpha * penalty**2
+
+    @property
+    def is_stuck(self) -> bool:
+        """Whether no neuron on the way to the output is active on any row, so that only decay moves the weights.
+
+        Not if weights are so small that products of them may be 0: then it is decay that has brought them there.
+        """
+        data = self._fixed.data
+        if self.predictions.any() or not data.Y.any() or self._net.gradient(data.x, data.y).any():
+            return False
+        return self.weights_norm > _SMALL * _norm(self._fixed.start.astype(np.float64))
 
     @property
     def test_loss(self) -> float:

@@ -36,8 +36,6 @@ _PLANNED_BYTES = 1 << 24  # below this, memory is not looked up
 _KERNELS = ("exact", "start")
 _MOST_PARTS = 2048  # of the largest stable step size, that "auto" may come down to
 _ORDER_SEED, _ROWS_SEED = 8, 9  # parts of the seed; nets draw their weights from the first ones
-# Parameters on which results do not depend, and the one that stands for the seed.
-_MACHINE = ("random_state", "n_threads", "device", "max_memory", "assume_finite")
 
 
 class ReLUNet(FittedNet):
@@ -76,7 +74,7 @@ class ReLUNet(FittedNet):
         (n, d), k, place = inputs.rows.shape, inputs.labels.shape[1], inputs.place
         if asked.batch_size > n:
             raise ValueError(f"batch_size is {batch_size}; an integer in [1, {n}], the number of rows, is allowed")
-        self._require_memory(inputs, names)
+        self._require_memory(inputs, names, asked.batch_size or n)
 
         identity = self._identity(asked, inputs, names, kernel)
         file = None if checkpoint is None else Checkpoint(checkpoint, identity, checkpoint_every)
@@ -100,6 +98,7 @@ class ReLUNet(FittedNet):
             net.weights = initial
 
         validate_data(self, named_columns(X, inputs.given), skip_check_array=True, reset=True)
+        self._fitted_params = self._model_params()
         self._training = progress.state()
         self._trained_as = identity
         self._one_target, self._n_targets = inputs.one_target, k
@@ -148,27 +147,32 @@ class ReLUNet(FittedNet):
         batch = 0 if batch_size is None else arguments.integer(batch_size, "batch_size")
         return Descent(*self._descent_values(), eta, batch, 0)
 
-    def _require_memory(self, inputs: Inputs, names: tuple[str, ...]) -> None:
-        """MemoryError if there is no room: weights, their gradient, start and copies; matrices of the kernel side."""
+    def _require_memory(self, inputs: Inputs, names: tuple[str, ...], batch: int) -> None:
+        """MemoryError if there is no room: weights, start and copies; steps' workspace; matrices of the kernel side."""
         (n, d), k, item = inputs.rows.shape, inputs.labels.shape[1], inputs.rows.itemsize
         weights = self._parameters(d, k)
         side = needs(names, "kernel") or needs(names, "start kernel")
-        host = 6 * item * weights + 8 * n * d + (48 * n * n if side else 8 * min(n, 5000) ** 2)
+        step = self._step_bytes(batch, k, item)
+        device = inputs.place.device
+        host = (
+            6 * item * weights
+            + (step if device is None else 0)
+            + 8 * n * d
+            + (48 * n * n if side else 8 * min(n, 5000) ** 2)
+        )
         what = f"{type(self).__name__}.fit with {weights} weights and {n} rows"
         lower = "lower the width, or pass fewer rows"
         if host >= _PLANNED_BYTES:
             require_memory(host, None, what=what, lower=lower)
-        device = inputs.place.device
         if device is not None:
-            require_memory(item * (5 * weights + n * (2 * d + 4 * k)), None, what=what, lower=lower, device=device)
+            require_memory(item * (5 * weights + n * (2 * d + 4 * k)) + step, None, what=what, lower=lower, device=device)
 
     def _identity(self, asked: Descent, inputs: Inputs, names: tuple[str, ...], kernel: str) -> dict[str, Any]:
         """What the bits of a training depend on, in JSON's types; of the seed only a number that is given."""
-        params = {name: value for name, value in self.get_params(deep=False).items() if name not in _MACHINE}
         state = self.random_state
         return {
             "net": type(self).__name__,
-            **{name: _plain(value) for name, value in params.items()},
+            **{name: _plain(value) for name, value in self._model_params().items()},
             "random_state": int(state) if isinstance(state, (int, np.integer)) else None,
             "step_size": asked.step_size or "auto",
             "batch_size": asked.batch_size or None,

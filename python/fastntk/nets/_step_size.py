@@ -34,12 +34,14 @@ def largest_eigenvalue(kernel: KernelFunction, X: Float64Array, batch_size: int,
             return _largest(kernel(some, some)) * (n / count)
 
     largest = of_rows(n) if n <= _MOST_ROWS else _MARGIN * of_rows(_MOST_ROWS)
-    if batch_size in (0, n):
+    if batch_size == 0 or batch_size >= n:
         return largest
     single = n * float(kernel.diagonal(X).max())
     if batch_size == 1:
         return max(largest, single)
-    batch = _MARGIN * max(of_rows(min(batch_size, _MOST_ROWS)) for _ in range(_BATCHES))
+    # A pass is cut into batches as equal as can be; a row of a shorter one counts more.
+    shortest = n // math.ceil(n / batch_size)
+    batch = _MARGIN * max(of_rows(min(shortest, _MOST_ROWS)) for _ in range(_BATCHES))
     return max(largest, min(single, batch))
 
 

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from ._checkpoint import Checkpoint, Progress
 from ._compiled_net import CompiledNet, Descent, Origin
-from ._history import Recorder
+from ._history import Moment, Recorder
 from ._inputs import or_float64
 
 __all__ = ["Training"]
@@ -49,7 +49,9 @@ class Training:
         self, net: CompiledNet, recorder: Recorder, descent: Descent, origin: Origin, before: Progress | None
     ) -> None:
         self._net, self._recorder, self._descent, self._origin = net, recorder, descent, origin
-        self._first_loss = recorder.loss() if before is None else before.first_loss
+        start = recorder.moment(0)
+        self._was_dead = start.is_stuck
+        self._first_loss = start.loss if before is None else before.first_loss
         dtype = origin.dtype
         if not self._first_loss <= float(np.finfo(dtype).max):
             raise ValueError(f"X is so large that the net overflows {dtype}: scale the rows{or_float64(dtype)}")
@@ -71,17 +73,20 @@ class Training:
         Returns
         -------
         bool
-            Whether training diverged: the loss, or that of a batch, is not finite or 1e10 times that of the start. Then the
-            weights are those of the step before.
+            Whether training diverged: the loss, or that of a batch, is not finite or 1e10 times that of the start, or the
+            step went so far that no neuron is active on any row, and nothing moves the weights any more. Then the weights
+            are those of the step before.
         """
         net, recorder, most = self._net, self._recorder, _GROWTH * self._first_loss or math.inf
         if self.steps in moments:
-            recorder.record(self.steps)
+            recorder.record(recorder.moment(self.steps))
         before, first = net.weights, self.steps  # from which a step before the present one can be made again
         while self.steps < steps:
             done = self.steps
             following = bisect_right(moments, done)
             stop = min(steps, done + _STEPS, *moments[following : following + 1])
+            if file is not None:
+                stop = int(min(stop, file.next_due(done)))
             now = net.weights
             diverged, losses = self._step(done, stop)
             # losses[i] belongs to the weights of step done + i.
@@ -90,10 +95,13 @@ class Training:
                 return self._back(before, first, max(first, done - 1))
             if unsound is not None:
                 return self._back(now, done, done + unsound - 1)
-            if stop in moments:
-                recorder.record(stop)
-            if stop == steps and not recorder.loss() <= most:
+            moment = recorder.moment(stop)
+            if not moment.loss <= most:
                 return self._back(now, done, stop - 1)
+            if self._has_died(moment):
+                return self._back(now, done, self._last_alive(now, done, stop))
+            if stop in moments:
+                recorder.record(moment)
             before, first, self.steps = now, done, stop
             if file is not None and (stop == steps or file.is_due(stop)):
                 file.write(self.state())
@@ -114,6 +122,22 @@ class Training:
     def _step(self, first: int, stop: int) -> tuple[bool, list[float]]:
         data = self._recorder.data
         return self._net.train(data.x, data.y, self._descent, first, stop - first)
+
+    def _has_died(self, moment: Moment) -> bool:
+        return moment.is_stuck and not self._was_dead
+
+    def _last_alive(self, weights: NDArray[Any], first: int, dead: int) -> int:
+        """The last step from `first` on, with these weights, to `dead` after which the net is alive."""
+        alive = first
+        while dead - alive > 1:
+            middle = (alive + dead) // 2
+            self._net.weights = weights
+            self._step(first, middle)
+            if self._has_died(self._recorder.moment(middle)):
+                dead = middle
+            else:
+                alive = middle
+        return alive
 
     def _back(self, weights: NDArray[Any], first: int, step: int) -> bool:
         """Go back to an earlier step, made again from the weights of `first`."""

@@ -120,6 +120,10 @@ class DeepReLU(ReLUNet):
         sizes = [d, *self._layers(), k]
         return (2 if self.double else 1) * sum(math.prod(pair) for pair in pairwise(sizes))
 
+    def _step_bytes(self, rows: int, k: int, item: int) -> int:
+        # Units forth and back, and their masks.
+        return (2 if self.double else 1) * rows * (2 * item * sum(self._layers()) + item * k)
+
     @property
     def weights_(self) -> NDArray[Any]:
         """All weights."""

@@ -130,6 +130,10 @@ class TwoLayerReLU(ReLUNet):
     def _parameters(self, d: int, k: int) -> int:
         return int(self.width) * (d + k)
 
+    def _step_bytes(self, rows: int, k: int, item: int) -> int:
+        # A bit for each unit, and f of each panel of units, at least 128 of them.
+        return rows * (int(self.width) // 8 + item * k * (2 + int(self.width) // 128))
+
     @property
     def weights_(self) -> NDArray[Any]:
         """W."""
