@@ -1,10 +1,12 @@
 """Leverage sampling from a pool: its law, its weights, large n through features; families, features and Theorem 3.3."""
 
+import pickle
 import weakref
 
 import fastntk
 import numpy as np
 import pytest
+from fastntk._load import _core
 from fastntk.leverage import FeatureFamily, LeverageSampler, modified_features, spectral_error
 from gpu_arrays import on_gpu
 from reference import leverage as reference
@@ -191,6 +193,24 @@ def test_samplers_are_gone_when_they_are_dropped(X):
     assert gone() is None
 
 
+@pytest.mark.parametrize("params", [{}, {"method": "pool"}, {"method": "pool", "family": Complex()}])
+def test_a_sampler_that_was_pickled_goes_on_where_it_was(X, params):
+    sampler = LeverageSampler(X, 0.1, random_state=0, **params)
+    W, _ = sampler.sample(5)
+    scores = sampler.scores(W)
+    again = pickle.loads(pickle.dumps(sampler))
+    for mine, its in zip(sampler.sample(7), again.sample(7), strict=True):
+        assert np.array_equal(mine, its)
+    assert np.array_equal(again.scores(W), scores)
+
+
+def test_a_sampler_has_rows_of_its_own(X):
+    rows = X.copy()
+    sampler = LeverageSampler(rows, 0.1, random_state=0)
+    rows[:] = 0
+    assert np.array_equal(sampler.sample(5)[0], LeverageSampler(X, 0.1, random_state=0).sample(5)[0])
+
+
 def test_draws_from_a_pool_depend_on_the_seed_the_call_and_m(X):
     def calls(sizes, state=7):
         sampler = LeverageSampler(X, 0.1, method="pool", random_state=state)
@@ -336,3 +356,20 @@ def test_a_gpu_draws_from_the_same_pool(X, inverse):
     Z = modified_features(on_gpu(X), there, weighted, family="relu_ntk")
     assert type(Z) is type(there)
     np.testing.assert_allclose(Z.to_host(), modified_features(X, W, weights, family="relu_ntk"), rtol=1e-9)
+
+
+@pytest.mark.cuda
+@pytest.mark.parametrize("method", ["gibbs", "pool"])
+def test_a_sampler_on_a_gpu_may_be_pickled(X, method, monkeypatch):
+    sampler = LeverageSampler(on_gpu(X), 0.1, method=method, random_state=0)
+    sampler.sample(5)
+    pickled = pickle.dumps(sampler)
+    wanted = sampler.sample(7)
+    for mine, its in zip(wanted, pickle.loads(pickled).sample(7), strict=True):
+        assert type(its) is type(mine)
+        assert np.array_equal(its.to_host(), mine.to_host())
+    monkeypatch.setattr(_core, "config", lambda: {"cuda_status": "built, no device"})
+    without = pickle.loads(pickled)
+    for mine, its in zip(wanted, without.sample(7), strict=True):
+        np.testing.assert_allclose(its, mine.to_host(), rtol=1e-9, atol=1e-12)
+    np.testing.assert_allclose(without.scores(X[:3]), sampler.scores(X[:3]), rtol=1e-9)

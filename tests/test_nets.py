@@ -383,9 +383,10 @@ def test_duplicated_and_zero_rows_train():
         model = net.set_params(random_state=0).fit(X, Y, steps=200, record=EVERYTHING[2:8], X_test=X_test)
         assert all(np.isfinite(column).all() for column in model.history_.values())
         assert model.predict(X)[7] == 0
-    nothing = TwoLayerReLU(8, random_state=0).fit(np.zeros((3, 2)), [1.0, 2.0, 3.0], steps=3, record=EVERYTHING[:1])
-    assert nothing.history_["loss"][-1] == 7
-    np.testing.assert_array_equal(nothing.weights_, nothing.start_weights_)
+    for n in (3, 100):
+        nothing = TwoLayerReLU(8, random_state=0).fit(np.zeros((n, 2)), np.ones(n), steps=3, record=EVERYTHING[:1])
+        assert nothing.history_["loss"][-1] == n / 2
+        np.testing.assert_array_equal(nothing.weights_, nothing.start_weights_)
 
 
 def test_the_kernel_side_of_a_net():

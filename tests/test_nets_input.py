@@ -30,6 +30,9 @@ Y = np.arange(6.0)
                 ({"alpha": "auto"}, TypeError, "alpha is 'auto'"),
                 ({"kappa": 0}, ValueError, "kappa is 0.0; a positive"),
                 ({"kappa": -1.0}, ValueError, "kappa is -1.0"),
+                ({"kappa": 1e200}, ValueError, r"kappa is 1e\+200; a positive number whose square is a finite one"),
+                ({"kappa": 1e-200}, ValueError, "kappa is 1e-200"),
+                ({"alpha": 1e308, "kappa": 1e150}, ValueError, "X, kappa or alpha is so large"),
                 ({"decay": "start"}, ValueError, "decay is 'start'; one of 'zero', 'init'"),
                 ({"bias": np.inf}, ValueError, "bias is inf"),
                 ({"n_threads": 0}, ValueError, "n_threads is 0"),
@@ -106,7 +109,9 @@ def test_the_largest_labels_are_trained_on():
 
 
 def test_rows_that_overflow_are_refused():
-    with pytest.raises(ValueError, match="X is so large that the net overflows float32: scale the rows, or pass float64"):
+    with pytest.raises(
+        ValueError, match="X, kappa or alpha is so large that the loss overflows float32: scale them, or pass"
+    ):
         TwoLayerReLU(8, random_state=0).fit((X * 1e30).astype(np.float32), Y, step_size=1e-70)
     with pytest.raises(ValueError, match="X"):
         DeepReLU((4,), random_state=0).fit(X * 1e200, Y)
@@ -155,6 +160,9 @@ def test_fitted_nets_refuse_other_rows(net):
         ({"alpha": -1.0}, ValueError, "alpha is -"),
         ({"alpha_rule": "c/m"}, ValueError, r"alpha_rule is 'c/m'; one of 'c/sqrt\(m\)', 'fixed'"),
         ({"widths": [0]}, ValueError, "width is 0"),
+        ({"widths": 8}, TypeError, "widths is 8; a sequence"),
+        ({"seeds": 3}, TypeError, "seeds is 3; a sequence"),
+        ({"starts": "uniform"}, ValueError, "starts is 'uniform'; one of 'gaussian', 'leverage'"),
         ({"step_size": -1.0}, ValueError, "step_size is -1.0"),
         ({"speed": 1}, TypeError, "speed"),
     ],

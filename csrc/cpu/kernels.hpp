@@ -124,8 +124,8 @@ struct Kernels {
   /// See src/net_primitives.hpp.
   void (*relu_forward)(std::size_t rows, std::size_t cols, T scale, T* h, std::size_t stride, std::uint32_t* mask,
                        std::size_t mask_stride);
-  void (*mask_rows)(std::size_t rows, std::size_t cols, const std::uint32_t* mask, std::size_t mask_stride, T scale, T* delta,
-                    std::size_t stride);
+  void (*mask_rows)(std::size_t rows, std::size_t cols, const std::uint32_t* mask, std::size_t mask_stride, T scale,
+                    T* delta, std::size_t stride);
 
   /// See src/leverage_primitives.hpp: patterns of 1 or 2 vectors each, of 1 where `passed` is null.
   void (*passed_products)(std::size_t rows, std::size_t cols, std::size_t patterns, std::size_t vectors,

@@ -33,19 +33,21 @@ __global__ void __launch_bounds__(rank_threads)
   order(c, before) = static_cast<std::uint32_t>(i);
 }
 
-// A block has the sums of these rows and patterns; a thread has one row's, of every second pattern.
+// A block has the sums of these rows and vectors; a thread has one row's, of some vectors side by side.
 constexpr unsigned product_rows = 64;
-constexpr unsigned product_patterns = 16;
+constexpr unsigned product_vectors = 16;
 constexpr unsigned product_depth = 16;  // columns in shared memory at a time
 constexpr unsigned product_threads = 256;
-constexpr unsigned patterns_per_thread = product_patterns * product_rows / product_threads;
+constexpr unsigned vectors_per_thread = product_vectors * product_rows / product_threads;
 
 struct ProductPart {
   double rows[product_depth][product_rows + 1];
-  double before[product_patterns][product_depth], difference[product_patterns][product_depth];
-  std::uint32_t rank[product_patterns][product_depth];
+  double before[product_vectors][product_depth], difference[product_vectors][product_depth];
+  std::uint32_t rank[product_vectors][product_depth];
 };
 
+// Row r of `rank` is of so many vectors: r * vectors and those after it.
+template <unsigned vectors>
 __global__ void __launch_bounds__(product_threads)
     passed_products_kernel(View<const double, Cuda> rows, std::size_t first, View<const std::uint32_t, Cuda> rank,
                            View<const double, Cuda> before, View<const double, Cuda> after, View<double, Cuda> base,
@@ -54,16 +56,16 @@ __global__ void __launch_bounds__(product_threads)
   const bool with_passed = passed.data != nullptr;
   const std::size_t row_blocks = (rows.rows + product_rows - 1) / product_rows;
   const std::size_t first_row = blockIdx.x % row_blocks * product_rows;
-  const std::size_t first_pattern = blockIdx.x / row_blocks * product_patterns;
+  const std::size_t first_vector = blockIdx.x / row_blocks * product_vectors;
   const unsigned r = threadIdx.x % product_rows, group = threadIdx.x / product_rows;
-  constexpr unsigned groups = product_threads / product_rows;
+  constexpr unsigned patterns = vectors_per_thread / vectors;
 
-  double base_sum[patterns_per_thread] = {}, change[patterns_per_thread] = {};
-  std::uint32_t own_rank[patterns_per_thread] = {};
+  double base_sum[vectors_per_thread] = {}, change[vectors_per_thread] = {};
+  std::uint32_t own_rank[patterns] = {};
 #pragma unroll
-  for (unsigned p = 0; p < patterns_per_thread; ++p) {
-    const std::size_t c = first_pattern + group + p * groups;
-    if (with_passed && c < before.rows && first_row + r < rows.rows) own_rank[p] = rank(c, first + first_row + r);
+  for (unsigned p = 0; p < patterns; ++p) {
+    const std::size_t c = first_vector / vectors + group * patterns + p;
+    if (with_passed && c < rank.rows && first_row + r < rows.rows) own_rank[p] = rank(c, first + first_row + r);
   }
   for (std::size_t begin = 0; begin < rows.cols; begin += product_depth) {
     __syncthreads();
@@ -72,32 +74,36 @@ __global__ void __launch_bounds__(product_threads)
       const bool inside = first_row + i < rows.rows && begin + j < rows.cols;
       part.rows[j][i] = inside ? rows(first_row + i, begin + j) : 0;
     }
-    for (unsigned e = threadIdx.x; e < product_patterns * product_depth; e += product_threads) {
-      const unsigned p = e / product_depth, j = e % product_depth;
-      const bool inside = first_pattern + p < before.rows && begin + j < rows.cols;
-      part.before[p][j] = inside ? before(first_pattern + p, begin + j) : 0;
+    for (unsigned e = threadIdx.x; e < product_vectors * product_depth; e += product_threads) {
+      const unsigned c = e / product_depth, j = e % product_depth;
+      const bool inside = first_vector + c < before.rows && begin + j < rows.cols;
+      part.before[c][j] = inside ? before(first_vector + c, begin + j) : 0;
       if (with_passed) {
-        part.difference[p][j] = inside ? after(first_pattern + p, begin + j) - part.before[p][j] : 0;
-        part.rank[p][j] = inside ? rank(first_pattern + p, begin + j) : 0;
+        part.difference[c][j] = inside ? after(first_vector + c, begin + j) - part.before[c][j] : 0;
+        if (c % vectors == 0) part.rank[c / vectors][j] = inside ? rank((first_vector + c) / vectors, begin + j) : 0;
       }
     }
     __syncthreads();
     for (unsigned j = 0; j < product_depth; ++j) {
       const double value = part.rows[j][r];
 #pragma unroll
-      for (unsigned p = 0; p < patterns_per_thread; ++p) {
-        const unsigned pattern = group + p * groups;
-        base_sum[p] += value * part.before[pattern][j];
-        if (with_passed && part.rank[pattern][j] < own_rank[p]) change[p] += value * part.difference[pattern][j];
+      for (unsigned p = 0; p < patterns; ++p) {
+        const unsigned pattern = group * patterns + p;
+        const bool is_passed = with_passed && part.rank[pattern][j] < own_rank[p];
+#pragma unroll
+        for (unsigned v = 0; v < vectors; ++v) {
+          base_sum[p * vectors + v] += value * part.before[pattern * vectors + v][j];
+          if (is_passed) change[p * vectors + v] += value * part.difference[pattern * vectors + v][j];
+        }
       }
     }
   }
 #pragma unroll
-  for (unsigned p = 0; p < patterns_per_thread; ++p) {
-    const std::size_t c = first_pattern + group + p * groups;
+  for (unsigned k = 0; k < vectors_per_thread; ++k) {
+    const std::size_t c = first_vector + group * vectors_per_thread + k;
     if (c >= before.rows || first_row + r >= rows.rows) continue;
-    base(c, first_row + r) = base_sum[p];
-    if (with_passed) passed(c, first_row + r) = base_sum[p] + change[p];
+    base(c, first_row + r) = base_sum[k];
+    if (with_passed) passed(c, first_row + r) = base_sum[k] + change[k];
   }
 }
 
@@ -116,9 +122,10 @@ void passed_products(Tile<Cuda>& tile, View<const double, Cuda> rows, std::size_
                      View<const std::uint32_t, Cuda> rank, View<const double, Cuda> before, View<const double, Cuda> after,
                      View<double, Cuda> base, View<double, Cuda> passed) {
   const std::size_t row_blocks = (rows.rows + product_rows - 1) / product_rows;
-  const std::size_t pattern_blocks = (before.rows + product_patterns - 1) / product_patterns;
-  launch(tile.backend(), {row_blocks * pattern_blocks, product_threads, sizeof(ProductPart)}, passed_products_kernel, rows,
-         first, rank, before, after, base, passed);
+  const std::size_t vector_blocks = (before.rows + product_vectors - 1) / product_vectors;
+  const bool in_pairs = passed.data && rank.rows < before.rows;
+  launch(tile.backend(), {row_blocks * vector_blocks, product_threads, sizeof(ProductPart)},
+         in_pairs ? passed_products_kernel<2> : passed_products_kernel<1>, rows, first, rank, before, after, base, passed);
 }
 
 }  // namespace fastntk

@@ -148,8 +148,8 @@ void multiply_patterns(const B& backend, const GibbsModel<B>& model, const Gibbs
         return View<double, B>(of[p].data, vectors * count, chains.rows, of[p].stride / vectors);
       };
       const auto part = [&](const View<double, B>* of) { return all(of).col_block(r.begin, r.count); };
-      passed_products<B>(tile, model.form(p != of_step).row_block(r.begin, r.count), r.begin, chains.rank.row_block(0, count),
-                         all(chains.before), all(chains.after), part(chains.base),
+      passed_products<B>(tile, model.form(p != of_step).row_block(r.begin, r.count), r.begin,
+                         chains.rank.row_block(0, count), all(chains.before), all(chains.after), part(chains.base),
                          passed ? part(chains.passed) : View<double, B>());
     };
     if (chains.has_step) multiply(of_step, 1);

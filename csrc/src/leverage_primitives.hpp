@@ -19,8 +19,8 @@ void rank_rows(Tile<B>& tile, View<const double, B> key, View<std::uint32_t, B> 
 /// are its rows first, first + 1, ..., as many as base and passed have columns:
 ///   base[c][i]   = sum_j rows[i][j] before[c][j]
 ///   passed[c][i] = sum_j rows[i][j] (rank[r][j] < rank[r][first + i] ? after[c][j] : before[c][j])
-/// for each row c of before. Without `passed` (no data) ranks and after are not read. Ranks are of one vector each, r = c, or,
-/// with half as many rows, of two, r = c / 2. All of `rows` is read once for many vectors; a sum does not depend on the
+/// for each row c of before. Without `passed` (no data) ranks and after are not read. Ranks are of one vector each, r = c,
+/// or, with half as many rows, of two, r = c / 2. All of `rows` is read once for many vectors; a sum does not depend on the
 /// company of its vector and row.
 template <Backend B>
 void passed_products(Tile<B>& tile, View<const double, B> rows, std::size_t first, View<const std::uint32_t, B> rank,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import sys
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -71,6 +72,10 @@ class Place:
             return self
         return Place(self.device, staged=self.staged, max_memory=self._cuda.max_memory, library=self.library)
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        max_memory = 0 if self._cuda is None else self._cuda.max_memory
+        return _unpickled, (self.device, self.staged, max_memory, _name(self.library))
+
     def inside(self) -> Place:
         """The memory where this place computes, on the caller's stream: for arrays that the caller does not see."""
         if self._cuda is None:
@@ -135,6 +140,14 @@ class Place:
         if self.library is None:
             return out
         return self.library.from_numpy(out) if _name(self.library) == "torch" else self.library.from_dlpack(out)
+
+
+def _unpickled(device: int | None, staged: bool, max_memory: int, library: str) -> Place:
+    """A place that was pickled, on its default stream; host memory where there is no such GPU."""
+    if device is not None and (_core.config()["cuda_status"] != "ready" or device >= len(_core.config()["cuda_devices"])):
+        return Place()
+    module = importlib.import_module(library) if library else None
+    return Place(device, staged=staged, max_memory=max_memory, library=module)
 
 
 def _name(library: Any) -> str:

@@ -46,37 +46,39 @@ TEST(ranks_are_those_of_the_host) {
 }
 
 // Sums of n products of numbers up to 1 and 2 in another order.
+void check_products(std::size_t n, std::size_t patterns, std::size_t vectors) {
+  const auto matrix = sketches::random_rows<double>(n, n, 1);
+  const auto before = sketches::random_rows<double>(patterns * vectors, n, 2),
+             after = sketches::random_rows<double>(patterns * vectors, n, 3);
+  const Ranks ranks = ranks_on_host(sketches::integer_rows<double>(patterns, n, 20, 4));
+  const std::size_t first = n / 3, count = n - first - n / 4;
+  for (const bool with_passed : {true, false}) {
+    Matrix<double> base(before.rows, count), passed(before.rows, with_passed ? count : 0);
+    const auto run = [&]<class B>(Tile<B>& tile, auto all, auto rank, auto b, auto a, View<double, B> out,
+                                  View<double, B> out_passed) {
+      passed_products<B>(tile, all.row_block(first, count), first, rank, b, a, out,
+                         with_passed ? out_passed : View<double, B>());
+    };
+    Tile<Cpu> host((Cpu()));
+    run(host, matrix.view(), View<const std::uint32_t>(ranks.rank.data(), patterns, n), before.view(), after.view(),
+        base.view(), passed.view());
+    Tile<Cuda> tile((Cuda()));
+    const Buffer<std::uint32_t, Cuda> rank(Cuda(), ranks.rank);
+    const DeviceMatrix<double> m(matrix, 2), b(before, 1), a(after);
+    Guarded<double> found_base(Matrix<double>(before.rows, count), 3), found_passed(passed, 1);
+    run(tile, m.view(), View<const std::uint32_t, Cuda>(rank.data(), patterns, n), b.view(), a.view(), found_base.view(),
+        found_passed.view());
+    const double tolerance = 8 * std::numeric_limits<double>::epsilon() * static_cast<double>(n * n);
+    const Matrix<double> device_base = found_base.to_host(), device_passed = found_passed.to_host();
+    for (std::size_t i = 0; i < base.values.size(); ++i) CHECK_CLOSE(device_base.values[i], base.values[i], tolerance);
+    for (std::size_t i = 0; i < passed.values.size(); ++i) CHECK_CLOSE(device_passed.values[i], passed.values[i], tolerance);
+  }
+}
+
 TEST(passed_products_are_those_of_the_host) {
   for (const std::size_t n : {1, 3, 16, 63, 65, 130})
-    for (const std::size_t patterns : {1, 5, 16, 17}) {
-      const auto matrix = sketches::random_rows<double>(n, n, 1);
-      const auto before = sketches::random_rows<double>(patterns, n, 2),
-                 after = sketches::random_rows<double>(patterns, n, 3);
-      const Ranks ranks = ranks_on_host(sketches::integer_rows<double>(patterns, n, 20, 4));
-      const std::size_t first = n / 3, count = n - first - n / 4;
-      for (const bool with_passed : {true, false}) {
-        Matrix<double> base(patterns, count), passed(patterns, with_passed ? count : 0);
-        const auto run = [&]<class B>(Tile<B>& tile, auto all, auto rank, auto b, auto a, View<double, B> out,
-                                      View<double, B> out_passed) {
-          passed_products<B>(tile, all.row_block(first, count), first, rank, b, a, out,
-                             with_passed ? out_passed : View<double, B>());
-        };
-        Tile<Cpu> host((Cpu()));
-        run(host, matrix.view(), View<const std::uint32_t>(ranks.rank.data(), patterns, n), before.view(), after.view(),
-            base.view(), passed.view());
-        Tile<Cuda> tile((Cuda()));
-        const Buffer<std::uint32_t, Cuda> rank(Cuda(), ranks.rank);
-        const DeviceMatrix<double> m(matrix, 2), b(before, 1), a(after);
-        Guarded<double> found_base(Matrix<double>(patterns, count), 3), found_passed(passed, 1);
-        run(tile, m.view(), View<const std::uint32_t, Cuda>(rank.data(), patterns, n), b.view(), a.view(), found_base.view(),
-            found_passed.view());
-        const double tolerance = 8 * std::numeric_limits<double>::epsilon() * static_cast<double>(n * n);
-        const Matrix<double> device_base = found_base.to_host(), device_passed = found_passed.to_host();
-        for (std::size_t i = 0; i < base.values.size(); ++i) CHECK_CLOSE(device_base.values[i], base.values[i], tolerance);
-        for (std::size_t i = 0; i < passed.values.size(); ++i)
-          CHECK_CLOSE(device_passed.values[i], passed.values[i], tolerance);
-      }
-    }
+    for (const std::size_t patterns : {1, 5, 16, 17})
+      for (const std::size_t vectors : {1, 2}) check_products(n, patterns, vectors);
 }
 
 struct Sample {

@@ -135,8 +135,7 @@ void passed_products_of(std::size_t rows, std::size_t cols, std::size_t patterns
       // Rows beyond the last are the last one again.
       const std::size_t count = rows - begin < block ? rows - begin : block;
       const double* row[block];
-      for (std::size_t k = 0; k < block; ++k)
-        row[k] = matrix + (begin + (k < count ? k : count - 1)) * matrix_stride + col;
+      for (std::size_t k = 0; k < block; ++k) row[k] = matrix + (begin + (k < count ? k : count - 1)) * matrix_stride + col;
       for (std::size_t c = 0; c < patterns; ++c) {
         std::uint32_t row_rank[block] = {};
         const std::uint32_t* ranks = nullptr;
@@ -167,7 +166,9 @@ inline void passed_products(std::size_t rows, std::size_t cols, std::size_t patt
                             std::size_t rank_stride, const double* before, std::size_t before_stride, const double* after,
                             std::size_t after_stride, double* base, std::size_t base_stride, double* passed,
                             std::size_t passed_stride) {
-  const auto run = !passed ? passed_products_of<1, false> : vectors == 1 ? passed_products_of<1, true> : passed_products_of<2, true>;
-  run(rows, cols, patterns, matrix, matrix_stride, first, rank, rank_stride, before,
-      before_stride, after, after_stride, base, base_stride, passed, passed_stride);
+  const auto run = !passed        ? passed_products_of<1, false>
+                   : vectors == 1 ? passed_products_of<1, true>
+                                  : passed_products_of<2, true>;
+  run(rows, cols, patterns, matrix, matrix_stride, first, rank, rank_stride, before, before_stride, after, after_stride,
+      base, base_stride, passed, passed_stride);
 }

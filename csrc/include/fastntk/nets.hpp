@@ -50,8 +50,8 @@ class TwoLayerNet {
 
   /// Steps first, first + 1, ..., first + steps - 1 on x (n, d), y (n, k). Equal arguments give equal bits for any number of
   /// threads, and two runs one after the other those of one run. Of the activations a step keeps a bit for each unit and row
-  /// of its batch. Throws Error if a shape does not fit, there are no rows, a parameter is not finite, alpha is negative,
-  /// step_size is not positive or batch_size is above n.
+  /// of its batch, and the outputs of each panel of 128 units or more. Throws Error if a shape does not fit, there are no
+  /// rows or 2^31, a parameter is not finite, alpha is negative, step_size is not positive or batch_size is above n.
   NetProgress train(const NetTraining& training, std::size_t first, std::size_t steps, View<const T, B> x,
                     View<const T, B> y);
   /// out (n, k) = f(W, x), without kappa.

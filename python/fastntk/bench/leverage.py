@@ -185,7 +185,7 @@ def _draw(axes: Any, rows: list[Record], key: str) -> None:
     if "exact_rmse" in rows[0]:
         axes.axhline(rows[0]["exact_rmse"], color="black", linewidth=1, linestyle=":", label="exact kernel")
     axes.set_xscale("log", base=2)
-    axes.set_yscale("log")
+    axes.set_yscale("log" if key == "spectral" else "linear")
     axes.set_xlabel(f"directions over the statistical dimension, {rows[0]['s']:.3g}")
     axes.set_ylabel(PLOTTED[key])
     axes.set_title(f"{rows[0]['data']}, {rows[0]['family']}")

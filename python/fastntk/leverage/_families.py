@@ -78,7 +78,7 @@ class NamedFamily:
             raise ValueError(f"lengthscale is {lengthscale:g}; with family={name!r}, which has none, 1 is allowed")
         params = {"lengthscale": self.lengthscale} if name == "fourier" else None
         self.kernel_function = KernelFunction(_KERNELS.get(name, name), params, n_threads=n_threads)
-        self._backend = _core.Cpu(arguments.threads(n_threads))
+        self._threads = arguments.threads(n_threads)
 
     def columns(self, dim: int) -> int:
         """Length d2 of phi."""
@@ -114,7 +114,7 @@ class NamedFamily:
 
     def _products(self, X: NDArray[Any], Y: NDArray[Any]) -> NDArray[Any]:
         out = np.empty((len(X), len(Y)), X.dtype)
-        _core.linear_kernel(X, Y, out, self._backend)
+        _core.linear_kernel(X, Y, out, _core.Cpu(self._threads))
         return out
 
 

@@ -173,7 +173,7 @@ class LeverageSampler:
         self._pool_size = None if pool_size is None else arguments.integer(pool_size, "pool_size", high=_MOST)
         size = arguments.integer(n_landmarks, "n_landmarks")
         rows, source = host_rows(X, device=device, max_memory=max_memory)
-        self._rows = rows
+        self._rows = rows = np.array(rows, order="C")  # the caller's may change
         self._place = source.place.at_rest()
         self._dtype = source.array.dtype
         self._chains = Chains.checked(moves, n_chains, burn_in, thinning, rows.shape[1])
@@ -332,7 +332,10 @@ class LeverageSampler:
         rows, kernel = self._rows, kernel_of(self.family)
         n = len(rows)
         if not kernel.diagonal(rows).sum() > 0:
-            raise ValueError("X has only rows that are zero, and so are their features: there is nothing to draw by")
+            raise ValueError(
+                "X has only rows that are zero, or whose squares are in float64, and so are their features: there is "
+                "nothing to draw by"
+            )
         if self.inverse_ == "exact":
             needed = 40 * n * n
             if needed >= _PLANNED_BYTES or max_memory is not None:

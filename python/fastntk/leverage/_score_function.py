@@ -68,6 +68,9 @@ class ScoreFunction:
             found[part] = there.fetch(out)[:, 0]
         return found
 
+    def __getstate__(self) -> dict[str, Any]:
+        return {**self.__dict__, "_compiled": None}
+
     def _by_features(self, W: Reals) -> Reals:
         found = np.empty(len(W))
         size = 1

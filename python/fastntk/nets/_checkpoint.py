@@ -119,7 +119,7 @@ class Checkpoint:
     def is_due(self, steps: int) -> bool:
         """Whether to write after so many steps."""
         if self._every is not None:
-            return steps // self._every > self._steps // self._every
+            return steps // self._every != self._steps // self._every  # it is fewer where training started again
         return time.monotonic() - self._written >= _SECONDS
 
     def write(self, progress: Progress) -> None:

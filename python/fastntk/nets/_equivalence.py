@@ -190,8 +190,12 @@ def equivalence(
     True
     """
     arguments.choice(net, "net", _NETS)
-    chosen = _NETS[net] if starts is None else tuple(starts)
-    cases = list(product(chosen, widths, seeds))
+    chosen = _NETS[net] if starts is None else (starts,) if isinstance(starts, str) else starts
+    lists = {"starts": chosen, "widths": widths, "seeds": seeds}
+    for name, values in lists.items():
+        if not isinstance(values, Iterable):
+            raise TypeError(f"{name} is {values!r}; a sequence is allowed")
+    cases = list(product(*lists.values()))
     for start, _, _ in cases:
         arguments.choice(start, "starts", _NETS[net])
     shown: Iterator[Any] = iter(cases)

@@ -19,7 +19,7 @@ from .._place import Place, is_device_array
 from .._prediction import LinearMap
 from ..leverage._kernels import KernelFunction
 from ._compiled_net import CompiledNet, Origin
-from ._flow import DECAYS, KernelFlow
+from ._flow import DECAYS, KernelFlow, checked_kappa
 from ._inputs import host_rows, with_bias
 
 __all__ = ["MACHINE", "FittedNet", "named_columns"]
@@ -216,7 +216,7 @@ class FittedNet(MultiOutputMixin, RegressorMixin, BaseEstimator):  # type: ignor
         if alpha < 0:
             raise ValueError(f"alpha is {alpha}; a number of at least 0 is allowed")
         to_start = arguments.choice(self.decay, "decay", DECAYS) == "init"
-        return arguments.real(self.kappa, "kappa", positive=True), alpha, to_start
+        return checked_kappa(self.kappa), alpha, to_start
 
     def _checked_bias(self) -> float:
         return arguments.real(self.bias, "bias")

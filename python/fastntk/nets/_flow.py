@@ -13,7 +13,7 @@ from .. import _arguments as arguments
 from .._arrays import as_real, matrix
 from .._finite import require_finite
 
-__all__ = ["DECAYS", "KernelFlow"]
+__all__ = ["DECAYS", "KernelFlow", "checked_kappa"]
 
 DECAYS = ("zero", "init")
 
@@ -109,7 +109,7 @@ class KernelFlow:
             raise ValueError("K is not symmetric; a symmetric positive semidefinite matrix is allowed")
         targets = _like(Y, "Y", (n,), free=True)
         self._shape = targets.shape
-        self._kappa = arguments.real(kappa, "kappa", positive=True)
+        self._kappa = checked_kappa(kappa)
         self._ridge = arguments.real(ridge, "ridge")
         if self._ridge < 0:
             raise ValueError(f"ridge is {ridge}; a number of at least 0 is allowed")
@@ -218,6 +218,14 @@ class KernelFlow:
             eta * _power_difference(np.float64(1), eta * a, steps),
             eta * square * _power_difference(q, eta * square * h, steps),
         )
+
+
+def checked_kappa(value: Any) -> float:
+    """A positive number that can be squared; ValueError or TypeError if it is not."""
+    kappa = arguments.real(value, "kappa", positive=True)
+    if not 0 < kappa * kappa < math.inf:
+        raise ValueError(f"kappa is {kappa}; a positive number whose square is a finite one is allowed")
+    return kappa
 
 
 def _mean_decay(x: Float64Array) -> Float64Array:

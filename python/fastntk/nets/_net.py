@@ -193,7 +193,7 @@ class ReLUNet(FittedNet):
         size = largest_eigenvalue(self._kernel(), rows, descent.batch_size, _core.child_seed(seed, _ROWS_SEED))
         curvature = descent.kappa**2 * size + self._ridge()
         if not math.isfinite(curvature):
-            raise ValueError("X is so large that its kernel overflows float64; scale the rows")
+            raise ValueError("X, kappa or alpha is so large that kappa^2 H + ridge I overflows float64; scale them")
         return 2 / curvature if curvature > 0 else math.inf
 
     def _step_size(self, asked: Descent, rows: Float64Array, seed: int) -> float:

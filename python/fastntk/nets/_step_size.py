@@ -48,6 +48,8 @@ def largest_eigenvalue(kernel: KernelFunction, X: Float64Array, batch_size: int,
 def _largest(K: Float64Array) -> float:
     if not np.isfinite(K).all():
         return math.inf
+    if not K.any():
+        return 0.0
     if len(K) <= _DENSE_ROWS:
         return max(float(np.linalg.eigvalsh(K)[-1]), 0.0)
     from scipy.sparse.linalg import eigsh

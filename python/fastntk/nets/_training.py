@@ -54,7 +54,7 @@ class Training:
         self._first_loss = start.loss if before is None else before.first_loss
         dtype = origin.dtype
         if not self._first_loss <= float(np.finfo(dtype).max):
-            raise ValueError(f"X is so large that the net overflows {dtype}: scale the rows{or_float64(dtype)}")
+            raise ValueError(f"X, kappa or alpha is so large that the loss overflows {dtype}: scale them{or_float64(dtype)}")
         self.steps = 0
         if before is not None:
             net.weights, self.steps = before.weights, before.steps
