@@ -94,7 +94,7 @@ BAD = {
     "state of other targets": (lambda: state().update(X[:, :3], X[:, :3]), ValueError, "Y has 3 columns; n_targets, 2"),
     "state of other rows": (lambda: state().update(X[:, :3], X[:5, :2]), ValueError, "Y has 5 rows; .* 12"),
     "merge of other sizes": (lambda: state().merge(f.RidgeState(4, 2)), ValueError, "4 features and 2 targets; 3 features"),
-    "merge of no state": (lambda: state().merge(3), TypeError, "other is a int; a RidgeState"),
+    "merge of no state": (lambda: state().merge(3), TypeError, "other is of type int; a RidgeState"),
     # dtypes
     "complex": (lambda: f.ntk_kernel(X + 1j), TypeError, "X has dtype complex128; float32 or float64"),
     "strings": (lambda: f.ntk_kernel(X.astype(str)), TypeError, "X has dtype <U"),
@@ -105,8 +105,12 @@ BAD = {
     "float labels": (lambda: classifier(y=X[:, 0]), ValueError, "Unknown label type"),
     "objects": (lambda: f.ntk_kernel(OBJECTS), TypeError, "X has dtype object and cannot be read as numbers"),
     "ragged list": (lambda: f.ntk_kernel([[1, 2], [3]]), TypeError, r"X \(list\) cannot be read as an array of numbers"),
-    "fwht into a list": (lambda: f.fwht([1.0, 2.0], out=[0.0, 0.0]), TypeError, "out is a list; a NumPy array or a tensor"),
-    "factors of no kind": (lambda: f.PolySketch(6, 2, 4, seed=0).tensor(3), TypeError, "factors is a int; a sequence"),
+    "fwht into a list": (
+        lambda: f.fwht([1.0, 2.0], out=[0.0, 0.0]),
+        TypeError,
+        "out is of type list; a NumPy array or a tensor",
+    ),
+    "factors of no kind": (lambda: f.PolySketch(6, 2, 4, seed=0).tensor(3), TypeError, "factors is of type int; a sequence"),
     "replacement 'no'": (lambda: f.SRHT(6, 4, seed=0, replacement="no"), TypeError, "replacement is 'no'; True or False"),
     "normalize 'no'": (lambda: f.fwht(np.ones(4), normalize="no"), TypeError, "normalize is 'no'; True or False"),
     # overflow
@@ -177,7 +181,7 @@ BAD = {
     "diagonal": (lambda: features(diagonal=None), ValueError, "diagonal is None; one of 'auto', 'exact', 'sampled'"),
     "base": (lambda: f.PolySketch(6, 2, 4, seed=0, base="gauss"), ValueError, "base is 'gauss'; one of 'srht'"),
     "features": (lambda: regressor(features="fourier"), ValueError, "features is 'fourier'; one of"),
-    "features of no kind": (lambda: regressor(features=3), TypeError, "features is a int; one of"),
+    "features of no kind": (lambda: regressor(features=3), TypeError, "features is of type int; one of"),
     "kernel": (lambda: f.KernelRidge("rbf").fit(X, Y3), ValueError, "kernel is 'rbf'; one of 'ntk', 'nngp'"),
     "selection": (lambda: regressor(selection="best"), ValueError, "selection is 'best'; one of"),
     "device": (lambda: f.ntk_kernel(X, device="tpu"), ValueError, "device is 'tpu'; one of"),
@@ -196,7 +200,7 @@ BAD = {
     "bias inf": (lambda: features(bias=np.inf), ValueError, "bias is inf; a finite number"),
     "seed -1": (lambda: f.SRHT(6, 4, seed=-1), ValueError, "seed is -1; an integer in"),
     "seed 2**64": (lambda: features(random_state=2**64), ValueError, "random_state is 18446744073709551616; an integer in"),
-    "random_state 'x'": (lambda: features(random_state="x"), TypeError, "random_state is a str; None, an int"),
+    "random_state 'x'": (lambda: features(random_state="x"), TypeError, "random_state is of type str; None, an int"),
     # targets and weights
     "y too short": (lambda: regressor(y=Y3[:5]), ValueError, "y has 5 rows; as many as there are samples, 12"),
     "labels too short": (lambda: classifier(y=Y3[:5]), ValueError, "y has 5 rows; as many as there are samples, 12"),

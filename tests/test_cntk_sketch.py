@@ -363,7 +363,7 @@ BAD[2, 1, 4, 0] = np.nan
         ({"width": 1 << 18}, X, ValueError, "^width is 262144; a power of two from 64 to 131072"),
         ({"width": 96}, X, ValueError, "^width is 96"),
         ({"n_components": 0}, X, ValueError, "n_components is 0"),
-        ({"random_state": "x"}, X, TypeError, "random_state is a str"),
+        ({"random_state": "x"}, X, TypeError, "random_state is of type str"),
         ({"n_threads": 0}, X, ValueError, "n_threads is 0"),
         ({"device": "tpu"}, X, ValueError, "device is 'tpu'"),
         ({"max_memory": "lots"}, X, ValueError, "max_memory is 'lots'"),

@@ -126,6 +126,25 @@ def test_wide_features_are_taken_in_blocks(rng, monkeypatch):
 
 def test_features_too_large_for_float64_have_an_infinite_error():
     assert spectral_error(np.eye(2), np.full((2, 3), 1e200), 1.0) == np.inf
+    assert spectral_error(np.eye(2), np.full((2, 3), 1e200j), 1.0) == np.inf
+
+
+@pytest.mark.parametrize("columns", [3, 20, 200])
+def test_complex_features_stand_for_a_hermitian_matrix(rng, columns, monkeypatch):
+    from fastntk import _spectral
+
+    K = fastntk.ntk_kernel(rng.normal(size=(20, 5)))
+    Z = (rng.normal(size=(20, columns)) + 1j * rng.normal(size=(20, columns))) / np.sqrt(columns)
+    wanted = np.abs(linalg.eigvalsh(Z @ Z.conj().T - K, K + 0.1 * np.eye(20))).max()
+    assert spectral_error(K, Z, 0.1) == pytest.approx(wanted, rel=1e-9)
+    assert spectral_error(K, Z.astype(np.complex64), 0.1) == pytest.approx(wanted, rel=1e-4)
+    assert spectral_error(K, np.asfortranarray(Z), 0.1) == pytest.approx(wanted, rel=1e-9)
+    # Not that of its real part, which is the mean of both phases.
+    real = np.hstack([Z.real, Z.imag])
+    assert spectral_error(K, real, 0.1) < 0.999 * wanted
+    assert spectral_error(K, real + 0j, 0.1) == pytest.approx(spectral_error(K, real, 0.1), rel=1e-9)
+    monkeypatch.setattr(_spectral, "_BLOCK_BYTES", 1)
+    assert spectral_error(K, Z, 0.1) == pytest.approx(wanted, rel=1e-9)
 
 
 @pytest.mark.statistical
@@ -152,6 +171,9 @@ def test_a_better_map_has_a_smaller_error(rng):
         ((np.full((2, 2), np.nan), np.eye(2), 1.0), ValueError, "K contains NaN"),
         ((np.eye(2), np.full((2, 2), np.inf), 1.0), ValueError, "Z contains infinity"),
         ((np.eye(2) * 1j, np.eye(2), 1.0), TypeError, "K has dtype complex128"),
+        ((np.eye(2), np.full((2, 2), complex(0, np.inf)), 1.0), ValueError, "Z contains infinity"),
+        ((np.eye(2), np.ones(2) * 1j, 1.0), ValueError, r"Z has shape \(2,\); 2 dimensions"),
+        ((np.eye(2), np.ones((3, 2)) * 1j, 1.0), ValueError, r"Z has shape \(3, 2\); 2 rows"),
     ],
 )
 def test_bad_arguments_of_the_spectral_error_are_named(args, error, message):

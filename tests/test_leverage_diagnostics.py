@@ -92,6 +92,7 @@ def test_the_number_of_features_by_hand():
     assert required_features(20.0, 0.4, 0.2, total=40.0) == 4919
     assert required_features(20.0, 0.4, 0.2, total=40.0, bound="printed") == 8300  # 750 * 11.066638
     assert required_features(1e-9, 0.4, 0.2) == 1
+    assert required_features(1.0, 0.4, 1e-320) == 12327  # 16.666667 * 739.5998
 
 
 @pytest.mark.parametrize(
@@ -100,6 +101,7 @@ def test_the_number_of_features_by_hand():
         ((0.0, 0.1, 0.1), {}, ValueError, "statistical_dimension is 0.0"),
         ((5.0, 0.5, 0.1), {}, ValueError, "epsilon is 0.5; a number between 0 and 1/2"),
         ((5.0, 0.0, 0.1), {}, ValueError, "epsilon is 0.0"),
+        ((5.0, 1e-200, 0.1), {}, ValueError, "epsilon is 1e-200, with which the number of features overflows"),
         ((5.0, 0.1, 1.0), {}, ValueError, "delta is 1.0"),
         ((5.0, 0.1, 0.1), {"total": 4.0}, ValueError, "total is 4; at least the statistical dimension, 5"),
         ((5.0, 0.1, 0.1), {"bound": "best"}, ValueError, "bound is 'best'; one of 'proved', 'printed'"),

@@ -73,7 +73,11 @@ def test_diagnostics_tell_whether_chains_have_mixed(rows):
     assert not hasattr(alone, "diagnostics_")
     alone.sample(40)
     assert alone.diagnostics_.effective_sample_size == 40
-    assert np.isnan(alone.diagnostics_.r_hat)
+    assert np.isnan([alone.diagnostics_.r_hat, alone.diagnostics_.mean_score]).all()
+    for burn_in, wanted in ((0, np.nan), (23, np.nan), (24, 40)):  # and the 8 moves before each direction
+        early = LeverageSampler(X, ALPHA, burn_in=burn_in, random_state=0)
+        early.sample(40)
+        np.testing.assert_equal(early.diagnostics_.effective_sample_size, float(wanted))
     chained = LeverageSampler(X, ALPHA, n_chains=8, random_state=0)
     chained.sample(8 * 250 + 3)
     found = chained.diagnostics_
@@ -98,15 +102,20 @@ def test_diagnostics_tell_whether_chains_have_mixed(rows):
 @pytest.mark.statistical
 @pytest.mark.parametrize(("spread", "target"), [(0.1, 0.7), (0.01, 0.3)])
 def test_a_rare_cluster_needs_leverage(spread, target):
-    """Median spectral error over that of directions of p, at equal numbers m = 4 s."""
+    """Median spectral error over that of directions of p, 20 times m = 4 s of each.
+
+    They are drawn at once, m < n_chains one after the other from as many chains; `fastntk bench leverage` has 20 samplers.
+    """
     X = rare_cluster(spread, seed=1)
     alpha = 1e-3 * len(X)
-    sampler = LeverageSampler(X, alpha, burn_in=12, random_state=0, n_threads=1)
+    sampler = LeverageSampler(X, alpha, random_state=0, n_threads=1)
     m = round(4 * sampler.statistical_dimension_)
+    assert m < sampler._chains.number
+    directions, weights = (drawn.reshape(20, m, *drawn.shape[1:]) for drawn in sampler.sample(20 * m))
     K = reference.kernel(X, "ntk")
     gaussian, leverage = [], []
-    for seed in range(7):
-        leverage.append(spectral_error(K, modified_features(X, *sampler.sample(m)), alpha))
+    for seed in range(20):
+        leverage.append(spectral_error(K, modified_features(X, directions[seed], weights[seed]), alpha))
         W = np.random.default_rng(seed).normal(size=(m, X.shape[1]))
         gaussian.append(spectral_error(K, modified_features(X, W, np.ones(m)), alpha))
     assert np.median(leverage) <= target * np.median(gaussian)
@@ -163,7 +172,7 @@ def test_one_column_is_enough(method):
         ({"alpha": -1.0}, ValueError, "alpha is -1.0"),
         ({"alpha": "1"}, TypeError, "alpha is '1'"),
         ({"family": "rbf"}, ValueError, "family is 'rbf'; one of 'ntk', 'relu_ntk'"),
-        ({"family": 3}, TypeError, "family is a int; one of 'ntk', .* kernel, draw and features"),
+        ({"family": 3}, TypeError, "family is of type int; one of 'ntk', .* kernel, draw and features"),
         ({"family": "fourier"}, ValueError, "ReLU families, not for 'fourier'; pass method='pool'"),
         ({"lengthscale": 2.0}, ValueError, "lengthscale is 2; with family='ntk'"),
         ({"method": "exact"}, ValueError, "method is 'exact'; one of 'gibbs', 'pool'"),
@@ -186,6 +195,16 @@ def test_one_column_is_enough(method):
         ({"X": np.zeros((0, 2))}, ValueError, "X has 0 sample"),
         ({"X": np.ones(4)}, ValueError, r"X has shape \(4,\); 2 dimensions"),
         ({"X": np.ones((30, 2)), "alpha": 1e-20}, ValueError, "alpha is 1e-20, but the smallest eigenvalue of K"),
+        (
+            {"X": np.ones((30, 2)), "alpha": 1e-13},
+            ValueError,
+            "alpha is 1e-13, with which K . alpha I is singular in float64",
+        ),
+        (
+            {"X": np.ones((30, 2)), "alpha": 1e-13, "method": "pool", "inverse": "features"},
+            ValueError,
+            "alpha is 1e-13, with which K . alpha I is singular in float64",
+        ),
         ({"max_memory": "1KB"}, MemoryError, "inverse='features'"),
         ({"max_memory": "1KB", "inverse": "features", "method": "pool"}, MemoryError, "lower n_landmarks"),
         ({"random_state": -1}, ValueError, "random_state is -1"),
@@ -234,3 +253,14 @@ def test_a_gpu_draws_the_same_directions(rows, family, moves):
     found = host.scores(on_gpu(W))
     assert type(found) is type(on_gpu(W))
     np.testing.assert_allclose(found.to_host(), host.scores(W), rtol=1e-12)
+
+
+def test_groups_of_chains_draw_what_all_draw_together(rows, monkeypatch):
+    def draw():
+        return LeverageSampler(rows, ALPHA, n_chains=200, random_state=2).sample(333)
+
+    W, weights = draw()
+    monkeypatch.setattr("fastntk.leverage._gibbs._GROUP_ROWS", 0)  # chains 0 to 63, 64 to 127, ...
+    W_again, weights_again = draw()
+    np.testing.assert_array_equal(W_again, W)
+    np.testing.assert_array_equal(weights_again, weights)

@@ -1,6 +1,7 @@
 """Leverage sampling from a pool: its law, its weights, large n through features; families, features and Theorem 3.3."""
 
 import pickle
+import warnings
 import weakref
 
 import fastntk
@@ -254,6 +255,47 @@ def test_a_family_of_ones_own_may_be_complex(X):
     np.testing.assert_allclose((Z @ Z.conj().T).real, pairs @ pairs.T, atol=1e-12)
     features = LeverageSampler(X, 0.1, family=family, method="pool", inverse="features", random_state=0)
     np.testing.assert_allclose(features.scores(W), sampler.scores(W), rtol=1e-6)
+    assert 0 < spectral_error(family.kernel(X, X), Z, 0.1) < 0.5
+
+
+class Twice(Complex):
+    """With a kernel that is not the mean of its features."""
+
+    def kernel(self, X, Y):
+        return 2 * super().kernel(X, Y)
+
+
+def test_a_kernel_that_is_not_the_mean_of_its_features_is_noticed(X):
+    sampler = LeverageSampler(X, 0.1, family=Twice(), method="pool", random_state=0)
+    s = sampler.statistical_dimension_
+    with pytest.warns(
+        UserWarning, match=r"mean score of the pool is .* but the statistical dimension of the kernel"
+    ) as found:
+        sampler.sample(50)
+    assert found[0].filename == __file__
+    pool = sampler.diagnostics_
+    scores = sampler._pool.scores(pool.pool_size)
+    assert pool.mean_score == pytest.approx(scores.mean(), rel=1e-12)
+    assert pool.mean_score_error == pytest.approx(scores.std(ddof=1) / 32, rel=1e-12)
+    assert f"{pool.mean_score:.6g}" in str(found[0].message)
+    assert f"{s:.6g}" in str(found[0].message)
+    assert pool.mean_score < s - 6 * pool.mean_score_error
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        right = LeverageSampler(X, 0.1, family=Complex(), method="pool", random_state=0)
+        right.sample(50)
+        assert abs(right.diagnostics_.mean_score - right.statistical_dimension_) < 5 * right.diagnostics_.mean_score_error
+        # Scores of one row do not vary, and a pool of few directions has no standard error to speak of.
+        LeverageSampler(X[:1], 0.1, family=Complex(), method="pool", random_state=0).sample(50)
+        LeverageSampler(X, 0.1, family=Twice(), method="pool", pool_size=99, random_state=0).sample(1)
+
+
+def test_a_pool_is_not_smaller_than_what_is_drawn_from_it(X):
+    sampler = LeverageSampler(X, 0.1, method="pool", pool_size=20, random_state=0)
+    with pytest.raises(ValueError, match="m is 21, but pool_size is 20; a pool of at least m directions"):
+        sampler.sample(21)
+    assert len(sampler.sample(20)[0]) == 20
+    assert len(LeverageSampler(X, 0.1, pool_size=20, random_state=0).sample(21)[0]) == 21  # no pool: of chains
 
 
 @pytest.mark.statistical
@@ -328,8 +370,10 @@ def test_a_family_of_ones_own_has_no_chains(X):
         ({"directions": np.ones((5, 3))}, ValueError, r"directions has shape \(5, 3\); 4 columns"),
         ({"directions": np.ones((0, 4))}, ValueError, "directions has 0 sample"),
         ({"family": "relu"}, ValueError, "family is 'relu'"),
-        ({"family": object()}, TypeError, "family is a object"),
+        ({"family": Complex}, TypeError, r"family is the class Complex; an object of it, as Complex\(\) is"),
+        ({"family": object()}, TypeError, "family is of type object"),
         ({"X": np.full((12, 4), np.nan)}, ValueError, "X contains NaN"),
+        ({"X": np.zeros((0, 4))}, ValueError, "X has 0 sample"),
         (
             {"X": np.zeros((10**9, 1)), "directions": np.ones((10**4, 1)), "weights": np.ones(10**4)},
             MemoryError,

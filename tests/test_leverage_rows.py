@@ -53,6 +53,22 @@ def test_scores_of_features_are_those_of_their_kernel(rng, shape, dtype, monkeyp
     np.testing.assert_allclose(ridge_leverage_scores(Z, 0.3, is_kernel=False), wanted, rtol=0, atol=1e-11)
 
 
+@pytest.mark.parametrize("shape", [(200, 30), (30, 200), (50, 50), (1, 1), (7, 1)])
+@pytest.mark.parametrize("dtype", [np.complex64, np.complex128])
+def test_scores_of_complex_features_are_those_of_their_kernel(rng, shape, dtype, monkeypatch):
+    from fastntk.leverage import _scores
+
+    Z = (rng.normal(size=shape) + 1j * rng.normal(size=shape)).astype(dtype)
+    wide = Z.astype(np.complex128)
+    K = wide @ wide.conj().T
+    wanted = np.linalg.solve(K + 0.3 * np.eye(len(K)), K).diagonal().real
+    scores = ridge_leverage_scores(Z, 0.3, is_kernel=False)
+    assert scores.dtype == np.float64
+    np.testing.assert_allclose(scores, wanted, rtol=0, atol=1e-11)
+    monkeypatch.setattr(_scores, "_BLOCK_BYTES", 1)
+    np.testing.assert_allclose(ridge_leverage_scores(Z, 0.3, is_kernel=False), wanted, rtol=0, atol=1e-11)
+
+
 def test_copies_share_a_score_and_singular_kernels_have_scores(rng):
     root = rng.normal(size=(40, 3))
     K = root @ root.T  # of rank 3
@@ -79,6 +95,7 @@ def test_copies_share_a_score_and_singular_kernels_have_scores(rng):
         ((np.full((2, 3), np.inf), 1.0), False, ValueError, "Z contains infinity"),
         ((np.full((2, 1), 1e200), 1.0), False, ValueError, "Z has features so large"),
         ((np.full((1, 2), 1e200), 1.0), False, ValueError, "Z has features so large"),
+        ((np.ones((10, 3)), 1e-30), False, ValueError, "alpha is 1e-30, but Z.T Z has an eigenvalue that is 0"),
         ((np.eye(2) * 1j, 1.0), True, TypeError, "K has dtype complex128"),
         ((np.eye(2), 1.0), "yes", TypeError, "is_kernel is 'yes'"),
     ],

@@ -119,8 +119,8 @@ def test_every_quantity_is_what_its_formula_says(net, kernel):
     }
     for name, value in expected.items():
         assert found[name] == pytest.approx(value, rel=1e-8, abs=1e-10), name
-    np.testing.assert_allclose(found["predictions"][:, 0], u, rtol=1e-12)
-    np.testing.assert_allclose(found["test_predictions"][:, 0], u_test, rtol=1e-12)
+    np.testing.assert_allclose(found["predictions"], u, rtol=1e-12)
+    np.testing.assert_allclose(found["test_predictions"], u_test, rtol=1e-12)
     assert model.history_["step"].tolist() == [3, 7]
     assert set(model.history_) == {"step", "time", *EVERYTHING}
 
@@ -209,6 +209,7 @@ def test_the_automatic_step_size_is_stable():
     assert A.set_params(kappa=1.0, alpha=0.0).largest_step_size(many) == pytest.approx(2 / dense, rel=1e-3)
 
 
+@pytest.mark.filterwarnings("ignore:the loss is")
 # Narrow deep nets leave what is too large by less for where their kernel is smaller.
 @pytest.mark.parametrize(
     ("net", "factor"),
@@ -263,6 +264,7 @@ def test_an_automatic_step_size_that_diverges_is_halved():
         np.testing.assert_array_equal(column, model.history_[name])
 
 
+@pytest.mark.filterwarnings("ignore:the loss is")
 # A step so large that no neuron is active on any row afterwards: the loss stays finite, and would never change again.
 @pytest.mark.parametrize(
     ("net", "factor"),
@@ -477,3 +479,16 @@ def test_predictions_are_the_caller_s_kind_of_array(name, monkeypatch):
         np.testing.assert_allclose(found, model.predict(X_test), rtol=1e-10, atol=1e-12)
         found = library.host(there.dynamic_kernel(library(X_test)))
         np.testing.assert_allclose(found, model.dynamic_kernel(X_test), rtol=1e-10, atol=1e-12)
+
+
+@pytest.mark.parametrize("batch_size", [None, 5])
+def test_an_interrupt_is_seen_between_steps_that_change_nothing(batch_size, monkeypatch):
+    X, Y, _ = data()
+
+    def predictions():
+        net = TwoLayerReLU(64, alpha=0.1, random_state=0).fit(X, Y, steps=70, batch_size=batch_size)
+        return net.predict(X)
+
+    at_once = predictions()
+    monkeypatch.setattr("fastntk.nets._training._SECONDS", 0.0)  # a call of the compiled side for each step
+    np.testing.assert_array_equal(predictions(), at_once)

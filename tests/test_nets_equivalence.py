@@ -101,3 +101,14 @@ def test_plots(narrowing, tmp_path):
 def test_one_width_has_no_slope(narrowing):
     few = type(narrowing)(narrowing.records[:3])
     assert np.isnan(few.slopes()["gaussian"])
+
+
+def test_quantities_and_steps_that_cannot_be_are_named(rows, narrowing):
+    for ask in (narrowing.slopes, narrowing.plot, narrowing.table):
+        with pytest.raises(ValueError, match=r"quantity is 'distance'; .*train_distance.* is allowed"):
+            ask(quantity="distance") if ask != narrowing.table else ask(["distance"])
+    assert narrowing.table("drift")[0]["drift"] == narrowing.table(["drift"])[0]["drift"]
+    with pytest.raises(ValueError, match="step_size is 100; training of width 64 is stable up to"):
+        equivalence(*rows, [64], seeds=[0], time=300.0, step_size=100)
+    with pytest.raises(ValueError, match="step_size is 'big'"):
+        equivalence(*rows, [64], seeds=[0], step_size="big")

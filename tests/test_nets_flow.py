@@ -128,6 +128,7 @@ def test_nothing_is_learnt_of_a_zero_kernel():
     [
         ((np.eye(3)[:2], [1.0, 2.0]), {}, ValueError, r"K has shape \(2, 3\)"),
         (([[1.0, 2.0], [0.0, 1.0]], [1.0, 2.0]), {}, ValueError, "K is not symmetric"),
+        (([[1.0, 0.0], [0.0, -1.0]], [1.0, 2.0]), {}, ValueError, "K has the eigenvalue -1; a positive semidefinite"),
         ((np.eye(2), [1.0]), {}, ValueError, r"Y has shape \(1,\)"),
         ((np.eye(2), [1.0, np.nan]), {}, ValueError, "Y contains NaN"),
         ((np.eye(2), [1.0, 2.0]), {"kappa": 0.0}, ValueError, "kappa is 0.0"),

@@ -1,8 +1,11 @@
 """What nets refuse, and what it says."""
 
+import warnings
+
 import numpy as np
 import pytest
 from fastntk.nets import DeepReLU, TwoLayerReLU, equivalence, equivalence_case
+from sklearn.exceptions import ConvergenceWarning
 
 X = np.random.default_rng(0).standard_normal((6, 3))
 Y = np.arange(6.0)
@@ -175,3 +178,29 @@ def test_bad_experiments_are_refused(params, error, message):
 def test_a_case_without_test_rows():
     record = equivalence_case(X, Y, None, 64, "gaussian", 0, time=2.0)
     assert not any(name.startswith("test") for name in record)
+
+
+def test_a_loss_that_grew_is_warned_of():
+    rng = np.random.default_rng(0)
+    X, Y = rng.standard_normal((30, 4)), rng.standard_normal(30)
+    net = TwoLayerReLU(1024, alpha=0.1, random_state=0)
+    stable = net.largest_step_size(X)
+    with pytest.warns(ConvergenceWarning, match=r"the loss is .* times that of the start; step_size is .* stable below"):
+        net.fit(X, Y, steps=10, step_size=3 * stable)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        net.fit(X, Y, steps=10, step_size=0.9 * stable)
+
+
+@pytest.mark.parametrize(
+    ("params", "Y", "message"),
+    [
+        ({"max_memory": -5}, np.zeros(30), "max_memory is -5"),
+        ({"max_memory": "lots"}, np.zeros(30), "max_memory is 'lots'"),
+        ({"assume_finite": "x"}, np.zeros(30), "assume_finite is 'x'"),
+        ({}, np.zeros((30, 0)), r"Y has shape \(30, 0\); at least 1 column is needed"),
+    ],
+)
+def test_more_bad_input_is_named(params, Y, message):
+    with pytest.raises((ValueError, TypeError), match=message):
+        TwoLayerReLU(8, **params).fit(np.ones((30, 4)), Y)

@@ -34,7 +34,7 @@ void sample(const B& backend, const GibbsModel<B>& model, const LeverageSamplerP
   for (std::size_t batch = 0; batch < batches; ++batch) {
     const std::size_t first = batch * chains / batches, end = (batch + 1) * chains / batches;
     Tile<B> memory(backend);
-    const GibbsChains<B> all = take_chains<B>(memory, model, p, first, end - first);
+    const GibbsChains<B> all = take_chains<B>(memory, model, p, p.first_chain + first, end - first);
     start_chains<B>(backend, model, all, end - first);
     std::size_t move = 0;
     for (std::size_t at = first; at < m; at += chains) {
@@ -64,7 +64,11 @@ void require_moves(const LeverageSamplerParams& p, std::size_t directions) {
   const std::size_t chains = p.chains == 0 ? directions : std::min(p.chains, directions);
   if (directions == 0) return;
   const std::size_t rounds = (directions + chains - 1) / chains;
-  require(chains <= most && p.burn_in < most && p.thinning < most && rounds * p.thinning < most - p.burn_in, [&] {
+  require(chains <= most && p.first_chain <= most - chains, [&] {
+    return "LeverageSampler: first_chain is " + std::to_string(p.first_chain) + "; at most " +
+           std::to_string(most - chains) + " is possible with so many chains";
+  });
+  require(p.burn_in < most && p.thinning < most && rounds * p.thinning < most - p.burn_in, [&] {
     return "LeverageSampler: burn_in is " + std::to_string(p.burn_in) + " and thinning is " + std::to_string(p.thinning) +
            "; less than 2^32 moves of a chain are possible";
   });

@@ -215,6 +215,7 @@ def sample_leverage_directions(
     family: FeatureFamily,
     moves: GibbsMoves,
     chains: int,
+    first_chain: int,
     burn_in: int,
     thinning: int,
     seed: int,

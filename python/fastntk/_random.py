@@ -45,6 +45,6 @@ def resolve_seed(random_state: RandomState, name: str = "random_state") -> int:
     if isinstance(random_state, (int, np.integer)) and not isinstance(random_state, bool):
         return integer(random_state, name, low=0, high=SEED_LIMIT - 1)
     raise TypeError(
-        f"{name} is a {type(random_state).__name__}; None, an int in [0, 2**64), "
+        f"{name} is of type {type(random_state).__name__}; None, an int in [0, 2**64), "
         "a numpy.random.Generator or a numpy.random.RandomState is allowed"
     )

@@ -223,7 +223,7 @@ class RidgeModel(BaseEstimator):  # type: ignore[misc]
             raise TypeError(f"features is the class {name}; an instance of it is needed: features={name}(...)")
         if not hasattr(self.features, "fit") or not hasattr(self.features, "transform"):
             raise TypeError(
-                f"features is a {type(self.features).__name__}; one of {', '.join(map(repr, FEATURES))} "
+                f"features is of type {type(self.features).__name__}; one of {', '.join(map(repr, FEATURES))} "
                 "or a transformer is allowed"
             )
         return clone(self.features)
@@ -304,7 +304,7 @@ class RidgeModel(BaseEstimator):  # type: ignore[misc]
         features = self._unfitted(0, n, d)
         if not goes_along(features):
             raise ValueError(
-                f"features is a {type(features).__name__}, whose width is known after its fit only; "
+                f"features is of type {type(features).__name__}, whose width is known after its fit only; "
                 "a plan is made for named features and for fastntk's maps"
             )
         return self._plan(n, d, 4, self._checked_components(features), 1, features, gpu=gpu, staged=gpu)

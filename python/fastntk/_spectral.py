@@ -45,27 +45,28 @@ class SpectralError:
                 f"alpha is {alpha:g}, but the smallest eigenvalue of K is {least:g}; K + alpha I has to be positive definite"
             ) from None
 
-    def __call__(self, Z: NDArray[np.floating[Any]]) -> float:
-        """The error of Z (n, D); infinite if Z Z^T overflows float64."""
+    def __call__(self, Z: NDArray[Any]) -> float:
+        """The error of Z (n, D), of Z Z^* if it is complex; infinite if that overflows float64."""
         # The difference first: what is left of it after whitening is the answer, with no 1 to be taken from a sum.
-        difference = -self._kernel
-        columns = max(1, _BLOCK_BYTES // (8 * max(len(Z), 1)))
+        dtype = np.complex128 if Z.dtype.kind == "c" else np.float64
+        difference: NDArray[Any] = -self._kernel.astype(dtype, copy=False)
+        columns = max(1, _BLOCK_BYTES // (np.dtype(dtype).itemsize * max(len(Z), 1)))
         with np.errstate(over="ignore", invalid="ignore"):
             for first in range(0, Z.shape[1], columns):
-                block = Z[:, first : first + columns].astype(np.float64)
-                difference += block @ block.T
+                block = Z[:, first : first + columns].astype(dtype)
+                difference += block @ block.conj().T
         return self._whitened(difference)
 
     def of_gram(self, gram: NDArray[np.floating[Any]]) -> float:
         """The same, of Z Z^T (n, n)."""
         return self._whitened(gram - self._kernel)
 
-    def _whitened(self, difference: NDArray[np.float64]) -> float:
+    def _whitened(self, difference: NDArray[Any]) -> float:
         from scipy.linalg import eigvalsh, solve_triangular
 
         if not np.isfinite(difference).all():
             return math.inf
         half = solve_triangular(self._factor, difference, lower=True)
-        whitened = solve_triangular(self._factor, half.T, lower=True)
-        values = eigvalsh((whitened + whitened.T) / 2)
+        whitened = solve_triangular(self._factor, half.conj().T, lower=True)
+        values = eigvalsh((whitened + whitened.conj().T) / 2)
         return float(max(-values[0], values[-1], 0.0))

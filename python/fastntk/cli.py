@@ -344,4 +344,3 @@ def main() -> None:
     except (ValueError, TypeError, OverflowError, OSError, MemoryError, RuntimeError) as error:
         _say(f"fastntk: {' '.join(str(error).split())}")
         raise SystemExit(2) from None
-

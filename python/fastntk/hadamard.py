@@ -81,7 +81,7 @@ def _dtype_name(array: Any) -> str:
 def _target(out: Any, values: Any, source: Source) -> Any:
     """The array to write to, of the shape and dtype of `values`, and in the same memory."""
     if not isinstance(out, np.ndarray) and not hasattr(out, "__dlpack__") and not hasattr(out, "__cuda_array_interface__"):
-        raise TypeError(f"out is a {type(out).__name__}; a NumPy array or a tensor is needed")
+        raise TypeError(f"out is of type {type(out).__name__}; a NumPy array or a tensor is needed")
     target = as_source(out, "out", like=source).array
     if target.shape != values.shape:
         raise ValueError(f"out has shape {target.shape}; the shape of x, {values.shape}, is needed")

@@ -209,7 +209,7 @@ class RidgeState:
             If `other` is no state, or one of other sizes.
         """
         if not isinstance(other, RidgeState):
-            raise TypeError(f"other is a {type(other).__name__}; a RidgeState is needed")
+            raise TypeError(f"other is of type {type(other).__name__}; a RidgeState is needed")
         place = other._place if self._device == "auto" and self.rows == 0 and other.rows > 0 else self._place
         ours, theirs = self._compiled(place), other._seen()
         if type(ours) is not type(theirs):
@@ -281,7 +281,7 @@ class RidgeState:
             If `data` is not bytes, or is anything that `to_bytes` did not write.
         """
         if not isinstance(data, (bytes, bytearray)):
-            raise TypeError(f"data is a {type(data).__name__}; bytes are needed")
+            raise TypeError(f"data is of type {type(data).__name__}; bytes are needed")
         threads = arguments.threads(n_threads)
         name = arguments.device(device)
         place = Place(0) if name == "cuda" else Place()

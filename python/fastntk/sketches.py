@@ -348,7 +348,7 @@ class PolySketch(Operator):
         try:
             factors = list(factors)
         except TypeError:
-            raise TypeError(f"factors is a {type(factors).__name__}; a sequence of arrays is needed") from None
+            raise TypeError(f"factors is of type {type(factors).__name__}; a sequence of arrays is needed") from None
         if len(factors) != self.degree:
             raise ValueError(f"factors has {len(factors)} arrays; as many as the degree, {self.degree}, are needed")
         sources: list[Source] = []

@@ -424,6 +424,10 @@ TEST(same_bits_for_any_threads_and_number_of_directions) {
         CHECK(std::equal(head.w.values.begin(), head.w.values.end(), whole.w.values.begin()));
         CHECK(std::equal(head.ratio.values.begin(), head.ratio.values.end(), whole.ratio.values.begin()));
       }
+      LeverageSamplerParams rest = p;
+      rest.first_chain = 70;
+      const Sample tail = draw(problem.sampler(rest), 80, d);
+      CHECK(std::equal(tail.w.values.begin(), tail.w.values.end(), whole.w.values.begin() + 70 * d));
     }
 }
 

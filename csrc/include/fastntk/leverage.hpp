@@ -66,6 +66,8 @@ struct LeverageSamplerParams {
   GibbsMoves moves = GibbsMoves::circles;
   /// Direction j comes from chain j % chains; 0 means a chain for each direction, which is then independent of the others.
   std::size_t chains = 0;
+  /// The number of the first chain, by which its draws are found: a call for many chains may be cut into calls for some.
+  std::size_t first_chain = 0;
   /// Moves that a chain makes first, and then before each of its directions.
   std::size_t burn_in = 32;
   std::size_t thinning = 8;

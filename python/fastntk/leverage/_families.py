@@ -122,10 +122,12 @@ def family_of(family: Any, lengthscale: float = 1.0, *, n_threads: int | None = 
     """The family of this name, or the caller's own."""
     if isinstance(family, str):
         return NamedFamily(family, lengthscale, n_threads=n_threads)
+    if isinstance(family, type):
+        raise TypeError(f"family is the class {family.__name__}; an object of it, as {family.__name__}() is, is allowed")
     if not isinstance(family, FeatureFamily):
         raise TypeError(
-            f"family is a {type(family).__name__}; one of {', '.join(map(repr, FAMILIES))}, or an object with the methods "
-            "kernel, draw and features is allowed"
+            f"family is of type {type(family).__name__}; one of {', '.join(map(repr, FAMILIES))}, or an object with the "
+            "methods kernel, draw and features is allowed"
         )
     if lengthscale != 1:
         raise ValueError(f"lengthscale is {lengthscale:g}; with a family of your own, 1 is allowed")

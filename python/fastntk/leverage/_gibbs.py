@@ -17,6 +17,7 @@ __all__ = ["MOVES", "Chains", "gibbs_directions"]
 MOVES = ("coordinates", "lines", "circles")
 _MOST = 2**31 - 1
 _MOST_MOVES = 2**30
+_GROUP, _GROUP_ROWS = 64, 1 << 16  # chains that share what they read on the CPU: more, where there are fewer rows
 # Moves before the first direction, and between two of a chain. On a circle the odd part of what is left of the start goes at
 # once and the even part about halves with each move, in any dimension; coordinates, and lines more so, change a d-th.
 _DEFAULTS: dict[str, Callable[[int], tuple[int, int]]] = {
@@ -51,24 +52,39 @@ class Chains:
             between if thinning is None else arguments.integer(thinning, "thinning", high=_MOST_MOVES),
         )
 
+    def settled(self, dim: int) -> bool:
+        """Whether the first directions come after as many moves as the default start has."""
+        return self.burn_in + self.thinning >= _DEFAULTS[self.moves](dim)[0]
+
 
 def gibbs_directions(
     rows: Reals, inverse: Reals, family: str, chains: Chains, m: int, seed: int, place: Place, threads: int
 ) -> tuple[Reals, Reals]:
-    """Directions (m, d) and their scores q_lambda / p (m,)."""
+    """Directions (m, d) and their scores q_lambda / p (m,); direction j is of chain j % chains."""
     there = place.at_rest().inside()
-    directions, ratio = there.empty((m, rows.shape[1]), np.float64), there.empty((m, 1), np.float64)
-    there.core.sample_leverage_directions(
-        family=getattr(_core.FeatureFamily, family),
-        moves=getattr(_core.GibbsMoves, chains.moves),
-        chains=min(chains.number, m),
-        burn_in=chains.burn_in,
-        thinning=chains.thinning,
-        seed=seed,
-        x=there.load(rows),
-        inverse=there.load(inverse),
-        directions=directions,
-        ratio=ratio,
-        backend=there.backend(threads),
-    )
-    return there.fetch(directions), there.fetch(ratio)[:, 0]
+    x, matrix = there.load(rows), there.load(inverse)
+    directions, ratio = np.empty((m, rows.shape[1])), np.empty(m)
+    number = min(chains.number, m)
+    chain = np.arange(m) % number
+    # An interrupt is seen between groups; a GPU has all chains at once.
+    group = number if place.device is not None else max(_GROUP, _GROUP_ROWS // len(rows))
+    for first in range(0, number, group):
+        count = min(group, number - first)
+        theirs = np.flatnonzero((chain >= first) & (chain < first + count))
+        w, q = there.empty((len(theirs), rows.shape[1]), np.float64), there.empty((len(theirs), 1), np.float64)
+        there.core.sample_leverage_directions(
+            family=getattr(_core.FeatureFamily, family),
+            moves=getattr(_core.GibbsMoves, chains.moves),
+            chains=count,
+            first_chain=first,
+            burn_in=chains.burn_in,
+            thinning=chains.thinning,
+            seed=seed,
+            x=x,
+            inverse=matrix,
+            directions=w,
+            ratio=q,
+            backend=there.backend(threads),
+        )
+        directions[theirs], ratio[theirs] = there.fetch(w), there.fetch(q)[:, 0]
+    return directions, ratio

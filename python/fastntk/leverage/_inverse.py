@@ -19,6 +19,7 @@ __all__ = ["Inverse", "exact_inverse", "inverse_through_features"]
 
 _ERROR_ROWS = 1000  # on which the error of the features is measured
 _ROWS_SEED = 2
+_LARGEST_LOSS = 1e-2  # of the relative precision, to rounding
 
 
 class Inverse(NamedTuple):
@@ -66,6 +67,7 @@ def exact_inverse(rows: Reals, kernel: KernelFunction, alpha: float) -> Inverse:
     K = checked_kernel(kernel(rows, rows), alpha)
     largest = _largest_eigenvalue(K)
     matrix, scores = inverse_and_scores(K, alpha)
+    _require_precision(largest * float(matrix.diagonal().max()), alpha)
     s = float(scores.sum())
     return Inverse(True, matrix, DimensionEstimate(s, s, s), largest, 0.0)
 
@@ -81,10 +83,21 @@ def inverse_through_features(
     residual = residual_trace(kernel.diagonal(rows), Z)
     values, vectors = np.linalg.eigh(Z.T @ Z)
     values = np.maximum(values, 0)
+    _require_precision(float(values[-1]) / alpha, alpha)
     vectors /= np.sqrt(values + alpha)
     for part in (slice(first, first + 4096) for first in range(0, n, 4096)):
         Z[part] = Z[part] @ vectors
     return Inverse(False, Z, dimension_bounds(values, residual, alpha, n), float(values[-1]), error)
+
+
+def _require_precision(condition: float, alpha: float) -> None:
+    """ValueError if what is left of features by the inverse is no more than rounding."""
+    loss = condition * float(np.finfo(np.float64).eps)
+    if loss > _LARGEST_LOSS:
+        raise ValueError(
+            f"alpha is {alpha:g}, with which K + alpha I is singular in float64: scores would have relative errors of about "
+            f"{loss:.1g}; raise alpha"
+        )
 
 
 def _largest_eigenvalue(K: Reals) -> float:

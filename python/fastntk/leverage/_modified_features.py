@@ -50,7 +50,7 @@ def modified_features(
     Raises
     ------
     ValueError
-        If shapes do not fit, a weight is negative, or on NaN or inf.
+        If X has no rows, shapes do not fit, a weight is negative, or on NaN or inf.
     TypeError
         On sparse input, unsupported dtypes, and families without the methods of `FeatureFamily`.
     MemoryError
@@ -71,7 +71,7 @@ def modified_features(
     (100, 250)
     """
     chosen = family_of(family, n_threads=n_threads)
-    array, place = matrix(X, "X")
+    array, place = matrix(X, "X", min_rows=1)
     named = isinstance(chosen, NamedFamily)
     W_source = matrix(directions, "directions", columns=array.shape[1] if named else None, min_rows=1)
     W = W_source.place.fetch(W_source.array)

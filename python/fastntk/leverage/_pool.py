@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
@@ -18,11 +19,13 @@ _CHUNK = 1024  # directions that have a seed
 
 
 class PoolDraw(NamedTuple):
-    """Directions drawn from a pool, their weights, and what the weights of the pool are worth."""
+    """Directions drawn from a pool, their weights, what the weights of the pool are worth, and its scores' mean."""
 
     directions: Reals
     weights: Reals
     effective_size: float
+    mean_score: float
+    mean_score_error: float
 
 
 class Pool:
@@ -73,7 +76,9 @@ class Pool:
         last = np.flatnonzero(scores)[-1]
         chosen = np.minimum(np.searchsorted(steps, uniform(seed, 0, m) * steps[-1], side="right"), last)
         effective = float(steps[-1] ** 2 / (scores @ scores))
-        return PoolDraw(self._directions[chosen], scores.mean() / scores[chosen], effective)
+        mean = float(scores.mean())
+        error = float(scores.std(ddof=1)) / math.sqrt(size) if size > 1 else math.nan
+        return PoolDraw(self._directions[chosen], mean / scores[chosen], effective, mean, error)
 
 
 def _checked(directions: Any) -> Reals:

@@ -17,7 +17,7 @@ from ._inverse import Inverse, exact_inverse, inverse_through_features
 from ._kernels import Reals, host_rows
 from ._pool import Pool, PoolDraw
 from ._recursive import LANDMARKS, require_recursion_memory
-from ._sample_diagnostics import FEWEST_DRAWS, Diagnostics, chain_diagnostics
+from ._sample_diagnostics import FEWEST_DRAWS, Diagnostics, chain_diagnostics, warn_of_another_kernel
 from ._score_function import ScoreFunction
 from ._theorem import required_features
 
@@ -77,7 +77,7 @@ class LeverageSampler:
         Coordinates and lines change a small part of w: by default 4 d and d, and 8 d and 2 d. `diagnose` tells whether that
         is enough.
     pool_size : int, optional
-        Of "pool": by default 16 directions for each that is drawn, and at least 1024.
+        Of "pool", at least as many as are drawn: by default 16 for each of them, and at least 1024.
     inverse : {"auto", "exact", "features"}
         How (K + lambda I)^-1 is had: by inverting the matrix, or through Nystroem features, K~ = Z Z^T <= K, whose landmarks
         are drawn by their leverage. Then directions follow p tr[Phi^T (K~ + lambda I)^-1 Phi], which is nowhere below
@@ -209,21 +209,41 @@ class LeverageSampler:
         Raises
         ------
         ValueError
-            If m is less than 1, or no direction of the pool has a positive score.
+            If m is less than 1 or more than pool_size, or no direction of the pool has a positive score.
         MemoryError
             If the directions and their pool do not fit into the memory that is available.
+
+        Warns
+        -----
+        UserWarning
+            If the mean score of a pool of at least 100, of a caller's family with the exact inverse, is more than 6 standard
+            errors away from the statistical dimension: the family's kernel is not the mean of its features, or the pool
+            misses part of them.
         """
         m = arguments.integer(m, "m", high=_MOST)
+        if self.method == "pool" and self._size_of_pool(m) < m:
+            raise ValueError(
+                f"m is {m}, but pool_size is {self._pool_size}; a pool of at least m directions is needed, by default 16 m"
+            )
         self._require_memory(m)
         seed = _core.child_seed(_core.child_seed(self.seed_, _CALLS_SEED), self._calls)
         if self.method == "pool":
             drawn = self._from_pool(m, seed)
             W, weights = drawn.directions, drawn.weights
-            found = Diagnostics(drawn.effective_size, np.nan, 0, self._size_of_pool(m))
+            found = Diagnostics(
+                drawn.effective_size,
+                np.nan,
+                0,
+                self._size_of_pool(m),
+                mean_score=drawn.mean_score,
+                mean_score_error=drawn.mean_score_error,
+            )
+            if self._inverse.exact and not isinstance(self.family, NamedFamily):
+                warn_of_another_kernel(found, self.statistical_dimension_)
         else:
             W, ratio = self._from_chains(self._chains, m, seed)
             weights = self._inverse.dimension.value / ratio
-            found = chain_diagnostics(W, ratio, min(self._chains.number, m))
+            found = chain_diagnostics(W, ratio, min(self._chains.number, m), self._chains.settled(W.shape[1]))
         self._calls += 1
         self.diagnostics_ = found
         return self._given_back(W), self._given_back(weights)
@@ -313,7 +333,7 @@ class LeverageSampler:
         length = arguments.integer(n_directions, "n_directions", low=FEWEST_DRAWS, high=_MOST // chains)
         run = Chains(self._chains.moves, chains, self._chains.burn_in, self._chains.thinning)
         W, ratio = self._from_chains(run, chains * length, _core.child_seed(self.seed_, _CALLS_SEED + 1))
-        return chain_diagnostics(W, ratio, chains)
+        return chain_diagnostics(W, ratio, chains, run.settled(W.shape[1]))
 
     def _require_gibbs(self, inverse: str) -> None:
         """ValueError if there is no Gibbs sampler for the family, or for so many rows."""

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from .. import _arguments as arguments
 from .._arrays import matrix
 from .._memory import require_memory
+from ._feature_matrix import feature_matrix, wide, wide_bytes
 from ._kernels import Reals
 from ._regularised import checked_kernel, inverse_and_scores
 
@@ -28,7 +29,8 @@ def ridge_leverage_scores(K_or_Z: Any, alpha: float, *, is_kernel: bool) -> Any:
     Parameters
     ----------
     K_or_Z : array of shape (n, n) or (n, D)
-        A kernel matrix, symmetric and positive semidefinite up to rounding; or features Z, which stand for K = Z Z^T.
+        A kernel matrix, symmetric and positive semidefinite up to rounding; or features Z, which stand for K = Z Z^T,
+        complex ones, in host memory, for Z Z^*.
     alpha : float
         The ridge parameter lambda, positive.
     is_kernel : bool
@@ -65,7 +67,7 @@ def ridge_leverage_scores(K_or_Z: Any, alpha: float, *, is_kernel: bool) -> Any:
     """
     alpha = arguments.real(alpha, "alpha", positive=True)
     kernel = arguments.boolean(is_kernel, "is_kernel")
-    source = matrix(K_or_Z, "K" if kernel else "Z")
+    source = matrix(K_or_Z, "K") if kernel else feature_matrix(K_or_Z)
     found = _of_kernel(source.array, source.place, alpha) if kernel else _of_features(source.array, source.place, alpha)
     return source.give_back(found)
 
@@ -119,35 +121,49 @@ def _of_kernel(array: Any, place: Any, alpha: float) -> Reals:
 def _of_features(array: Any, place: Any, alpha: float) -> Reals:
     n, D = array.shape
     r = min(n, D)
-    needed = 8 * r * (2 * r + n if n < D else 3 * r)
+    needed = wide_bytes(array) * r * (2 * r + n if n < D else 3 * r)
     if needed >= _PLANNED_BYTES:
         require_memory(needed, None, what=f"leverage scores of {n} rows from {D} features", lower="pass fewer rows")
     Z = place.fetch(array)
-    if n < D:
-        K = np.zeros((n, n))
-        for first in range(0, D, 1024):
-            block = Z[:, first : first + 1024].astype(np.float64)
-            K += block @ block.T
-        return inverse_and_scores(_finite(K), alpha)[1]
-    return scores_of(Z, alpha)
+    if n >= D:
+        return scores_of(Z, alpha)
+    K = np.zeros((n, n), wide(Z[:0]).dtype)
+    for first in range(0, D, 1024):
+        block = wide(Z[:, first : first + 1024])
+        K += block @ block.conj().T
+    return _of_hermitian(_finite(K), alpha) if K.dtype.kind == "c" else inverse_and_scores(_finite(K), alpha)[1]
 
 
-def scores_of(Z: NDArray[np.floating[Any]], alpha: float) -> Reals:
-    """The scores of features Z (n, D): squared lengths of the rows of Z L^-T, with L L^T = Z^T Z + alpha I."""
-    from scipy.linalg import cholesky, solve_triangular
+def _of_hermitian(K: NDArray[Any], alpha: float) -> Reals:
+    """The diagonal of K (K + alpha I)^-1 of a complex matrix, from its eigenvectors."""
+    values, vectors = np.linalg.eigh(K)
+    values = np.maximum(values, 0)
+    found: Reals = (vectors * vectors.conj()).real @ (values / (values + alpha))
+    return np.clip(found, 0, 1)
+
+
+def scores_of(Z: NDArray[Any], alpha: float) -> Reals:
+    """The scores of features Z (n, D): squared lengths of the rows of Z L^-*, with L L^* = Z^* Z + alpha I."""
+    from scipy.linalg import LinAlgError, cholesky, solve_triangular
 
     n, D = Z.shape
     blocks = [slice(first, first + _rows_at_once(D)) for first in range(0, n, _rows_at_once(D))]
-    G = np.zeros((D, D))
+    G = np.zeros((D, D), wide(Z[:0]).dtype)
     for rows in blocks:
-        block = Z[rows].astype(np.float64, copy=False)
-        G += block.T @ block
+        block = wide(Z[rows])
+        G += block.conj().T @ block
     _finite(G).flat[:: D + 1] += alpha
-    L = cholesky(G, lower=True, overwrite_a=True)
+    try:
+        L = cholesky(G, lower=True, overwrite_a=True)
+    except LinAlgError:
+        raise ValueError(
+            f"alpha is {alpha:g}, but Z^T Z has an eigenvalue that is 0 up to rounding; Z^T Z + alpha I has to be positive "
+            "definite: raise alpha above what rounding leaves"
+        ) from None
     found = np.empty(n)
     for rows in blocks:
-        whitened = solve_triangular(L, Z[rows].astype(np.float64, copy=False).T, lower=True)
-        found[rows] = np.einsum("ij,ij->j", whitened, whitened)
+        whitened = solve_triangular(L, wide(Z[rows]).conj().T, lower=True)
+        found[rows] = np.einsum("ij,ij->j", whitened, whitened.conj()).real
     return np.clip(found, 0, 1)
 
 
@@ -155,7 +171,7 @@ def _rows_at_once(D: int) -> int:
     return max(64, _BLOCK_BYTES // (8 * max(D, 1)))
 
 
-def _finite(gram: Reals) -> Reals:
+def _finite(gram: NDArray[Any]) -> NDArray[Any]:
     if not np.isfinite(gram).all():
         raise ValueError("Z has features so large that their squares overflow; scale it down")
     return gram

@@ -8,6 +8,7 @@ from .. import _arguments as arguments
 from .._arrays import matrix
 from .._memory import require_memory
 from .._spectral import SpectralError
+from ._feature_matrix import feature_matrix, wide_bytes
 
 __all__ = ["spectral_error"]
 
@@ -25,7 +26,7 @@ def spectral_error(K: Any, Z: Any, alpha: float) -> float:
     K : array of shape (n, n)
         Kernel matrix, symmetric and positive semidefinite up to rounding.
     Z : array of shape (n, D)
-        Features of the same rows, of any D.
+        Features of the same rows, of any D. Complex ones, in host memory, stand for Z Z^*, whose imaginary part counts too.
     alpha : float
         The ridge parameter lambda, positive.
 
@@ -61,10 +62,10 @@ def spectral_error(K: Any, Z: Any, alpha: float) -> float:
     n = len(source)
     if source.shape[1] != n:
         raise ValueError(f"K has shape {source.shape}; a square matrix is needed")
-    features, features_place = matrix(Z, "Z")
+    features, features_place = feature_matrix(Z)
     if len(features) != n:
         raise ValueError(f"Z has shape {features.shape}; {n} rows are needed, as K has")
-    needed = 6 * 8 * n * n
+    needed = 6 * wide_bytes(features) * n * n
     if needed >= _PLANNED_BYTES:
         require_memory(needed, None, what=f"spectral_error of {n} rows", lower="pass fewer rows")
     return SpectralError(place.fetch(source), alpha)(features_place.fetch(features))

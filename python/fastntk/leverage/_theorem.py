@@ -69,5 +69,8 @@ def required_features(
     if whole < s:
         raise ValueError(f"total is {whole:g}; at least the statistical dimension, {s:g}, is allowed")
     proved = arguments.choice(bound, "bound", BOUNDS) == "proved"
-    needed = 8 / 3 * math.log(16 * s / delta) if proved else 3 * math.log(16 * whole * s / delta)
-    return max(1, math.ceil(needed * whole / epsilon**2))
+    logarithm = math.log(16) + math.log(s) - math.log(delta) + (0 if proved else math.log(whole))
+    count = (8 / 3 if proved else 3) * logarithm * (whole / epsilon / epsilon)
+    if not math.isfinite(count):
+        raise ValueError(f"epsilon is {epsilon:g}, with which the number of features overflows; a larger one is allowed")
+    return max(1, math.ceil(count))

@@ -57,7 +57,13 @@ class EquivalenceResult:
         -------
         dict
             NaN for a start with fewer than two widths.
+
+        Raises
+        ------
+        ValueError
+            If the quantity was not measured.
         """
+        self._require(quantity)
         found = {}
         for start in self._starts():
             rows = [row for row in self.records if row["start"] == start and row.get(quantity, math.nan) > 0]
@@ -72,14 +78,21 @@ class EquivalenceResult:
 
         Parameters
         ----------
-        quantities : sequence of str
+        quantities : str or sequence of str
 
         Returns
         -------
         list of dict
             With the keys "start", "width", "seeds" and the quantities.
+
+        Raises
+        ------
+        ValueError
+            If a quantity was not measured.
         """
-        names = list(quantities)
+        names = [quantities] if isinstance(quantities, str) else list(quantities)
+        for name in names:
+            self._require(name)
         rows = []
         for start, width in dict.fromkeys((row["start"], row["width"]) for row in self.records):
             same = [row for row in self.records if (row["start"], row["width"]) == (start, width)]
@@ -110,7 +123,10 @@ class EquivalenceResult:
         ------
         ImportError
             Without matplotlib: `pip install 'fastntk[plot]'`.
+        ValueError
+            If the quantity was not measured.
         """
+        self._require(quantity)
         if ax is None:
             from matplotlib import pyplot as plt
 
@@ -124,6 +140,10 @@ class EquivalenceResult:
         ax.set(xscale="log", yscale="log", xlabel="width m", ylabel=_LABELS.get(quantity, quantity))
         ax.legend()
         return ax
+
+    def _require(self, quantity: str) -> None:
+        measured = [name for name in _LABELS if any(name in row for row in self.records)]
+        arguments.choice(quantity, "quantity", measured)
 
     def _starts(self) -> list[str]:
         return list(dict.fromkeys(row["start"] for row in self.records))
@@ -295,9 +315,15 @@ def equivalence_case(
         model = TwoLayerReLU(width, start=start, start_alpha=start_alpha, **shared)
     else:
         model = DeepReLU((width,) * arguments.integer(depth, "depth"), **shared)
-    most = model.largest_step_size(X, batch_size) / 2
-    eta = most if isinstance(step_size, str) else arguments.real(step_size, "step_size", positive=True)
+    stable = model.largest_step_size(X, batch_size)
+    if isinstance(step_size, str):
+        arguments.choice(step_size, "step_size", ("auto",))
+        eta = stable / 2
+    else:
+        eta = arguments.real(step_size, "step_size", positive=True)
     steps = max(1, math.ceil(time / eta)) if math.isfinite(eta) else 1
+    if time / steps > stable:
+        raise ValueError(f"step_size is {step_size}; training of width {width} is stable up to {stable:.3g}")
     kinds = ["limit_distance", "path_distance"]
     kinds += [f"test_{kind}" for kind in kinds] if X_test is not None else []
     record = [*kinds, "drift", "kernel_distance", "kernel_drift", "kernel_error"]

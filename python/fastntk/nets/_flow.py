@@ -118,6 +118,8 @@ class KernelFlow:
         self._starts_at_zero = start is None
         begin = np.zeros(self._shape) if start is None else _like(start, "start", self._shape)
         values, self._vectors = np.linalg.eigh((kernel + kernel.T) / 2)
+        if values[0] < -tolerance * abs(values).max():
+            raise ValueError(f"K has the eigenvalue {values[0]:g}; a positive semidefinite matrix is allowed")
         # Those that rounding may have made are 0: their inverses, in the limit, must not be taken.
         self._values = np.where(values > n * np.finfo(source.dtype).eps * max(values[-1], 0.0), values, 0.0)[:, None]
         self._targets = self._vectors.T @ targets.reshape(n, -1)

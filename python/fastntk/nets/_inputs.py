@@ -69,6 +69,8 @@ def read_inputs(estimator: Any, X: Any, Y: Any, X_test: Any, Y_test: Any, *, bia
     require_y(estimator, Y)
     given = on_host(Y, "Y", source)
     labels = targets(given, len(source.array), name="Y")
+    if labels.shape[1] == 0:
+        raise ValueError(f"Y has shape {given.shape}; at least 1 column is needed")
     dtype = source.array.dtype
     _require_in_range(labels, "Y", dtype)
     test = test_labels = None

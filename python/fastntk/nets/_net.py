@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import functools
 import math
+import warnings
 from collections.abc import Iterable
 from dataclasses import replace
 from typing import Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
+from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from .. import _arguments as arguments
-from .._arrays import matrix
+from .._arrays import matrix, workspace
 from .._load import _core
 from .._memory import require_memory
 from .._random import resolve_seed
@@ -33,6 +35,7 @@ __all__ = ["ReLUNet"]
 Float64Array = NDArray[np.float64]
 
 _PLANNED_BYTES = 1 << 24  # below this, memory is not looked up
+_GROWTH = 10.0  # of the loss in all, which is no longer noise of batches
 _KERNELS = ("exact", "start")
 _MOST_PARTS = 2048  # of the largest stable step size, that "auto" may come down to
 _ORDER_SEED, _ROWS_SEED = 8, 9  # parts of the seed; nets draw their weights from the first ones
@@ -104,9 +107,19 @@ class ReLUNet(FittedNet):
         self._one_target, self._n_targets = inputs.one_target, k
         self._nets = CompiledNets()
         self.seed_, self.step_size_, self.n_steps_ = seed, descent.step_size, progress.steps
-        self.history_ = self._training.history
+        self.history_ = dict(self._training.history)
+        for name in ("predictions", "test_predictions"):
+            if inputs.one_target and name in self.history_:
+                self.history_[name] = self.history_[name][..., 0]
         if diverged:
             raise DivergenceError(progress.steps, descent.step_size, stable())
+        if progress.growth > _GROWTH:
+            warnings.warn(
+                f"the loss is {progress.growth:.3g} times that of the start; step_size is {descent.step_size:g}, "
+                f"and training is stable below {stable():.3g}",
+                ConvergenceWarning,
+                stacklevel=2,
+            )
         return self
 
     def largest_step_size(self, X: Any, batch_size: int | None = None) -> float:
@@ -139,6 +152,8 @@ class ReLUNet(FittedNet):
         arguments.threads(self.n_threads)
         arguments.device(self.device)
         arguments.boolean(self.double, "double")
+        arguments.boolean(self.assume_finite, "assume_finite")
+        workspace(self.max_memory)
         if isinstance(step_size, str):
             arguments.choice(step_size, "step_size", ("auto",))
             eta = 0.0

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import time
 from bisect import bisect_right
 from typing import Any
 
@@ -17,6 +18,7 @@ from ._inputs import or_float64
 __all__ = ["Training"]
 
 _STEPS = 256  # between two looks at the losses
+_SECONDS = 0.5  # of the compiled side at a time, between which an interrupt is seen
 _GROWTH = 1e10  # of the loss, beyond which no training returns
 
 
@@ -38,6 +40,8 @@ class Training:
     ----------
     steps : int
         Made so far.
+    growth : float
+        The loss over that at the start.
 
     Raises
     ------
@@ -56,6 +60,8 @@ class Training:
         if not self._first_loss <= float(np.finfo(dtype).max):
             raise ValueError(f"X, kappa or alpha is so large that the loss overflows {dtype}: scale them{or_float64(dtype)}")
         self.steps = 0
+        self.growth = 1.0
+        self._at_once = 1  # steps that take about `_SECONDS`
         if before is not None:
             net.weights, self.steps = before.weights, before.steps
 
@@ -103,6 +109,7 @@ class Training:
             if stop in moments:
                 recorder.record(moment)
             before, first, self.steps = now, done, stop
+            self.growth = moment.loss / self._first_loss if self._first_loss > 0 else 1.0
             if file is not None and (stop == steps or file.is_due(stop)):
                 file.write(self.state())
         return False
@@ -120,8 +127,17 @@ class Training:
         )
 
     def _step(self, first: int, stop: int) -> tuple[bool, list[float]]:
-        data = self._recorder.data
-        return self._net.train(data.x, data.y, self._descent, first, stop - first)
+        data, diverged = self._recorder.data, False
+        losses: list[float] = []
+        while first < stop and not diverged:
+            count = min(self._at_once, stop - first)
+            since = time.perf_counter()
+            diverged, some = self._net.train(data.x, data.y, self._descent, first, count)
+            took = max(time.perf_counter() - since, 1e-9)
+            losses += some
+            first += count
+            self._at_once = max(1, min(_STEPS, int(count * _SECONDS / took)))
+        return diverged, losses
 
     def _has_died(self, moment: Moment) -> bool:
         return moment.is_stuck and not self._was_dead
