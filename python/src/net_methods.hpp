@@ -18,8 +18,7 @@ namespace fastntk::python {
 /// out), get_weights(out), set_weights(weights), drift() and run_on(backend), for when the stream of a call goes away.
 template <Real T, Backend B, class Net>
 void def_net(py::class_<Net>& net_class) {
-  net_class
-      .def("run_on", &Net::run_on, py::arg("backend"), py::call_guard<py::gil_scoped_release>())
+  net_class.def("run_on", &Net::run_on, py::arg("backend"), py::call_guard<py::gil_scoped_release>())
       .def(
           "train",
           [](Net& net, const Argument<T, B>& x, const Argument<T, B>& y, double kappa, double alpha, bool decay_to_start,
