@@ -103,7 +103,8 @@ GibbsChains<B> take_chains(Tile<B>& memory, const GibbsModel<B>& model, const Le
   for (View<double, B>& view : chains.end) view = take(n);
   chains.rank = take_numbers<B>(memory, count, n);
   chains.order = take_numbers<B>(memory, count, n);
-  for (View<double, B>* views : {chains.before, chains.after, chains.base, chains.passed}) {
+  View<double, B>* const vectors[] = {chains.before, chains.after, chains.base, chains.passed};
+  for (View<double, B>* const views : vectors) {
     // The break points need the pattern itself, of whatever form.
     if (chains.has_step || views == chains.before || views == chains.after) views[of_step] = take(n);
     if (!chains.has_relu) continue;
