@@ -248,7 +248,7 @@ def test_plans_count_the_map():
         fastntk.NTKRegressor(512, features="nystroem", max_memory=5 << 20).fit(np.eye(600), np.ones(600))
     from sklearn.preprocessing import StandardScaler
 
-    with pytest.raises(ValueError, match="features is a StandardScaler, whose width is known after its fit only"):
+    with pytest.raises(ValueError, match="features is of type StandardScaler, whose width is known after its fit only"):
         fastntk.NTKRegressor(features=StandardScaler()).plan(10, 5)
 
 
