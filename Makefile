@@ -1,5 +1,6 @@
 # make demo   install into .venv and run `fastntk demo`
 # make test   the C++ and the Python tests, then those of the CUDA backend, emulated on the host
+# make test-long   what takes minutes each: kills, clusters, fuzzing, theorems at full count
 # make bench  the benchmarks: JSON lines, also in build/bench.jsonl, and the table in README.md
 # make lint   formatting, linters, types, stubs, warnings as errors, layering
 # make clean  remove .venv and build
@@ -32,7 +33,7 @@ emulated_targets = $(if $(filter ON,$(WERROR))$(filter %emulated,$@),--target _c
 pytest := $(bin)/python -m pytest -n $(JOBS)
 cxx_files := $(filter %.hpp %.cpp %.cuh %.cu,$(sources)) $(wildcard tests/consume/*.cpp)
 
-.PHONY: demo test bench lint clean build/emulated build/lint
+.PHONY: demo test test-long bench lint clean build/emulated build/lint
 .DELETE_ON_ERROR:
 
 demo: $(build)/installed
@@ -41,14 +42,18 @@ demo: $(build)/installed
 test: $(build)/installed $(emulated) .venv/have-test
 	$(bin)/cmake --build $(build)
 	$(bin)/ctest --test-dir $(build) -j $(JOBS) --output-on-failure --no-tests=error
-	$(pytest) -m 'not cuda' $(TEST_ARGS)
-	$(bin)/python -m pytest -m cuda $(TEST_ARGS)
+	$(pytest) -m 'not cuda and not long' $(TEST_ARGS)
+	$(bin)/python -m pytest -m 'cuda and not long' $(TEST_ARGS)
 	@echo '=== The CUDA backend, emulated on the host: no GPU is used from here on'
 	$(bin)/ctest --test-dir $(emulated) -R '^(bench_)?cuda_' -j $(JOBS) --output-on-failure --no-tests=error
 	PYTHONPATH=$(CURDIR)/$(emulated)/site $(bin)/python -c \
 	  'import fastntk; c = fastntk.show_config("dicts"); assert c["cuda_status"] == "ready", c; \
 	  print("CUDA devices of the Python tests:", ", ".join(c["cuda_devices"]))'
-	PYTHONPATH=$(CURDIR)/$(emulated)/site $(pytest) -m cuda $(TEST_ARGS)
+	PYTHONPATH=$(CURDIR)/$(emulated)/site $(pytest) -m 'cuda and not long' $(TEST_ARGS)
+
+# One after the other: each uses all cores, or kills what it started.
+test-long: $(build)/installed .venv/have-test
+	$(bin)/python -m pytest -m 'long and not cuda' $(TEST_ARGS)
 
 # Ninja knows what is new. The compiler flags differ, hence the two trees.
 build/emulated build/lint: .venv/have-build
@@ -80,11 +85,13 @@ $(build)/installed: .venv/have-build $(sources)
 	  -C cmake.define.FASTNTK_WERROR=$(WERROR) '.[plot]'
 	@touch $@
 
-# What pyproject.toml asks for: to build, to test, to develop.
-required := $(bin)/python -c 'import sys, tomllib; t = tomllib.load(open("pyproject.toml", "rb")); \
+# What pyproject.toml asks for: to build, to test, to document, to develop. An extra may name others.
+required := $(bin)/python -c 'import re, sys, tomllib; t = tomllib.load(open("pyproject.toml", "rb")); \
   e = t["project"]["optional-dependencies"]; \
-  r = t["build-system"]["requires"] + ["pip>=24", "cmake>=3.26", "ninja"] if sys.argv[1] == "build" else e[sys.argv[1]]; \
-  print(*(x for x in r if not x.startswith("fastntk")), sep="\n")'
+  e["build"] = t["build-system"]["requires"] + ["pip>=24", "cmake>=3.26", "ninja"]; \
+  named = lambda x: re.match(r"fastntk\[(.*)\]", x); \
+  flat = lambda k: [y for x in e[k] for y in (sum(map(flat, named(x)[1].split(",")), []) if named(x) else [x])]; \
+  print(*flat(sys.argv[1]), sep="\n")'
 .venv/have-%: pyproject.toml Makefile | .venv/pyvenv.cfg
 	$(required) $* > .venv/$*.txt
 	$(pip) install -r .venv/$*.txt
