@@ -2,6 +2,8 @@
 # make test   the C++ and the Python tests, then those of the CUDA backend, emulated on the host
 # make test-long   what takes minutes each: kills, clusters, fuzzing, theorems at full count
 # make bench  the benchmarks: JSON lines, also in build/bench.jsonl, and the table in README.md
+# make docs   the HTML documentation, in build/docs
+# make wheel  a wheel for other machines in build/dist, tried in a fresh environment where no compiler is in reach
 # make lint   formatting, linters, types, stubs, warnings as errors, layering
 # make clean  remove .venv and build
 #
@@ -14,6 +16,8 @@ PYTHON ?= python3
 JOBS ?= $(shell nproc)
 FASTNTK_CUDA ?= AUTO
 WERROR ?= OFF
+# What is run on the wheel: all Python tests by default.
+WHEEL_TESTS ?= ../../tests
 TEST_ARGS ?=
 export FASTNTK_CUDA
 export CMAKE_BUILD_PARALLEL_LEVEL := $(JOBS)
@@ -33,7 +37,7 @@ emulated_targets = $(if $(filter ON,$(WERROR))$(filter %emulated,$@),--target _c
 pytest := $(bin)/python -m pytest -n $(JOBS)
 cxx_files := $(filter %.hpp %.cpp %.cuh %.cu,$(sources)) $(wildcard tests/consume/*.cpp)
 
-.PHONY: demo test test-long bench lint clean build/emulated build/lint
+.PHONY: demo test test-long bench docs wheel lint clean build/emulated build/lint
 .DELETE_ON_ERROR:
 
 demo: $(build)/installed
@@ -69,6 +73,24 @@ bench: $(build)/installed
 	$(bin)/cmake --build $(build)
 	@{ for program in $(BENCH); do $$program; done; $(bin)/fastntk bench; } | tee build/bench.jsonl
 	$(bin)/python bench/report.py cpu build/bench.jsonl README.md
+
+# Examples compute while the pages are made: one thread of the BLAS, as in the tests.
+docs: $(build)/installed .venv/have-docs
+	OPENBLAS_NUM_THREADS=1 $(bin)/python -m sphinx -q -W --keep-going -j $(JOBS) -b html docs build/docs
+
+# The oldest glibc that the machine's compiler allows; BLAS stays the wheel of its own that pip brings along. The environment
+# has nothing but the new wheel, its requirements and those of the tests, and only the coreutils on PATH.
+wheel: $(build)/installed .venv/have-wheel .venv/have-test
+	rm -rf build/dist build/wheel
+	$(pip) wheel --no-deps --no-build-isolation -C build-dir=$(build) -C build.targets=_core -w build/wheel .
+	$(bin)/python -m auditwheel repair --exclude libscipy_openblas.so -w build/dist build/wheel/*.whl
+	$(PYTHON) -m venv build/wheel/env
+	build/wheel/env/bin/python -m pip --quiet --disable-pip-version-check install build/dist/*.whl -r .venv/test.txt
+	mkdir build/wheel/bin && ln -s "$$(command -v env)" "$$(command -v uname)" build/wheel/bin
+	cd build/wheel && env -i HOME="$$HOME" PATH="$$PWD/env/bin:$$PWD/bin" FASTNTK_DATA="$$FASTNTK_DATA" OPENBLAS_NUM_THREADS=1 \
+	  env/bin/python -m pytest -c ../../pyproject.toml --rootdir ../.. -p no:cacheprovider -n $(JOBS) \
+	  -m 'not cuda and not long and not statistical' $(WHEEL_TESTS)
+	@ls -l build/dist
 
 lint: $(build)/installed build/lint .venv/have-test .venv/have-dev
 	$(bin)/clang-format --dry-run -Werror $(cxx_files)

@@ -45,10 +45,15 @@ void NetPass<T, B>::forward(const T* all_weights, View<const T, B> x, View<T, B>
   ProductBlocks<B> blocks;
   blocks.add(0, f.rows, copies_.size() * layers_.inputs(depth), f.cols);
   blocks.run(backend_, [&](Tile<B>& tile, const Block& b) {
+    const typename Tile<B>::Scope scope(tile);
+    const View<T, B> of_rows = b.of(f);
     for (std::size_t c = 0; c < copies_.size(); ++c) {
       const View<const T, B> v = weights(c, depth).row_block(b.cols.begin, b.cols.count);
+      // A product of its own: one that the BLAS adds to another is not always the negative of an equal one.
+      const View<T, B> of_copy = c == 0 ? of_rows : tile.template scratch<T>(b.rows.count, b.cols.count);
       gemm<T, B>(tile, Transposed::no, Transposed::yes, static_cast<T>(layers_.sign(c)),
-                 input(copies_[c], depth).row_block(b.rows.begin, b.rows.count), v, c > 0, b.of(f));
+                 input(copies_[c], depth).row_block(b.rows.begin, b.rows.count), v, 0, of_copy);
+      if (c > 0) multiply<T, B>(tile, of_copy, {}, 1, true, of_rows);
     }
   });
 }

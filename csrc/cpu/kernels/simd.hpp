@@ -74,7 +74,7 @@ template <class T>
   else
     return (Vec<T>)_mm_sqrt_pd((__m128d)x);
 #else
-  for (std::size_t i = 0; i < lanes<T>; ++i) x[i] = sizeof(T) == 4 ? __builtin_sqrtf(x[i]) : __builtin_sqrt(x[i]);
+  for (std::size_t i = 0; i < lanes<T>; ++i) x[i] = static_cast<T>(__builtin_sqrt(x[i]));
   return x;
 #endif
 }
