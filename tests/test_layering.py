@@ -40,7 +40,7 @@ PIPELINE += [
     "gradient_features",
     "ridge",
 ]
-PIPELINE += ["linear", "standardize", "nets", "fastntk"]
+PIPELINE += ["linear", "standardize", "nets", "model_file", "fastntk"]
 FOREIGN_HEADERS = re.compile(r"cuda|cublas|cusolver|cblas|lapack|openblas|mkl|Python\.h|pybind11|numpy", re.IGNORECASE)
 
 

@@ -127,6 +127,13 @@ void add_numbers(const Cpu& cpu, const double* from, std::size_t count, double* 
   });
 }
 
+template <>
+void negate_numbers(const Cpu& cpu, std::size_t count, double* to) {
+  for_numbers(cpu, count, [&](std::size_t begin, std::size_t end) {
+    for (std::size_t k = begin; k < end; ++k) to[k] = 0 - to[k];
+  });
+}
+
 template <Real T, Backend B>
 void fill_block(const B& backend, const TriangleTiles& tiles, View<const T, B> z, const ChosenRows<B>& rows,
                 RowBlock<T, B>& block) {

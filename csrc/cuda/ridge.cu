@@ -233,6 +233,11 @@ void add_numbers(const Cuda& backend, const double* from, std::size_t count, dou
   cuda::run_each(backend, count, [=] FASTNTK_FORMULA(std::size_t i) { to[i] += from[i]; });
 }
 
+template <>
+void negate_numbers(const Cuda& backend, std::size_t count, double* to) {
+  cuda::run_each(backend, count, [=] FASTNTK_FORMULA(std::size_t i) { to[i] = 0 - to[i]; });
+}
+
 template <Real T, Backend B>
 void fill_block(const B& backend, const TriangleTiles& tiles, View<const T, B> z, const ChosenRows<B>& rows,
                 RowBlock<T, B>& block) {

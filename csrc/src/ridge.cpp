@@ -34,6 +34,15 @@ const RidgeStateParams& checked(const RidgeStateParams& params) {
   return params;
 }
 
+void require_same_sizes(const RidgeStateParams& needed, const RidgeStateParams& other) {
+  require(other.n_features == needed.n_features && other.n_targets == needed.n_targets, [&] {
+    const auto text = [](const RidgeStateParams& p) {
+      return std::to_string(p.n_features) + " features and " + std::to_string(p.n_targets) + " targets";
+    };
+    return "RidgeState: the other state has " + text(other) + "; " + text(needed) + " are needed";
+  });
+}
+
 /// total + 1 + 1 + ..., rounded after each sum.
 double add_ones(double total, std::size_t count) {
   const double end = total + static_cast<double>(count);
@@ -55,7 +64,7 @@ RidgeState<B>::State::State(const RidgeStateParams& p, B b)
       sums(backend, 2 * p.n_targets),
       block(std::in_place_type<RowBlock<float, B>>, backend, tiles),
       right(backend, RowBlock<float, B>::capacity * right_cols) {
-  for (Buffer<double, B>* const zeros : {&gram, &cross, &sums}) set_zero(backend, zeros->data(), zeros->size());
+  clear();
 }
 
 template <Backend B>
@@ -167,12 +176,7 @@ template <Backend B>
 void RidgeState<B>::merge(const RidgeState& other) {
   State& s = *state_;
   const State& o = *other.state_;
-  require(o.params.n_features == s.params.n_features && o.params.n_targets == s.params.n_targets, [&] {
-    const auto text = [](const RidgeStateParams& p) {
-      return std::to_string(p.n_features) + " features and " + std::to_string(p.n_targets) + " targets";
-    };
-    return "RidgeState: the other state has " + text(o.params) + "; " + text(s.params) + " are needed";
-  });
+  require_same_sizes(s.params, o.params);
   if (&other == this || !same_memory(o.backend, s.backend)) return merge(from_bytes(other.to_bytes(), s.backend));
 
   run_in_order(o.backend, s.backend);
@@ -205,269 +209,72 @@ void RidgeState<B>::merge(const RidgeState& other) {
   run_in_order(s.backend, o.backend);
 }
 
-namespace {
-
-/// The normal equations of all rows, with the intercept eliminated: (G_c + alpha I) coef = rhs, where G_c and rhs are
-/// centred by the weighted means, and `variation` is the centred Y^T Y. What has as many numbers as G_c is in the memory of
-/// B, the rest on the host.
-template <Backend B, class State>
-struct NormalEquations {
-  NormalEquations(const State& state, bool fit_intercept, Tile<B>& memory)
-      : s(state), tile(memory), n(state.params.n_features), t(state.params.n_targets), rhs(n * t) {
-    const std::vector<double> total = [&] {
-      Buffer<double, B> sum(s.backend, s.cross.size());
-      copy_numbers(s.backend, s.cross.data(), s.cross.size(), sum.data());
-      std::visit(
-          [&](const auto& rows_of) {
-            add_cross(tile, s.tiles, rows_of, s.right_rows(0, rows_of.rows), View<double, B>(sum.data(), n, t + 1));
-          },
-          s.block);
-      return sum.to_host();
-    }();
-    const std::vector<double> target_sums = s.sums.to_host();
-    target_sum.assign(target_sums.begin(), target_sums.begin() + static_cast<std::ptrdiff_t>(t));
-    variation.assign(target_sums.begin() + static_cast<std::ptrdiff_t>(t), target_sums.end());
-    for (std::size_t i = 0; i < n; ++i) std::copy_n(&total[i * (t + 1) + 1], t, &rhs[i * t]);
-    if (!fit_intercept) return;
-    sums.resize(n);
-    for (std::size_t i = 0; i < n; ++i) {
-      sums[i] = total[i * (t + 1)];
-      const double mean = sums[i] / s.total_weight;
-      for (std::size_t k = 0; k < t; ++k) rhs[i * t + k] -= mean * target_sum[k];
-    }
-    for (std::size_t k = 0; k < t; ++k) variation[k] -= target_sum[k] * (target_sum[k] / s.total_weight);
-    near_sums = Buffer<double, B>(s.backend, sums);
-  }
-
-  /// out = G_c + diagonal I; the trace of G_c is returned.
-  template <Real F>
-  double matrix(double diagonal, F* out) const {
-    const double trace = std::visit(
-        [&](const auto& rows_of) {
-          return assemble(tile, s.tiles, s.gram.data(), rows_of, near_sums.data(), s.total_weight, diagonal, out);
-        },
-        s.block);
-    require(std::isfinite(trace) && std::all_of(rhs.begin(), rhs.end(), [](double v) { return std::isfinite(v); }),
-            "RidgeState: the sums are not finite; a row or target was NaN, infinite or too large to be squared");
-    return trace;
-  }
-
-  /// The trace of G, not centred, from that of G_c.
-  double gram_trace(double trace) const {
-    for (const double sum : sums) trace += sum * (sum / s.total_weight);
-    return trace;
-  }
-
-  /// Where G_c (of the given trace) is no more than the rounding of G, as it is for equal rows, the columns of rhs that are
-  /// no more than theirs become 0: the quotient of two roundings could be anything.
-  void drop_rounding(double trace) {
-    if (sums.empty()) return;
-    const double of_gram = gram_trace(trace);
-    // The errors of sums of equal terms add up, those of float products within a block. All rows are taken to be of the
-    // precision of the last ones.
-    const double steps = 2 * static_cast<double>(s.rows) + 8;
-    double gram_eps = steps * std::numeric_limits<double>::epsilon(), rhs_eps = gram_eps;
-    if (std::holds_alternative<RowBlock<float, B>>(s.block)) {
-      constexpr double eps = std::numeric_limits<float>::epsilon();
-      gram_eps += std::min(steps, 2.0 * RowBlock<float, B>::capacity + 8) * eps;
-      rhs_eps += 4 * eps;  // of the rows times the roots of their weights
-    }
-    if (!(trace <= gram_eps * of_gram) || !std::isfinite(of_gram)) return;
-    for (std::size_t k = 0; k < t; ++k) {
-      double square = 0;
-      for (std::size_t e = k; e < n * t; e += t) square += rhs[e] * rhs[e];
-      const double of_targets = variation[k] + target_sum[k] * (target_sum[k] / s.total_weight);
-      if (std::sqrt(square) > rhs_eps * std::sqrt(of_gram) * std::sqrt(of_targets)) continue;
-      for (std::size_t e = k; e < n * t; e += t) rhs[e] = 0;
-    }
-  }
-
-  /// out = rhs - (G_c + alpha I) x.
-  void residual(double alpha, const std::vector<double>& x, std::vector<double>& out) const {
-    const std::vector<double> product = gram_times(x);
-    const std::vector<double> projection = sums_times(x);
-    for (std::size_t i = 0; i < n; ++i) {
-      const double mean = sums.empty() ? 0 : sums[i] / s.total_weight;
-      for (std::size_t k = 0; k < t; ++k) {
-        out[i * t + k] = rhs[i * t + k] - (product[i * t + k] - mean * projection[k] + alpha * x[i * t + k]);
-      }
-    }
-  }
-
-  /// G x for the G of all rows, not centred.
-  std::vector<double> gram_times(const std::vector<double>& x) const {
-    const Buffer<double, B> near_x(s.backend, x);
-    const View<const double, B> xv(near_x.data(), n, t);
-    Buffer<double, B> product(s.backend, n * t);
-    const View<double, B> out(product.data(), n, t);
-    multiply_gram(tile, s.tiles, s.gram.data(), xv, out);
-    std::visit(
-        [&](const auto& rows_of) {
-          if (rows_of.rows == 0) return;
-          Array<double, B> fitted(s.backend, rows_of.rows, t);
-          multiply_block(tile, s.tiles, rows_of, xv, fitted.view());
-          add_cross(tile, s.tiles, rows_of, std::as_const(fitted).view(), out);
-        },
-        s.block);
-    return product.to_host();
-  }
-
-  /// sums^T x, 0 without intercept.
-  std::vector<double> sums_times(const std::vector<double>& x) const {
-    std::vector<double> out(t);
-    for (std::size_t i = 0; i < sums.size(); ++i)
-      for (std::size_t k = 0; k < t; ++k) out[k] += sums[i] * x[i * t + k];
-    return out;
-  }
-
-  /// x = (L L^T)^-1 x.
-  template <Real F>
-  void solve(const F* factor, std::vector<F>& x) const {
-    Buffer<F, B> near_x(s.backend, x);
-    cholesky_solve(tile, s.tiles, factor, View<F, B>(near_x.data(), n, t));
-    x = near_x.to_host();
-  }
-
-  const State& s;
-  Tile<B>& tile;
-  const std::size_t n, t;
-  std::vector<double> sums;  // of the weighted rows; empty without intercept
-  std::vector<double> target_sum, variation;
-  std::vector<double> rhs;
-  Buffer<double, B> near_sums;  // sums in the memory of B
-};
-
-struct Coefficients {
-  std::vector<double> values;
-  double jitter = 0;
-  double inverse_trace = std::numeric_limits<double>::quiet_NaN();  // of (G_c + (alpha + jitter) I)^-1
-};
-
-template <Backend B, class Equations>
-Coefficients solve_float64(Equations& equations, double alpha, bool with_trace) {
-  const auto& s = equations.s;
-  Buffer<double, B> factor(s.backend, s.tiles.elements());
-  Coefficients out;
-  for (;;) {
-    const double trace = equations.matrix(alpha + out.jitter, factor.data());
-    equations.drop_rounding(trace);
-    if (cholesky(equations.tile, s.tiles, factor.data())) break;
-    // The rounding of G_c is that of G before it was centred: of the order of eps times its largest eigenvalue, which lies
-    // between the mean one and the trace.
-    const double of_gram = equations.gram_trace(trace);
-    require(out.jitter <= of_gram && std::isfinite(out.jitter),
-            "RidgeState: the matrix of the normal equations is not finite");
-    const double smallest =
-        std::numeric_limits<double>::epsilon() * std::max(of_gram / static_cast<double>(equations.n), alpha);
-    out.jitter = out.jitter == 0 ? smallest : 32 * out.jitter;
-  }
-  out.values = equations.rhs;
-  equations.solve(factor.data(), out.values);
-  if (with_trace) out.inverse_trace = inverse_norm(equations.tile, s.tiles, factor.data());
-  return out;
+template <Backend B>
+void RidgeState<B>::State::clear() {
+  for (Buffer<double, B>* const zeros : {&gram, &cross, &sums}) set_zero(backend, zeros->data(), zeros->size());
+  std::visit([](auto& rows_of) { rows_of.rows = 0; }, block);
+  total_weight = 0;
+  rows = 0;
 }
-
-/// The largest ratio of a column norm of a to that of b; columns of zeros count as equal.
-double largest_ratio(const std::vector<double>& a, const std::vector<double>& b, std::size_t cols) {
-  double largest = 0;
-  for (std::size_t k = 0; k < cols; ++k) {
-    double aa = 0, bb = 0;
-    for (std::size_t i = k; i < a.size(); i += cols) {
-      aa += a[i] * a[i];
-      bb += b[i] * b[i];
-    }
-    if (aa == 0) continue;
-    const double ratio = std::sqrt(aa / bb);
-    if (std::isnan(ratio)) return ratio;
-    largest = std::max(largest, ratio);
-  }
-  return largest;
-}
-
-/// Iterative refinement: x += A_32^-1 (rhs - A x) until the correction is small. False if the float factor does not exist or
-/// is too far from A for that.
-template <Backend B, class Equations>
-bool solve_mixed(Equations& equations, double alpha, bool with_trace, Coefficients& out) {
-  constexpr double small = 1e-8;  // of a correction; what is left after it is smaller by the rate of convergence
-  constexpr double slowest = 0.25;
-  const auto& s = equations.s;
-  const std::size_t n = equations.n, t = equations.t;
-  Buffer<float, B> factor(s.backend, s.tiles.elements());
-  equations.drop_rounding(equations.matrix(alpha, factor.data()));
-  if (!cholesky(equations.tile, s.tiles, factor.data())) return false;
-
-  out = {};
-  out.values.resize(n * t);
-  std::vector<double> residual = equations.rhs, correction(n * t), scale(t);
-  std::vector<float> scaled(n * t);
-  for (double before = std::numeric_limits<double>::infinity();;) {
-    // Columns are brought to size 1, so that float holds them.
-    std::fill(scale.begin(), scale.end(), 0.0);
-    for (std::size_t e = 0; e < n * t; ++e) scale[e % t] = std::max(scale[e % t], std::abs(residual[e]));
-    for (double& value : scale) value = value > 0 ? value : 1;
-    for (std::size_t e = 0; e < n * t; ++e) scaled[e] = static_cast<float>(residual[e] / scale[e % t]);
-    equations.solve(factor.data(), scaled);
-    for (std::size_t e = 0; e < n * t; ++e) {
-      correction[e] = scale[e % t] * static_cast<double>(scaled[e]);
-      out.values[e] += correction[e];
-    }
-    const double now = largest_ratio(correction, out.values, t);
-    if (now <= small) break;
-    if (!(now <= slowest * before)) return false;
-    before = now;
-    equations.residual(alpha, out.values, residual);
-  }
-  if (with_trace) out.inverse_trace = inverse_norm(equations.tile, s.tiles, factor.data());
-  return true;
-}
-
-}  // namespace
 
 template <Backend B>
-RidgeSolution RidgeState<B>::solve(const RidgeSolveParams& p, View<double> coef, View<double> intercept) const {
-  const State& s = *state_;
-  require(p.alpha > 0 && std::isfinite(p.alpha),
-          [&] { return "RidgeState: alpha is " + std::to_string(p.alpha) + "; a positive finite number is needed"; });
-  require_shape(coef, s.params.n_features, s.params.n_targets, "RidgeState: coef");
-  require_shape(intercept, 1, s.params.n_targets, "RidgeState: intercept");
-  require(s.rows > 0, "RidgeState: no rows of positive weight were added; at least 1 is needed");
-
-  Tile<B> memory(s.backend);
-  const ProductLibrary<B> library(s.backend);
-  NormalEquations<B, State> equations(s, p.fit_intercept, memory);
-  Coefficients solved;
-  RidgeSolution solution{.gcv = std::numeric_limits<double>::quiet_NaN(), .jitter = 0, .factor = p.factor};
-  if (p.factor == RidgeFactor::float64 || !solve_mixed<B>(equations, p.alpha, p.with_gcv, solved)) {
-    solved = solve_float64<B>(equations, p.alpha, p.with_gcv);
-    solution.factor = RidgeFactor::float64;
+void RidgeState<B>::State::require_has(const State& o) const {
+  const auto require_enough = [](bool enough, const char* what, double removed, double there) {
+    require(enough, [&] {
+      return "RidgeState: the rows to remove have " + std::string(what) + " " + std::to_string(removed) +
+             ", but the state has " + std::to_string(there) + "; only rows that were added can be removed";
+    });
+  };
+  const bool all = o.rows == rows;
+  require_enough(o.rows <= rows, "a number of", static_cast<double>(o.rows), static_cast<double>(rows));
+  // Sums of n terms, each of which is rounded, in two different orders.
+  const double rounding = 2 * (static_cast<double>(rows) + 8) * std::numeric_limits<double>::epsilon();
+  const double left = total_weight - o.total_weight;
+  require_enough(all ? std::abs(left) <= rounding * total_weight : left > 0, "a total weight of", o.total_weight,
+                 total_weight);
+  const std::vector<double> there = sums.to_host(), removed = o.sums.to_host();
+  for (std::size_t k = params.n_targets; k < there.size(); ++k) {
+    const double squares = there[k] - removed[k];
+    const bool enough = !(squares < -rounding * there[k]) && (!all || !(squares > rounding * there[k]));
+    require_enough(enough, "targets whose squares sum to", removed[k], there[k]);
   }
-  solution.jitter = solved.jitter;
+}
 
-  const std::size_t n = equations.n, t = equations.t;
-  const std::vector<double> projection = equations.sums_times(solved.values);
-  for (std::size_t k = 0; k < t; ++k)
-    intercept(0, k) = p.fit_intercept ? (equations.target_sum[k] - projection[k]) / s.total_weight : 0;
-  for (std::size_t i = 0; i < n; ++i) std::copy_n(&solved.values[i * t], t, coef.row(i));
+// With the signs of all sums changed, removing is adding.
+template <Backend B>
+void RidgeState<B>::subtract(const RidgeState& other) {
+  State& s = *state_;
+  const State& o = *other.state_;
+  require_same_sizes(s.params, o.params);
+  if (&other == this) return s.clear();
+  if (!same_memory(o.backend, s.backend)) return subtract(from_bytes(other.to_bytes(), s.backend));
+  run_in_order(o.backend, s.backend);
+  s.require_has(o);
+  if (o.rows == s.rows) return s.clear();
 
-  if (p.with_gcv) {
-    // With (G_c + a I) coef = rhs: |Y_c - Z_c coef|^2 = |Y_c|^2 - coef^T rhs - a |coef|^2, and
-    // tr(hat) = tr (G_c + a I)^-1 G_c = n_features - a tr (G_c + a I)^-1, plus 1 for the intercept.
-    const double a = p.alpha + solved.jitter;
-    double squares = 0, variation = 0;
-    for (std::size_t k = 0; k < t; ++k) {
-      variation += equations.variation[k];
-      double left = equations.variation[k];
-      for (std::size_t e = k; e < n * t; e += t) left -= solved.values[e] * (equations.rhs[e] + a * solved.values[e]);
-      squares += std::max(left, 0.0);
-    }
-    // A row of weight 2 counts as two rows.
-    const double samples = s.total_weight;
-    const double freedom = samples - (static_cast<double>(n) - a * solved.inverse_trace) - (p.fit_intercept ? 1 : 0);
-    // Both are differences of much larger numbers where the fit is all but exact: what is left of them is then rounding.
-    const bool known = solved.jitter == 0 && freedom > 0 && freedom >= 1e-4 * samples && squares >= 1e-10 * variation;
-    solution.gcv = known ? samples * squares / (freedom * freedom) : std::numeric_limits<double>::infinity();
-  }
-  return solution;
+  std::visit(
+      [&]<class T>(const RowBlock<T, B>& from) {
+        Tile<B> memory(s.backend);
+        const ProductLibrary<B> library(s.backend);
+        if (from.rows > 0) prepare_products<T>(memory, s.tiles);
+        const auto change_signs = [&] {
+          for (Buffer<double, B>* const numbers : {&s.gram, &s.cross, &s.sums}) {
+            negate_numbers(s.backend, numbers->size(), numbers->data());
+          }
+        };
+        change_signs();
+        add_numbers(s.backend, o.gram.data(), o.gram.size(), s.gram.data());
+        add_numbers(s.backend, o.cross.data(), o.cross.size(), s.cross.data());
+        add_numbers(s.backend, o.sums.data(), o.sums.size(), s.sums.data());
+        add_gram(memory, s.tiles, from, s.gram.data());
+        add_cross(memory, s.tiles, from, o.right_rows(0, from.rows),
+                  View<double, B>(s.cross.data(), s.params.n_features, s.right_cols));
+        change_signs();
+      },
+      o.block);
+  s.total_weight -= o.total_weight;
+  s.rows -= o.rows;
+  run_in_order(s.backend, o.backend);
 }
 
 template <Backend B>
@@ -478,6 +285,11 @@ std::uint64_t RidgeState<B>::rows() const {
 template <Backend B>
 double RidgeState<B>::total_weight() const {
   return state_->total_weight;
+}
+
+template <Backend B>
+std::vector<double> RidgeState<B>::target_sums() const {
+  return state_->sums.to_host();
 }
 
 template <Backend B>

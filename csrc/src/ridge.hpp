@@ -37,6 +37,12 @@ struct RidgeState<B>::State {
   /// Adds the waiting block to gram and cross and empties it. The caller has a ProductLibrary.
   void flush(Tile<B>& memory);
 
+  /// Forgets all rows.
+  void clear();
+
+  /// Throws Error if the rows of another state of these sizes cannot all be among those of this one.
+  void require_has(const State& other) const;
+
   RidgeStateParams params;
   B backend;
   TriangleTiles tiles;

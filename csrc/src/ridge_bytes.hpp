@@ -10,20 +10,10 @@
 #include <string>
 #include <utility>
 
+#include "checksum.hpp"
 #include "ridge_tiles.hpp"
 
 namespace fastntk {
-
-/// A 64-bit hash. Every step is a bijection of the running value, so that bytes that differ in one word never agree.
-inline std::uint64_t checksum(const char* bytes, std::size_t size) {
-  std::uint64_t hash = 0xcbf29ce484222325u ^ size;
-  for (std::size_t at = 0; at < size; at += 8) {
-    std::uint64_t word = 0;
-    std::memcpy(&word, bytes + at, size - at < 8 ? size - at : 8);
-    hash = std::rotl((hash ^ word) * 0x9e3779b97f4a7c15u, 29);
-  }
-  return hash;
-}
 
 /// What precedes the payload; little-endian, as every machine that this library is built for.
 struct RidgeHeader {

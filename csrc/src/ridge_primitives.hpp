@@ -65,6 +65,9 @@ template <Backend B>
 void copy_numbers(const B& backend, const double* from, std::size_t count, double* to);
 template <Backend B>
 void add_numbers(const B& backend, const double* from, std::size_t count, double* to);
+/// to = 0 - to, which makes no zero negative.
+template <Backend B>
+void negate_numbers(const B& backend, std::size_t count, double* to);
 
 /// Row block.rows + r of the block = sqrt(weight) z of the chosen row r. Does not change block.rows.
 template <Real T, Backend B>

@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from .sketches import TensorSRHT as TensorSRHT
 
 BackendError = _core.BackendError
+ModelFileError = _core.ModelFileError
 __version__: str
 
 _MODULES = {
@@ -72,6 +73,7 @@ __all__ = [
     "DotProductFeatures",
     "GradientFeatures",
     "KernelRidge",
+    "ModelFileError",
     "NTKClassifier",
     "NTKRandomFeatures",
     "NTKRegressor",

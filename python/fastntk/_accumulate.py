@@ -12,8 +12,8 @@ from numpy.typing import NDArray
 from ._blocks import BlockFeatures, BlockInputs
 from ._place import Place
 from ._rows import Rows, blocks, row_squares, with_squares
+from ._segments import Sums
 from ._transform import transform
-from .ridge import RidgeState
 
 __all__ = ["accumulate"]
 
@@ -22,14 +22,13 @@ def accumulate(
     features: Any,
     rows: Rows,
     index: NDArray[np.int64] | None,
-    state: RidgeState | None,
-    total: float,
+    sums: Sums | None,
     block_rows: int,
     *,
     done: Callable[[int], Any] = int,
     keep: bool = False,
-) -> float:
-    """Add features to a state, and their weighted squares to `total`, which is returned.
+) -> None:
+    """Add features to sums, which are `working`.
 
     Parameters
     ----------
@@ -37,13 +36,12 @@ def accumulate(
     rows : Rows
     index : vector or None
         Which of them, in which order; None means all.
-    state : RidgeState or None
+    sums : Sums or None
         None if features are only checked.
-    total : float
     block_rows : int
         Rows whose features may exist at the same time.
     done : callable
-        Called with numbers of rows.
+        Called with numbers of rows that were added.
     keep : bool
         Whether the state must keep what it has if features overflow. A GPU is then waited for before each block is added,
         and otherwise once, at the end.
@@ -54,26 +52,27 @@ def accumulate(
         If features overflow.
     """
     if rows.place.device is not None:
-        return _on_gpu(features, rows, index, state, total, block_rows, done, keep)
+        _on_gpu(features, rows, index, sums, block_rows, done, keep)
+        return
     for block in blocks(rows, block_rows, index):
         Z = transform(features, block.X, block.place)
-        total = with_squares(total, row_squares(Z), block.weight, Z.dtype, Z.__getitem__)
-        if state is not None:
-            state.add(Z, block.targets(), block.weight, block.place)
+        total = with_squares(0.0 if sums is None else sums.squares, row_squares(Z), block.weight, Z.dtype, Z.__getitem__)
+        if sums is not None:
+            sums.state.add(Z, block.targets(), block.weight, block.place)
+            sums.squares = total
+        del Z  # before the next block's features are made
         done(len(block))
-    return total
 
 
 def _on_gpu(
     features: Any,
     rows: Rows,
     index: NDArray[np.int64] | None,
-    state: RidgeState | None,
-    total: float,
+    sums: Sums | None,
     block_rows: int,
     done: Callable[[int], Any],
     keep: bool,
-) -> float:
+) -> None:
     """The same without waiting for each block: what the blocks need is there before the first, or comes with its block."""
     place = rows.place.inside()
     chosen = slice(None) if index is None else index
@@ -82,7 +81,7 @@ def _on_gpu(
     targets = place.load(rows.targets(chosen))
     inputs = BlockInputs(features, rows.X, rows.place, min(n, block_rows), index)
     compute = BlockFeatures(features, rows.X, rows.place, min(n, block_rows))
-    squares = None
+    squares, total = None, 0.0 if sums is None else sums.squares
 
     def closer(at: NDArray[np.int64]) -> Any:
         parts = (at[first : first + block_rows] for first in range(0, len(at), block_rows))
@@ -97,12 +96,14 @@ def _on_gpu(
         if keep:
             of_part = _fetched(place, squares[:, part])
             total = with_squares(total, of_part, part_weight, Z.dtype, partial(_rows_of, Z, place))
-        if state is not None:
-            state.add(Z, targets[part], part_weight, place)
+        if sums is not None:
+            sums.state.add(Z, targets[part], part_weight, place)
+            sums.squares = total
         done(part.stop - part.start)
-    if squares is None or keep:
-        return total
-    return with_squares(total, _fetched(place, squares), weight, squares.dtype, closer)
+    if squares is not None and not keep:
+        total = with_squares(total, _fetched(place, squares), weight, squares.dtype, closer)
+    if sums is not None:
+        sums.squares = total
 
 
 def _rows_of(Z: Any, place: Place, at: NDArray[np.int64]) -> Any:

@@ -14,7 +14,7 @@ from ._arrays import FloatArray
 from ._holdout import Holdout
 from ._plan import GRAM_COLUMNS
 from ._prediction import LinearMap
-from ._rows import Rows, blocks
+from ._rows import Rows
 from ._search import climb, grid_alpha, grid_index
 from ._transform import transform
 from .ridge import RidgeState
@@ -74,12 +74,11 @@ class AlphaSearch:
         def score(alpha: float) -> float:
             coef, intercept, _, _ = self._state.solve(alpha, fit_intercept=self._fit_intercept, mixed_precision=True)
             loss, linear = 0.0, None
-            for kept in holdout:
-                linear = linear or LinearMap(coef, None, kept.place)
-                for block in blocks(kept, self._block_rows):
-                    scores = block.place.fetch(linear(transform(self._features, block.X, block.place)))
-                    squares = ((scores + intercept - block.targets()) ** 2).sum(axis=1)
-                    loss += float(squares.sum() if block.weight is None else squares @ block.weight)
+            for block in holdout.blocks(self._block_rows):
+                linear = linear or LinearMap(coef, None, block.place)
+                scores = block.place.fetch(linear(transform(self._features, block.X, block.place)))
+                squares = ((scores + intercept - block.targets()) ** 2).sum(axis=1)
+                loss += float(squares.sum() if block.weight is None else squares @ block.weight)
             _log.info("alpha=%.3g: squared error %.6g on %d held-out rows", alpha, loss, len(holdout))
             return loss
 

@@ -67,3 +67,8 @@ def cntk_pairs(left: Float64Array, right: Float64Array, params: Any, threads: in
     left, right = (np.ascontiguousarray(rows) for rows in (left, right))
     _core.cntk_pairs(left, right, params, out, _core.Cpu(threads))
     return out[:, 0]
+
+
+def pair_flops(network: dict[str, Any], pixel_pairs: int) -> int:
+    """Operations of the exact kernel of two images: in each layer sums over a filter and formulas."""
+    return int(network["depth"]) * pixel_pairs * (4 * int(network["filter_size"]) + 4)

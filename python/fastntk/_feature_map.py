@@ -15,8 +15,9 @@ from ._arrays import Source, is_sparse, matrix
 from ._error_estimate import ErrorEstimate, PairSample
 from ._exact_pairs import Float64Array, ntk_pairs
 from ._images import columns_of
-from ._memory import allocate, require_memory
+from ._memory import allocate, require_memory, require_planned
 from ._place import Place
+from ._plan import MapCosts, Plan, plan_map
 from ._random import RandomState, resolve_seed
 from ._sparse import csr_rows
 from ._suggest import MeanError, smallest_size
@@ -27,7 +28,6 @@ DIAGONAL = ("auto", "exact", "sampled")
 LOW_ORDERS = ("auto", "exact", "constant", "sampled")
 
 _MOST_COMPONENTS = 2**31 - 1
-_PLANNED_BYTES = 1 << 24  # below this, memory is not looked up
 
 
 class RowMap(Protocol):
@@ -98,6 +98,53 @@ class FeatureMap(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimato
         `n` is None if the number of rows is not known. Maps of a few numbers a column say 0.
         """
         return 0, 0
+
+    def _working_bytes(self, d: int, item: int) -> int:  # noqa: ARG002 - for those that override it
+        """Host memory that mapping rows of `d` entries of `item` bytes takes beside the map and its output."""
+        return 0
+
+    def _fit_passes(self, n: int | None) -> int:  # noqa: ARG002 - for those that override it
+        """Passes over `n` rows in a fit: 0 for maps that are drawn by their seed."""
+        return 0
+
+    def _flops(self, n: int, d: int) -> tuple[int, int]:  # noqa: ARG002 - for those that override it
+        """Operations of a fit to `n` rows of `d` entries, and of mapping one of them; see `_flops.py`."""
+        return 0, 0
+
+    def _costs(self, n: int | None, d: int, item: int) -> MapCosts:
+        """What the map takes; nothing if a parameter is wrong: fit will say which."""
+        kept, fitting = self._fit_bytes(n, d, item)
+        try:
+            operations = (0, 0) if n is None else self._flops(n, d)
+            return MapCosts(kept, fitting, self._working_bytes(d, item), self._fit_passes(n), *operations)
+        except (TypeError, ValueError):
+            return MapCosts(kept, fitting)
+
+    def plan(self, n: int, d: int) -> Plan:
+        """What `fit_transform` would take, without doing it.
+
+        Parameters
+        ----------
+        n : int
+            Number of rows.
+        d : int
+            Number of columns.
+
+        Returns
+        -------
+        Plan
+            For float32 rows in host memory, mapped by a GPU if `device` is "cuda". What `transform` takes of a map that is
+            fitted is the same without the part "fitting the map".
+
+        Raises
+        ------
+        ValueError, TypeError
+            If an argument is less than 1, or a parameter of the map is wrong.
+        """
+        n, d = arguments.integer(n, "n"), arguments.integer(d, "d")
+        gpu = arguments.choice(self.device, "device", ("auto", "cpu", "cuda")) == "cuda"
+        self._flops(n, d)  # which tells wrong parameters
+        return plan_map(n, d, self._checked_components(), 4, self._costs(n, d, 4), gpu=gpu)
 
     def _to_lower(self) -> str:
         """What to do about too little memory, for messages."""
@@ -189,7 +236,11 @@ class FeatureMap(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimato
         array, place = self._matrix(X, reset=False)
         validate_data(self, columns_of(X, array), skip_check_array=True, reset=False)
         lower = "lower n_components or pass fewer rows at a time"
-        out = allocate(array.shape[0], self._n_features_out, array.dtype, place, lower=lower)
+        n, D, item = array.shape[0], self._n_features_out, array.dtype.itemsize
+        if self.max_memory is not None and place.device is None:
+            needed = n * D * item + self._working_bytes(array.shape[1], item)
+            require_memory(needed, self.max_memory, what=f"an output of {n} x {D}", lower=lower)
+        out = allocate(n, D, array.dtype, place, lower=lower)
         self._map(array, out, place)
         return place.give_back(out)
 
@@ -310,9 +361,10 @@ class FeatureMap(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimato
         return source
 
     def _require_memory(self, needed: int, place: Place, n_components: int, lower: str = "lower n_components") -> None:
-        """MemoryError unless `needed` bytes, which the map keeps or takes while it is made, are available on the host."""
-        if needed >= _PLANNED_BYTES and place.device is None:
-            require_memory(needed, None, what=f"{type(self).__name__}.fit with {n_components} components", lower=lower)
+        """MemoryError unless `needed` bytes, which the map keeps or takes while it is made, are to be had on the host."""
+        if place.device is None:
+            what = f"{type(self).__name__}.fit with {n_components} components"
+            require_planned(needed, self.max_memory, what=what, lower=lower)
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from ._load import _core
 from ._place import Place
-from ._rows import Rows
+from ._rows import Rows, stacked
 
 __all__ = ["Holdout", "holdout_rows"]
 
@@ -141,10 +141,20 @@ class Holdout:
         rest = place.at_rest()
         self._aside = [(numbers, rows.moved(rest)) for numbers, rows in self._aside]
 
-    def __iter__(self) -> Iterator[Rows]:
-        """The rows that are set aside."""
+    def blocks(self, size: int) -> Iterator[Rows]:
+        """The rows that are set aside, in ascending order, in blocks of `size` whatever the batches were."""
+        parts, count = list[Rows](), 0
         for _, rows in self._aside:
-            yield rows
+            first = 0
+            while first < len(rows):
+                part = rows.take(slice(first, first + size - count))
+                parts.append(part)
+                first, count = first + len(part), count + len(part)
+                if count == size:
+                    yield stacked(parts)
+                    parts, count = [], 0
+        if parts:
+            yield stacked(parts)
 
     def clear(self) -> None:
         """Forget them."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import Any
 
@@ -135,6 +136,11 @@ class ImageMap(FeatureMap):
         height, width, channels = (int(size) for size in shape)
         self._images = height, width, channels
         self._range = RANGES[int(value_range)]
+
+    def _planned_images(self, columns: int) -> ImageShape:
+        """The same for plans, where images of an unknown shape are taken for square ones of three colours."""
+        side = math.isqrt(columns // 3) or 1
+        return self._images_in(columns) or (side, side, 3)
 
     def _image_attributes(self) -> dict[str, Any]:
         """Fitted attributes, for `_draw`."""

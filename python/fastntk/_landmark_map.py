@@ -14,10 +14,10 @@ from ._load import _core
 from ._place import Place, map_rows
 from ._plan import rows_at_once
 
-__all__ = ["Kernel", "LandmarkMap", "ntk_factor", "require_range"]
+__all__ = ["PANEL", "Kernel", "LandmarkMap", "ntk_factor", "require_range"]
 
 _ZEROS = 1 << 14  # columns without a landmark that are written at a time
-_PANEL = 576  # columns of a product at a time: what lies above W's diagonal is left out panel by panel
+PANEL = 576  # columns of a product at a time: what lies above W's diagonal is left out panel by panel
 
 
 class Kernel:
@@ -91,8 +91,8 @@ class LandmarkMap:
                 rows = slice(first, min(first + size, len(X)))
                 k, z = K[: rows.stop - first], Z[rows]
                 core.ntk_kernel(X[rows], landmarks, self.kernel.depth, self.kernel.bias, k, backend)
-                for begin in range(0, r, _PANEL):
-                    end = min(begin + _PANEL, r)
+                for begin in range(0, r, PANEL):
+                    end = min(begin + PANEL, r)
                     core.linear_kernel(k[:, :end], factor[begin:end, :end], z[:, begin:end], backend)
                 if self._exact_diagonal:
                     core.scale_to_ntk_diagonal(X[rows], self.kernel.depth, self.kernel.bias, z[:, :r], backend)

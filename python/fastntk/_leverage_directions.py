@@ -8,12 +8,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ._compiled_map import CompiledMap, parameters_named
+from ._flops import product
 from ._landmark_map import Kernel, ntk_factor
 from ._landmarks import Numbers, Reals, ScoredRows, random_order, ridge_of_size, uniform
 from ._load import _core
 from ._place import Place
 
-__all__ = ["DrawnDirections", "LeverageMap", "Pool", "draw_directions", "drawing_bytes"]
+__all__ = ["DrawnDirections", "LeverageMap", "Pool", "draw_directions", "drawing_bytes", "drawing_flops"]
 
 # Children of a map's seed; those with small numbers are its layers'.
 _ROWS, _NORMALS, _OFFSETS = (1 << 32) + 1, (1 << 32) + 2, (1 << 32) + 3
@@ -138,6 +139,12 @@ def drawing_bytes(rows: int, directions: int, width: int, item: int) -> tuple[in
     # The kernel, its factor, the inverse and the copies of products; rows; a part of the pool.
     scoring = 8 * (6 * rows * rows + 3 * rows * width + 2 * _PART * width)
     return directions * (16 + width * item), max(scoring, 16 * directions * width)
+
+
+def drawing_flops(rows: int, pool_size: int, width: int) -> int:
+    """Operations for the rows' kernel matrix, its inverse by products, and the scores of the pool."""
+    inverse = product(rows, width, rows) + 3 * product(rows, rows, rows)
+    return inverse + product(pool_size, width, rows) + product(pool_size, rows, rows)
 
 
 def _scores(rows: Reals, place: Place, kernel: Kernel, alpha: float, pool: Pool, pool_size: int, threads: int) -> Reals:

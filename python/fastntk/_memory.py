@@ -12,7 +12,8 @@ from ._load import _core
 if TYPE_CHECKING:
     from ._place import Place
 
-_PLANNED_BYTES = 1 << 28  # below, an output is left to the operating system; from here on its room is looked up
+_LOOKED_UP = 1 << 24  # bytes from which on it is looked up whether they are available
+_LOOKED_UP_OUTPUT = 1 << 28  # the same of outputs, which others have to have room for too
 _UNITS = {"": 1, "K": 10**3, "M": 10**6, "G": 10**9, "T": 10**12, "KI": 2**10, "MI": 2**20, "GI": 2**30, "TI": 2**40}
 
 
@@ -72,9 +73,15 @@ def require_memory(needed: int, max_memory: Any, *, what: str, lower: str, devic
         raise MemoryError(f"{what} needs {needed} bytes, but {budget} bytes {where}; {lower}")
 
 
+def require_planned(needed: int, max_memory: Any = None, *, what: str, lower: str) -> None:
+    """`require_memory` of the host where that is worth a look: with a budget, or for more than a few megabytes."""
+    if max_memory is not None or needed >= _LOOKED_UP:
+        require_memory(needed, max_memory, what=what, lower=lower)
+
+
 def allocate(rows: int, cols: int, dtype: Any, place: Place, *, what: str = "an output", lower: str) -> Any:
     """A matrix for results in the caller's kind of memory; MemoryError without room on the host for a large one."""
     needed = rows * cols * dtype.itemsize
-    if needed >= _PLANNED_BYTES and not place.on_device:
+    if needed >= _LOOKED_UP_OUTPUT and not place.on_device:
         require_memory(needed, None, what=f"{what} of {rows} x {cols}", lower=lower)
     return place.empty((rows, cols), dtype)

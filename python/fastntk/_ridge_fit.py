@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -12,7 +13,8 @@ from ._accumulate import accumulate
 from ._alpha import AlphaSearch
 from ._holdout import Holdout
 from ._plan import GCV_ROWS, rows_at_hand
-from ._rows import Rows, blocks, progress, with_target_squares
+from ._rows import Rows, blocks, with_target_squares
+from ._segments import Segments, Sums
 from .ridge import RidgeState
 
 __all__ = ["RidgeFit", "Settings", "Solution"]
@@ -31,11 +33,12 @@ class Settings(NamedTuple):
 
 
 class Solution(NamedTuple):
-    """The ridge parameter in use, coefficients (n_features, n_targets) and intercepts (n_targets,)."""
+    """The ridge parameter in use, coefficients (n_features, n_targets) and intercepts (n_targets,); and what the rows were."""
 
     alpha: float
     coef: NDArray[np.float64]
     intercept: NDArray[np.float64]
+    statistics: dict[str, Any] | None = None
 
 
 class RidgeFit:
@@ -45,10 +48,9 @@ class RidgeFit:
     ----------
     features : transformer
         The fitted feature map.
-    state : RidgeState
-        Without rows.
+    sums : Segments
     holdout : Holdout or None
-        None if alpha is known.
+        The rows that are not in the sums yet; None if alpha is known.
     dtype : numpy.dtype
         Of the rows that will come.
     block_rows : int
@@ -56,90 +58,112 @@ class RidgeFit:
     """
 
     def __init__(
-        self, features: Any, state: RidgeState, holdout: Holdout | None, dtype: np.dtype[Any], block_rows: int
+        self, features: Any, sums: Segments, holdout: Holdout | None, dtype: np.dtype[Any], block_rows: int
     ) -> None:
         self.dtype = dtype
+        self.sums = sums
         self._features = features
-        self.state = state
         self._holdout = holdout
         self._block_rows = block_rows
-        self._sum_squares = 0.0
         self._sum_target_squares = 0.0
 
     @property
     def n_targets(self) -> int:
         """Columns of the targets."""
-        return self.state.n_targets
+        return self.sums.n_targets
 
-    def add(self, rows: Rows, *, verbose: bool, batch: bool) -> None:
-        """Stream rows through the features into the state, which goes where they are computed on.
+    def add(self, rows: Rows, *, done: Callable[[int], Any] = int, batch: bool) -> None:
+        """Stream rows through the features into the sums, which go where they are computed on.
 
-        ValueError if sums of squares overflow. If the rows are a `batch` that others have preceded, the state then keeps the
-        rows before the bad ones; and held-out rows are found bad now.
+        ValueError if sums of squares overflow. If the rows are a `batch` that others have preceded, the sums then keep the
+        rows before the bad ones; and held-out rows are found bad now. `done` is called with numbers of rows.
         """
         target_squares = with_target_squares(self._sum_target_squares, rows)
-        self.state.move(rows.place)
+        self.sums.move(rows.place)
         holdout = None if self._holdout is None else self._holdout.copy()
-        keep = batch and (self.state.rows > 0 or bool(holdout))
+        keep = batch and (self.sums.rows > 0 or bool(holdout))
         if holdout is not None:
             holdout.move(rows.place)
-        with self.state.working(), progress(len(rows), verbose) as done:
-            for piece in blocks(rows, rows_at_hand(self.n_targets, self._block_rows)):
-                parts: list[tuple[Rows, NDArray[np.int64] | None]] = [(piece, None)]
-                if holdout is not None:
-                    others, kept = holdout.split(piece)
-                    parts = [*others]
-                    if batch:
-                        accumulate(self._features, kept, None, None, 0.0, self._block_rows)
-                for source, index in parts:
-                    self._sum_squares = accumulate(
-                        self._features,
-                        source,
-                        index,
-                        self.state,
-                        self._sum_squares,
-                        self._block_rows,
-                        done=done,
-                        keep=keep,
-                    )
+        for piece in blocks(rows, rows_at_hand(self.n_targets, self._block_rows)):
+            parts: list[tuple[Rows, NDArray[np.int64] | None]] = [(piece, None)]
+            if holdout is not None:
+                others, kept = holdout.split(piece)
+                parts = [*others]
+                if batch:
+                    accumulate(self._features, kept, None, None, self._block_rows)
+            for source, index in parts:
+                self._add_to_segments(source, index, done, keep=keep)
         self._holdout, self._sum_target_squares = holdout, target_squares
 
-    def solve(self, settings: Settings, *, keep_holdout: bool, rows: Rows | None = None) -> Solution:
-        """Choose alpha and solve; `keep_holdout` leaves the state as it is, so that more rows can follow.
+    def _add_to_segments(
+        self, source: Rows, index: NDArray[np.int64] | None, done: Callable[[int], Any], *, keep: bool
+    ) -> None:
+        def added(rows: int) -> None:
+            self.sums.added(rows)
+            done(rows)
 
-        `rows` are those of the state and the held-out ones together, if they are at hand.
+        first, n = 0, len(source) if index is None else len(index)
+        while first < n:
+            part = slice(first, min(n, first + self.sums.room()))
+            rows, numbers = (source.take(part), None) if index is None else (source, index[part])
+            sums = self.sums.current
+            with sums.state.working():
+                accumulate(self._features, rows, numbers, sums, self._block_rows, done=added, keep=keep)
+            first = part.stop
+
+    def solve(self, settings: Settings, *, keep_holdout: bool, rows: Rows | None = None) -> Solution:
+        """Choose alpha and solve; `keep_holdout` leaves the sums as they are, so that more rows can follow.
+
+        `rows` are those of the sums and the held-out ones together, if they are at hand.
         """
-        holdout, state, sum_squares = self._holdout, self.state, self._sum_squares
+        holdout = self._holdout
+        sums, own = self._total(keep=keep_holdout)
         alpha: Any = None if holdout is not None else settings.alpha
-        if holdout is not None and self._says_enough(holdout, settings.selection):
-            alpha = self._search(state, sum_squares, settings).by_holdout(holdout)
+        if holdout is not None and self._says_enough(sums.state, holdout, settings.selection):
+            alpha = self._search(sums, settings).by_holdout(holdout)
         if holdout is not None and len(holdout):
-            state = state.copy() if keep_holdout else state
-            with state.working():
-                for kept in holdout:
-                    sum_squares = accumulate(self._features, kept, None, state, sum_squares, self._block_rows)
+            sums = self._with_held_out(sums if own else sums.copy(), holdout)
             if not keep_holdout:
-                self._sum_squares = sum_squares
                 holdout.clear()
         if alpha is None:
-            search = self._search(state, sum_squares, settings)
+            search, state = self._search(sums, settings), sums.state
             alpha = search.by_rows(rows) if rows is not None and state.rows < state.n_features else search.by_gcv()
-        coef, intercept, _, jitter = state.solve(alpha, fit_intercept=settings.fit_intercept)
-        if jitter:
-            _log.warning("alpha=%.3g is too small for this data: %.3g was added to the diagonal", alpha, jitter)
-        return Solution(float(alpha), coef, intercept)
+        solved = sums.state.solve(alpha, fit_intercept=settings.fit_intercept)
+        if solved.jitter:
+            _log.warning("alpha=%.3g is too small for this data: %.3g was added to the diagonal", alpha, solved.jitter)
+        return Solution(float(alpha), solved.coef, solved.intercept, statistics=sums.state.target_statistics())
 
-    def _says_enough(self, holdout: Holdout, selection: str) -> bool:
+    def whole(self) -> RidgeState:
+        """The state of all rows so far, held-out ones included; it may be the fit's own, and is not to be changed."""
+        holdout = self._holdout
+        sums, own = self._total(keep=True)
+        if holdout is not None and len(holdout):
+            sums = self._with_held_out(sums if own else sums.copy(), holdout)
+        return sums.state
+
+    def _total(self, *, keep: bool) -> tuple[Sums, bool]:
+        """The sums without the held-out rows, and whether they may change: not if they are to be kept, and no copy."""
+        if keep and self.sums.single:
+            return self.sums.current, False
+        return (self.sums.copied_total() if keep else self.sums.total()), True
+
+    def _with_held_out(self, sums: Sums, holdout: Holdout) -> Sums:
+        with sums.state.working():
+            for kept in holdout.blocks(self._block_rows):
+                accumulate(self._features, kept, None, sums, self._block_rows)
+        return sums
+
+    def _says_enough(self, state: RidgeState, holdout: Holdout, selection: str) -> bool:
         """Whether alpha is chosen by the held-out rows."""
         if selection == "auto":
-            return self.state.rows + len(holdout) >= GCV_ROWS and len(holdout) > 0
-        return bool(selection == "holdout" and len(holdout) > 0 and self.state.rows > 0)
+            return state.rows + len(holdout) >= GCV_ROWS and len(holdout) > 0
+        return bool(selection == "holdout" and len(holdout) > 0 and state.rows > 0)
 
-    def _search(self, state: RidgeState, sum_squares: float, settings: Settings) -> AlphaSearch:
+    def _search(self, sums: Sums, settings: Settings) -> AlphaSearch:
         return AlphaSearch(
             self._features,
-            state,
-            sum_squares,
+            sums.state,
+            sums.squares,
             self.dtype,
             self._block_rows,
             fit_intercept=settings.fit_intercept,

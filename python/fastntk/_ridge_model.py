@@ -24,9 +24,9 @@ from ._prediction import LinearMap, predict_rows
 from ._random import RandomState, resolve_seed
 from ._ridge_features import FEATURES, named_map, resolved_name
 from ._ridge_fit import RidgeFit, Settings, Solution
-from ._rows import Rows
+from ._rows import Rows, progress
+from ._segments import Segments
 from ._transform import goes_along, learns
-from .ridge import RidgeState
 
 __all__ = ["RidgeModel"]
 
@@ -81,7 +81,8 @@ class RidgeModel(BaseEstimator):  # type: ignore[misc]
         n = len(rows) if rows.weight is None else int(np.count_nonzero(rows.weight))
         begun = self._begin(X, rows, n)
         fit = begun["_fit"]
-        fit.add(rows, verbose=self.verbose, batch=False)
+        with progress(len(rows), self.verbose) as done:
+            fit.add(rows, done=done, batch=False)
         begun["_solution"] = fit.solve(self._settings(), keep_holdout=False, rows=rows)
         self._see_columns(X, rows.X, reset=True)
         self.__dict__.update(begun)
@@ -89,7 +90,8 @@ class RidgeModel(BaseEstimator):  # type: ignore[misc]
     def _fit_first_rows(self, X: Any, rows: Rows) -> None:
         """Begin a fit to rows that come in batches."""
         begun = self._begin(X, rows, None)
-        begun["_fit"].add(rows, verbose=self.verbose, batch=True)
+        with progress(len(rows), self.verbose) as done:
+            begun["_fit"].add(rows, done=done, batch=True)
         self._see_columns(X, rows.X, reset=True)
         self.__dict__.update(begun)
 
@@ -106,7 +108,8 @@ class RidgeModel(BaseEstimator):  # type: ignore[misc]
             raise ValueError(f"X has shape {rows.X.shape}; {self.n_features_in_} columns are needed")
         if rows.n_targets != fit.n_targets:
             raise ValueError(f"y has {rows.n_targets} columns; {fit.n_targets}, as in the first call, are needed")
-        fit.add(replace(rows, X=astype(rows.X, fit.dtype, rows.place)), verbose=self.verbose, batch=True)
+        with progress(len(rows), self.verbose) as done:
+            fit.add(replace(rows, X=astype(rows.X, fit.dtype, rows.place)), done=done, batch=True)
         self._solution = None
 
     def _read(self, X: Any, *, reset: bool) -> Source:
@@ -161,7 +164,6 @@ class RidgeModel(BaseEstimator):  # type: ignore[misc]
         own = known and not isinstance(self.features, str)
         lower = unfitted._to_lower() if own else "lower n_components"
         require_memory(plan.bytes, self.max_memory, what=what, lower=lower)
-        block_rows = rows_at_once(n_features * X.itemsize, gpu=gpu is not None, max_memory=self.max_memory)
         if gpu is not None:
             require_memory(plan.device_bytes, self.max_memory, what=what, lower=lower, device=gpu)
         if features is None:
@@ -169,17 +171,23 @@ class RidgeModel(BaseEstimator):  # type: ignore[misc]
         _log.info("%s: %d bytes, %d of a GPU, blocks of %d rows", what, plan.bytes, plan.device_bytes, plan.block_rows)
         if getattr(self, "_solution", None) is not None:
             self._fit = None  # two states at a time would be more than the plan says
-        state = RidgeState(n_features, rows.n_targets, n_threads=self.n_threads)
+        sums = Segments(n_features, rows.n_targets, self.n_threads)
         holdout = Holdout(seed, holdout_rows(X.shape[1] * X.itemsize)) if self.alpha == "auto" else None
         return {
             "seed_": seed,
             "features_": features,
             "_fitted_params": self.get_params(deep=False),
-            "_block_rows": rows_at_once(n_features * X.itemsize, gpu=False),
+            "_block_rows": self._rows_of_predictions(plan, n, n_features * X.itemsize),
             "_dtype": X.dtype,
-            "_fit": RidgeFit(features, state, holdout, X.dtype, block_rows),
+            "_fit": RidgeFit(features, sums, holdout, X.dtype, plan.block_rows),
             "_solution": None,
         }
+
+    def _rows_of_predictions(self, plan: Plan, n: int | None, row_bytes: int) -> int:
+        """How many rows' features exist at a time in predictions on the CPU: fewer where the budget is that tight."""
+        usual = rows_at_once(row_bytes, gpu=False)
+        tight = not plan.device_bytes and plan.block_rows < (usual if n is None else min(n, usual))
+        return plan.block_rows if tight else usual
 
     def _checked_components(self, features: FeatureMap) -> int:
         n_components = features._checked_components()
@@ -201,7 +209,8 @@ class RidgeModel(BaseEstimator):  # type: ignore[misc]
             gpu=gpu,
             staged=staged,
             max_memory=self.max_memory,
-            map_bytes=features._fit_bytes(n, d, item) if goes_along(features) else (0, 0),
+            threads=arguments.threads(self.n_threads),
+            costs=features._costs(n, d, item) if goes_along(features) else None,
         )
 
     def _unfitted(self, seed: int, n: int | None, d: int, device: str = "auto") -> Any:
@@ -253,7 +262,8 @@ class RidgeModel(BaseEstimator):  # type: ignore[misc]
         check_is_fitted(self)
         array, place = self._read(X, reset=False)
         self._see_columns(X, array, reset=False)
-        _, coef, intercept = self._solved()
+        solution = self._solved()
+        coef, intercept = solution.coef, solution.intercept
         linear = LinearMap(coef, intercept, place)
         size = (
             self._block_rows
@@ -276,6 +286,11 @@ class RidgeModel(BaseEstimator):  # type: ignore[misc]
     def intercept_(self) -> NDArray[np.float64]:
         """Intercept of each target."""
         return self._solved().intercept
+
+    @property
+    def statistics_(self) -> dict[str, Any] | None:
+        """Number and weight of the rows of the fit, and means and deviations of their targets."""
+        return self._solved().statistics
 
     def plan(self, n: int, d: int) -> Plan:
         """What a fit would take, without doing it.

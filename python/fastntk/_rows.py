@@ -11,9 +11,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ._arrays import FloatArray, take
+from ._lazy_rows import LazyRows
 from ._place import Place, is_device_array
 
-__all__ = ["BLOCK_ROWS", "Rows", "blocks", "progress", "row_squares", "with_squares", "with_target_squares"]
+__all__ = ["BLOCK_ROWS", "Rows", "blocks", "progress", "row_squares", "stacked", "with_squares", "with_target_squares"]
 
 _ALL = slice(None)
 BLOCK_ROWS = 2048  # that a RidgeState multiplies at a time
@@ -84,6 +85,27 @@ def blocks(rows: Rows, size: int, index: NDArray[np.int64] | None = None) -> Ite
         yield rows.take(part if index is None else index[part])
 
 
+def stacked(parts: list[Rows]) -> Rows:
+    """Rows of one kind and place, one after another."""
+    if len(parts) == 1:
+        return parts[0]
+    first, place = parts[0], parts[0].place
+    arrays = [part.X for part in parts]
+    X: Any
+    if isinstance(first.X, LazyRows):
+        X = LazyRows(np.concatenate([array.raw for array in arrays]), first.X.dtype)
+    elif is_device_array(first.X):
+        X, end = place.empty((sum(map(len, parts)), first.X.shape[1]), first.X.dtype), 0
+        for array in arrays:
+            place.core.convert(array, X[end : end + len(array)], place.backend())
+            end += len(array)
+    else:
+        X = np.concatenate(arrays)
+    weights = [np.ones(len(part)) if part.weight is None else part.weight for part in parts]
+    weight = None if all(part.weight is None for part in parts) else np.concatenate(weights)
+    return replace(first, X=X, Y=np.concatenate([part.Y for part in parts]), weight=weight)
+
+
 @contextmanager
 def progress(rows: int, verbose: bool) -> Iterator[Callable[[int], Any]]:
     """What to call with numbers of rows that are done: moves a bar if `verbose` and stderr is a terminal."""
@@ -148,14 +170,20 @@ def with_squares(
             tops = np.maximum(Z.max(axis=1), -Z.min(axis=1)).astype(np.float64) ** 2
             squares = squares.copy()
             squares[large] = row_squares(Z)
-        plain = total + float(squares.sum())
-        weighted_total = plain if weight is None else total + float(squares @ weight)
+            weighted = squares if weight is None else squares * weight
+        plain = _in_order(total, squares)
+        weighted_total = plain if weight is None else _in_order(total, weighted)
         weighted_tops = tops if weight is None else tops * weight[large]
         if np.isfinite(weighted_total) and np.all(weighted_tops <= limit):
             return weighted_total
         by_weight = np.isfinite(plain) and np.all(tops <= limit)
     name = "sample_weight" if by_weight else "X"
     raise ValueError(f"{name} gives features that are not finite, or whose sums of squares overflow {dtype}; scale it down")
+
+
+def _in_order(total: float, values: NDArray[np.float64]) -> float:
+    """`total` and the values, one after another: the bits do not depend on how the values are cut into batches."""
+    return float(np.cumsum(np.append(total, values))[-1])
 
 
 def row_squares(Z: FloatArray) -> NDArray[np.float64]:

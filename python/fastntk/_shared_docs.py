@@ -21,12 +21,17 @@ n_threads : int, optional
 <threads and device>
 max_memory : None, int or str
     Workspace of GPU work, in bytes or as in "2GB"; None means an eighth of the GPU's memory.""",
+    "budget": """\
+max_memory : None, int or str
+    Budget beyond the inputs, in bytes or as in "2GB", of what `fit` and `transform` take, the output included; None means
+    what is available. Where a GPU computes it bounds the workspace there, and None means an eighth of its memory.""",
     "assume_finite": """\
 assume_finite : bool
     Skip the scan of inputs for NaN and inf, for which a GPU is waited for; scikit-learn's `assume_finite` does too.""",
     "machine parameters": """\
 <random_state>
-<backend parameters>
+<threads and device>
+<budget>
 <assume_finite>""",
 }
 

@@ -14,14 +14,13 @@ from . import _arguments as arguments
 from ._images import ImageShape, image_rows, images_of
 from ._lazy_rows import dense_blocks
 from ._load import _core
-from ._memory import require_memory
+from ._memory import require_planned
 from ._place import Place
 from ._plan import rows_at_once
 
 __all__ = ["Standardisation", "standardisation", "whiten_bytes"]
 
 _ROWS = 1024  # whose sums are taken at a time, so that equal images give equal bits in any type
-_PLANNED_BYTES = 1 << 28
 
 Float64Array = NDArray[np.float64]
 
@@ -113,8 +112,7 @@ class Standardisation:
             return cls(images, mean=mean, scale=1 / np.where(deviation > 0, deviation, 1.0))
         d = rows.shape[1]
         _, needed = whiten_bytes(d, rows.itemsize)
-        if needed >= _PLANNED_BYTES:
-            require_memory(needed, None, what=f"whitening images of {d} numbers", lower="use standardize='channels'")
+        require_planned(needed, what=f"whitening images of {d} numbers", lower="use standardize='channels'")
         with np.errstate(over="ignore", invalid="ignore"):
             mean, covariance = _covariance(_blocks(rows, place, d), threads)
         _require_finite(mean, covariance)

@@ -1,17 +1,19 @@
-"""Archives of arrays that are always whole: a new one is written beside the old one, and takes its place at once."""
+"""Files that are always whole: a new one is written beside the old one, and takes its place at once."""
 
 from __future__ import annotations
 
 import os
 import zipfile
 import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["DAMAGE", "read_arrays", "write_arrays"]
+__all__ = ["DAMAGE", "read_arrays", "replacing", "write_arrays"]
 
 # What reading a damaged archive, and what it holds, has been seen to raise. Every array in it has a checksum.
 DAMAGE = (
@@ -31,18 +33,37 @@ DAMAGE = (
 )
 
 
-def write_arrays(path: Path, arrays: dict[str, Any]) -> None:
-    """Put these arrays, by name, in the place of what the file had; they are on the disk when this returns."""
+@contextmanager
+def replacing(path: Path) -> Iterator[Path]:
+    """The path to write a new file to, which then takes the place of that of `path` and is on the disk afterwards.
+
+    If the block raises, the old file stays as it was, and the new one is gone.
+    """
     new = path.with_name(f"{path.name}.new")
     try:
-        with new.open("wb") as file:
-            np.savez(file, allow_pickle=False, **arrays)
-            file.flush()
-            os.fsync(file.fileno())
+        yield new
+        _flush(new)
         new.replace(path)
     except BaseException:  # a full disk, or Ctrl-C
         new.unlink(missing_ok=True)
         raise
+    with suppress(OSError):  # a folder that is not to be read
+        _flush(path.parent)
+
+
+def _flush(path: Path) -> None:
+    """Bring a file, or the names in a folder, to the disk."""
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def write_arrays(path: Path, arrays: dict[str, Any]) -> None:
+    """Put these arrays, by name, in the place of what the file had; they are on the disk when this returns."""
+    with replacing(path) as new, new.open("wb") as file:
+        np.savez(file, allow_pickle=False, **arrays)
 
 
 def read_arrays(path: Path) -> dict[str, NDArray[Any]]:

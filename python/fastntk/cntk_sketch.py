@@ -10,10 +10,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from . import _arguments as arguments
-from ._cntk import cntk_pairs, cntk_params
+from ._cntk import cntk_pairs, cntk_params, pair_flops
 from ._compiled_map import CompiledMap, parameters_named
 from ._exact_pairs import Float64Array
 from ._feature_map import DIAGONAL, itemsizes
+from ._flops import gram, product, projection
 from ._image_map import ImageMap
 from ._images import ImageShape
 from ._layer_polynomials import layer_polynomials
@@ -21,9 +22,9 @@ from ._load import _core
 from ._place import Place, map_rows
 from ._plan import rows_at_once
 from ._random import RandomState
+from ._random_features_plan import DENSE_WIDTH, STRUCTURED
 from ._shared_docs import documented
 from ._standardize import Standardisation, standardisation, whiten_bytes
-from .features import DENSE_WIDTH, STRUCTURED
 
 __all__ = ["CNTKSketch"]
 
@@ -99,6 +100,27 @@ def map_bytes(params: dict[str, Any], width: int, item: int, threads: int) -> in
     image = pixels * (channels * (2 + area) + depth * (depth + 3))
     threads = threads or int(_core.config()["threads"])
     return int(itemsizes(item) * constants + signs * (1 + (item != 4)) + item * threads * (fields + image))
+
+
+def image_flops(params: dict[str, Any], width: int) -> int:
+    """Operations for one image: of each pixel and layer, sums over a filter, projections and products; and the columns."""
+    height, row, channels = params["images"]
+    network = params["network"]
+    channels += network["bias"] != 0
+    area, pixels = network["filter_size"] ** 2, height * row
+    degree = len(params["kappa_1"][0]) - 1 if params["kappa_1"] else 1
+    first = projection(area * channels, width, structured=area * channels > DENSE_WIDTH)
+    fold = product(1, area, width)
+    entries = 4 * degree * width  # of the polynomials of both kernels
+    total = degree * first + network["train_first"] * first + entries
+    total += (network["depth"] - 1) * (2 * fold + degree * projection(width, width, structured=True) + entries)
+    total = pixels * (total + 6 * params["out_features"])
+    if params["average_flips"]:
+        total *= 2
+    if params["diagonal"] != "sampled":
+        pairs = pixels**2 if network["pooling"] == "gap" else pixels
+        total += (2 if params["average_flips"] else 1) * pair_flops(network, pairs)
+    return total
 
 
 @documented
@@ -304,13 +326,22 @@ class CNTKSketch(ImageMap):
     def _fit_bytes(self, n: int | None, d: int, item: int) -> tuple[int, int]:  # noqa: ARG002 - the same for all n
         kept, fitting = whiten_bytes(d, item) if self.standardize == "whiten" else (0, 0)
         try:
-            # Images whose shape is not known here are taken for square ones of three colours.
-            images = self._images_in(d) or (math.isqrt(d // 3) or 1, math.isqrt(d // 3) or 1, 3)
-            params = self._checked(images, self._checked_components(), 0)
+            params = self._checked(self._planned_images(d), self._checked_components(), 0)
             the_map = map_bytes(params, resolved(params).width, item, arguments.threads(self.n_threads))
         except (TypeError, ValueError):  # fit will say what is wrong
             return kept, fitting
         return kept + the_map, fitting + the_map
+
+    def _fit_passes(self, n: int | None) -> int:  # noqa: ARG002 - the same for all n
+        return 0 if self.standardize is None else 1
+
+    def _flops(self, n: int, d: int) -> tuple[int, int]:
+        kind, _ = standardisation(self.standardize, self.whiten_epsilon)
+        params = self._checked(self._planned_images(d), self._checked_components(), 0)
+        row = image_flops(params, resolved(params).width)
+        if kind != "whiten":
+            return 0, row
+        return gram(n, d) + 9 * d**3 + product(d, d, d), row + product(1, d, d)
 
     def _to_lower(self) -> str:
         return "lower n_components or width, or n_threads"

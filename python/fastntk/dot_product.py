@@ -11,13 +11,14 @@ from . import _arguments as arguments
 from ._compiled_map import CompiledMap
 from ._exact_pairs import Float64Array, row_cosines
 from ._feature_map import DIAGONAL, LOW_ORDERS, FeatureMap, itemsizes
+from ._flops import projection
 from ._load import _core
 from ._place import Place
 from ._polynomial import KERNELS, fit_polynomial, kernel_function, misfit, power_series
 from ._random import RandomState
+from ._random_features_plan import DENSE_WIDTH, STRUCTURED
 from ._shared_docs import documented
-from .features import DENSE_WIDTH, STRUCTURED
-from .ntk_sketch import SIZES, sketch_bytes
+from ._sketch_plan import SIZES, one_pass_flops, sketch_bytes
 
 __all__ = ["DotProductFeatures"]
 
@@ -232,6 +233,17 @@ class DotProductFeatures(FeatureMap):
             },
             item,
         )
+
+    def _flops(self, n: int, d: int) -> tuple[int, int]:  # noqa: ARG002 - drawn by the seed
+        method = arguments.choice(self._resolved_method(), "method", _METHODS)
+        width, D = d + (arguments.real(self.bias, "bias") != 0), self._checked_components()
+        arguments.choice(self.low_orders, "low_orders", LOW_ORDERS)
+        coefficients, _ = self._polynomial(method)
+        if method == "sketch":
+            assert coefficients is not None
+            return 0, one_pass_flops(width, D, len(coefficients) - 1, 0, sampled=self.low_orders == "sampled")
+        dense = width <= DENSE_WIDTH if self.directions == "auto" else self.directions == "gaussian"
+        return 0, projection(width, D, structured=not dense)
 
     def _resolved_method(self) -> str:
         if isinstance(self.method, str) and self.method == "auto":

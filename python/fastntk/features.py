@@ -8,20 +8,18 @@ import numpy as np
 from numpy.typing import NDArray
 
 from . import _arguments as arguments
-from ._compiled_map import CompiledMap, parameters_named
+from ._compiled_map import CompiledMap
 from ._feature_map import DIAGONAL, LOW_ORDERS, FeatureMap, itemsizes
-from ._leverage_directions import DrawnDirections, LeverageMap, draw_directions, drawing_bytes
-from ._load import _core
+from ._leverage_directions import DrawnDirections, LeverageMap, draw_directions, drawing_bytes, drawing_flops
 from ._place import Place
 from ._random import RandomState
+from ._random_features_plan import kept_bytes, layered_sizes, row_flops, working_bytes
 from ._shared_docs import documented
 
 __all__ = ["NTKRandomFeatures"]
 
 DIRECTIONS = ("auto", "structured", "gaussian", "gibbs", "sphere", "leverage")
 
-DENSE_WIDTH = 32  # up to which "auto" takes dense directions
-STRUCTURED = 4  # numbers that a structured direction is
 _MOST_SIZE = 2**31 - 1
 _MOST_SWEEPS = 2**30 - 1
 _POOL_FACTOR = 4  # directions of the pool for each component; 16 measured no better
@@ -172,13 +170,13 @@ class NTKRandomFeatures(FeatureMap):
                 score_rows=self._score_rows(),
                 pool_size=self._pool_size(n_components),
                 n_components=n_components,
-                sizes=_sizes(params),
+                sizes=layered_sizes(params),
                 seed=seed,
                 threads=arguments.threads(self.n_threads),
                 max_memory=self.max_memory,
             )
             return self._leverage_map(params, drawn, place)
-        self._require_memory(_kept_bytes(params, array.dtype.itemsize), place, n_components, self._to_lower())
+        self._require_memory(kept_bytes(params, array.dtype.itemsize), place, n_components, self._to_lower())
         feature_map = _NtkMap(params, **self._machine(place))
         chosen = feature_map.chosen("directions", "low_orders", "diagonal")
         sizes = tuple(feature_map.compiled().sizes) if chosen["low_orders_"] == "sampled" else None
@@ -190,12 +188,12 @@ class NTKRandomFeatures(FeatureMap):
         given = {key: value for key, value in params.items() if key not in ("depth", "directions", "low_orders", "sweeps")}
         feature_map = LeverageMap(given, drawn, **self._machine(place))
         chosen = {"directions_": "leverage", **feature_map.chosen("low_orders", "diagonal")}
-        return feature_map, {**chosen, "sizes_": _sizes(params), "alpha_": drawn.alpha}
+        return feature_map, {**chosen, "sizes_": layered_sizes(params), "alpha_": drawn.alpha}
 
     def _leverage_bytes(self, params: dict[str, Any], n: int | None, item: int) -> tuple[int, int]:
         rows = self._score_rows() if n is None else min(n, self._score_rows())
         width = params["in_features"] + (params["bias"] != 0)
-        return drawing_bytes(rows, sum(_sizes(params)), width, itemsizes(item))
+        return drawing_bytes(rows, sum(layered_sizes(params)), width, itemsizes(item))
 
     def _machine(self, place: Place) -> dict[str, Any]:
         return {"n_threads": self.n_threads, "device": self.device, "max_memory": self.max_memory, "place": place}
@@ -216,7 +214,7 @@ class NTKRandomFeatures(FeatureMap):
         if params["directions"] != "leverage":
             return super()._restore_state(state, array, place, n_components, seed)  # type: ignore[return-value]
         numbers, weights, alpha = (state[key] for key in ("directions", "weights", "alpha"))
-        if numbers.dtype != np.int64 or numbers.shape != (sum(_sizes(params)),):
+        if numbers.dtype != np.int64 or numbers.shape != (sum(layered_sizes(params)),):
             raise ValueError("bad numbers of directions")
         if numbers.min() < 0 or numbers.max() >= _MOST_SIZE:
             raise ValueError("directions that no pool has")
@@ -263,10 +261,25 @@ class NTKRandomFeatures(FeatureMap):
             params = self._checked(d, self._checked_components(), 0)
             if params["directions"] == "leverage":
                 return self._leverage_bytes(params, n, item)
-            kept = _kept_bytes(params, item)
+            kept = kept_bytes(params, item)
         except (TypeError, ValueError):  # fit will say what is wrong
             return 0, 0
         return kept, kept
+
+    def _fit_passes(self, n: int | None) -> int:  # noqa: ARG002 - the same for all n
+        return 1 if self._learns() else 0
+
+    def _working_bytes(self, d: int, item: int) -> int:
+        params = self._checked(d, self._checked_components(), 0)
+        return working_bytes(params, item, arguments.threads(self.n_threads))
+
+    def _flops(self, n: int, d: int) -> tuple[int, int]:
+        params = self._checked(d, self._checked_components(), 0)
+        fit = 0
+        if params["directions"] == "leverage":
+            width = d + (params["bias"] != 0)
+            fit = drawing_flops(min(n, self._score_rows()), self._pool_size(params["out_features"]), width)
+        return fit, row_flops(params)
 
     def _to_lower(self) -> str:
         return "lower n_components" if isinstance(self.sizes, str) else "lower sizes or n_components"
@@ -286,30 +299,3 @@ class NTKRandomFeatures(FeatureMap):
             arguments.integer(m_0, "m_0 of sizes", high=_MOST_SIZE),
             arguments.integer(m_1, "m_1 of sizes", high=max(n_components - 1, 1)),
         )
-
-
-def _sizes(params: dict[str, Any]) -> tuple[int, int]:
-    """(m_0, m_1) of the layered construction."""
-    names = ("out_features", "depth", "step_features", "relu_features")
-    with parameters_named():
-        m_0, m_1 = _core.layered_sizes(**{name: params[name] for name in names})
-    return m_0, m_1
-
-
-def _kept_bytes(params: dict[str, Any], item: int) -> int:
-    """Of the directions: of dense ones their entries, of structured ones a few numbers each."""
-    width: int = params["in_features"] + (params["bias"] != 0)
-    D, directions = params["out_features"], params["directions"]
-    if directions == "auto":
-        directions = "gaussian" if width <= DENSE_WIDTH else "structured"
-
-    def entries(columns: int, length: int) -> int:
-        # Directions of the Gibbs sampler exist twice while they are drawn.
-        return columns * (STRUCTURED if directions == "structured" else length * (1 + (directions == "gibbs")))
-
-    if params["low_orders"] != "sampled":
-        return entries(D, width) * itemsizes(item)
-    m_0: int = params["step_features"] or D // 2
-    m_1: int = params["relu_features"] or D // 2
-    later: int = (params["depth"] - 1) * (entries(m_0, m_1) + entries(m_1, m_1))
-    return (entries(m_0, width) + entries(m_1, width) + later) * itemsizes(item)

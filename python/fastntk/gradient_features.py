@@ -12,6 +12,7 @@ from ._cntk import POOLING, cntk_pairs, cntk_params
 from ._compiled_map import CompiledMap, parameters_named
 from ._exact_pairs import Float64Array
 from ._feature_map import DIAGONAL
+from ._flops import product
 from ._image_map import ImageMap
 from ._images import ImageShape
 from ._load import _core
@@ -189,11 +190,21 @@ class GradientFeatures(ImageMap):
 
     def _fit_bytes(self, n: int | None, d: int, item: int) -> tuple[int, int]:  # noqa: ARG002 - the same for all n
         try:
-            images = self._images_in(d) if self._takes_images() else None
+            images = self._planned_images(d) if self._takes_images() else None
             kept = _kept_bytes(network(self._network(d, images, self._checked_components(), 0)), item)
         except (TypeError, ValueError):  # fit will say what is wrong
             return 0, 0
         return kept, 2 * kept
+
+    def _flops(self, n: int, d: int) -> tuple[int, int]:  # noqa: ARG002 - drawn by the seed
+        images = self._planned_images(d) if self._takes_images() else None
+        params = self._network(d, images, self._checked_components(), 0)
+        width, depth = network(params).width, params["depth"]
+        height, row, channels = images or (1, 1, d + (params["bias"] != 0))
+        area = params["filter_size"] ** 2 if images else 1
+        # Forth through all layers, back through all but the first; and an entry of the gradient a column, of all pixels.
+        passes = product(1, area * channels, width) + 2 * (depth - 1) * product(1, area * width, width)
+        return 0, height * row * (passes + 2 * depth * width + product(1, 1, params["out_features"]))
 
     def _to_lower(self) -> str:
         return "lower n_components or width"

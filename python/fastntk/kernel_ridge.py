@@ -13,17 +13,21 @@ from sklearn.metrics import r2_score
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from . import _arguments as arguments
+from . import _flops as flops
 from ._arrays import Source, matrix
+from ._cntk import pair_flops
 from ._finite import scan_wanted
 from ._gram import pair_progress
 from ._host import on_host, score_on_host
 from ._image_range import range_of, require_same_range
-from ._images import ImageShape, columns_of, image_rows, images_of
-from ._memory import require_memory
+from ._images import ImageShape, columns_of, completed, image_rows, image_shape, images_of
+from ._memory import parse_bytes, require_memory
 from ._named_kernel import KERNELS, NamedKernel
 from ._place import Place, is_device_array
+from ._plan import Plan
 from ._prediction import LinearMap
 from ._shared_docs import documented
+from ._statistics import row_statistics
 from ._targets import targets, weights
 
 __all__ = ["KernelRidge"]
@@ -70,6 +74,9 @@ class KernelRidge(MultiOutputMixin, RegressorMixin, BaseEstimator):  # type: ign
         The training inputs.
     image_shape_ : tuple of int
         Shape of an image ("cntk" only).
+    statistics_ : dict
+        What the training data were: "rows" of positive weight, "total_weight", "target_mean" and "target_std" of each target,
+        and "column_mean", "column_std", "column_min" and "column_max" of each column of `X`.
     n_features_in_ : int
     feature_names_in_ : ndarray
         Only if `X` had string names.
@@ -158,9 +165,9 @@ class KernelRidge(MultiOutputMixin, RegressorMixin, BaseEstimator):  # type: ign
         Y = targets(given, n)
         weight = weights(sample_weight, n, some_positive=True, like=source)
         root = None if weight is None else np.sqrt(weight)
-        needed = (16 if callable(self.kernel) else 8) * n * n
         what = f"KernelRidge.fit with {n} rows"
-        require_memory(needed, self.max_memory, what=what, lower="pass fewer rows", device=place.device)
+        needed = self._fit_bytes(n, array.shape[1], array.dtype.itemsize, Y.shape[1])
+        require_memory(sum(needed.values()), self.max_memory, what=what, lower="pass fewer rows", device=place.device)
         K = self._gram(array, place, root) if kernel is None else self._named_gram(kernel, array, place, root)
         dual = self._solve(K, Y if root is None else Y * root[:, None], alpha, place)
         if root is not None:
@@ -171,6 +178,7 @@ class KernelRidge(MultiOutputMixin, RegressorMixin, BaseEstimator):  # type: ign
             self.image_shape_ = images
         self._value_range = value_range
         self.X_fit_ = place.fetch(array).copy()
+        self.statistics_ = row_statistics(self.X_fit_, Y, weight)
         self.dual_coef_ = dual[:, 0] if given.ndim == 1 else dual
         return self
 
@@ -205,7 +213,8 @@ class KernelRidge(MultiOutputMixin, RegressorMixin, BaseEstimator):  # type: ign
         fitted = there.load(fitted) if callable(self.kernel) else there.load(fitted.astype(np.float64, copy=False))
         linear = LinearMap(dual, None, there)
         out = place.empty((len(array), dual.shape[1]), np.float64)
-        block = max(1, _BLOCK_BYTES // (8 * len(fitted)))
+        block_bytes = _BLOCK_BYTES if self.max_memory is None else min(_BLOCK_BYTES, parse_bytes(self.max_memory))
+        block = max(1, block_bytes // (8 * len(fitted)))
         named = self._named(images)
         with pair_progress(len(array) * len(fitted), self.verbose and self.kernel == "cntk") as done:
             for rows in (slice(first, first + block) for first in range(0, len(array), block)):
@@ -232,6 +241,83 @@ class KernelRidge(MultiOutputMixin, RegressorMixin, BaseEstimator):  # type: ign
         float
         """
         return score_on_host(r2_score, y, self.predict(X), sample_weight)
+
+    def save(self, path: Any) -> None:
+        """Write the fitted model, with its training rows, to a file without pickles; `fastntk.load` reads it.
+
+        Parameters
+        ----------
+        path : str or path
+            The file; it is replaced if it exists.
+
+        Raises
+        ------
+        TypeError
+            If `kernel` is a function: a file cannot hold it.
+        OSError
+            If the file cannot be written; the old one is then as it was.
+        """
+        from ._persistence import save
+
+        save(self, path)
+
+    def plan(self, n: int, d: int, n_targets: int = 1) -> Plan:
+        """What a fit would take, without doing it.
+
+        Parameters
+        ----------
+        n : int
+            Number of rows.
+        d : int
+            Number of columns; of images, height * width * channels.
+        n_targets : int
+
+        Returns
+        -------
+        Plan
+            For float32 rows in host memory; with `device` "cuda" the matrix is in that of the GPU. What a function `kernel`
+            takes inside, and its operations, are not known.
+
+        Raises
+        ------
+        ValueError, TypeError
+            If an argument is less than 1, a parameter is wrong, or the shape of images is needed and `image_shape` is not in
+            `kernel_params`.
+        """
+        n, d, n_targets = (arguments.integer(v, name) for v, name in ((n, "n"), (d, "d"), (n_targets, "n_targets")))
+        gpu = arguments.choice(self.device, "device", ("auto", "cpu", "cuda")) == "cuda"
+        images = self._planned_images(d) if self.kernel == "cntk" else None
+        if not callable(self.kernel):
+            arguments.choice(self.kernel, "kernel", KERNELS)
+        named = self._named(images)
+        kernel = 0
+        if images is not None and named is not None:
+            pixels = images[0] * images[1]
+            of_pair = pixels**2 if named.params["pooling"] == "gap" else pixels
+            kernel = n * (n + 1) // 2 * pair_flops(named.params, of_pair)
+        elif named is not None:
+            kernel = flops.gram(d, n) + n * (n + 1) // 2
+        operations = kernel + flops.cholesky(n) + flops.product(n, n, 2 * n_targets) // 2
+        parts = self._fit_bytes(n, d, 4, n_targets)
+        total = sum(parts.values())
+        if not gpu:
+            return Plan(total, 1, n, parts, flops=operations)
+        host = {"rows": parts["rows"], "targets": parts["targets"]}
+        return Plan(sum(host.values()), 1, n, host, total, parts, operations)
+
+    def _planned_images(self, columns: int) -> ImageShape:
+        given = (self.kernel_params or {}).get("image_shape")
+        if given is None:
+            raise ValueError("image_shape is not in kernel_params; a plan of kernel='cntk' needs it")
+        return completed(image_shape(given), columns)
+
+    def _fit_bytes(self, n: int, d: int, item: int, n_targets: int) -> dict[str, int]:
+        """What a fit takes where it computes, beyond the inputs: the matrix, twice if it is the caller's."""
+        return {
+            "kernel": (16 if callable(self.kernel) else 8) * n * n,
+            "rows": n * d * (2 * item if item == 8 else item + 8),
+            "targets": 4 * 8 * n * n_targets,
+        }
 
     def _read(self, X: Any, images: ImageShape | None) -> tuple[Source, str]:
         """The rows, and the range of the numbers of images."""

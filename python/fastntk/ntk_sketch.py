@@ -12,11 +12,12 @@ from numpy.typing import NDArray
 
 from . import _arguments as arguments
 from ._compiled_map import CompiledMap
-from ._feature_map import DIAGONAL, LOW_ORDERS, FeatureMap, itemsizes
+from ._feature_map import DIAGONAL, LOW_ORDERS, FeatureMap
 from ._place import Place
 from ._polynomial import fit_polynomial, kernel_function, power_series
 from ._random import RandomState
 from ._shared_docs import documented
+from ._sketch_plan import SIZES, layerwise_flops, one_pass_flops, sketch_bytes
 from ._sparse import CsrRows
 
 __all__ = ["NTKSketch"]
@@ -28,8 +29,6 @@ BASES = ("auto", "rotation", "countsketch")
 _MOST_DEGREE = 256
 _SAMPLED_ROWS = 256  # whose cosines a fit to the data sees
 _SAMPLED_ENTRIES = 1 << 24  # or fewer rows, if they are long
-_SAMPLED_PAIR = 16  # bytes of the numbers of two entries
-SIZES = ("power_features", "gate_features", "layer_features", "product_features")
 _POLYNOMIALS = ("coefficients", "kappa_1", "kappa_0")
 
 
@@ -184,6 +183,17 @@ class NTKSketch(FeatureMap):
             return 0, 0
         return kept, kept + row
 
+    def _fit_passes(self, n: int | None) -> int:  # noqa: ARG002 - the same for all n
+        return 1 if self.polynomial == "data" else 0
+
+    def _flops(self, n: int, d: int) -> tuple[int, int]:  # noqa: ARG002 - rows are at most sampled
+        arguments.choice(self.polynomial, "polynomial", POLYNOMIALS)
+        params = self._checked(d, self._checked_components(), 0)
+        width, D, sampled = d + (params["bias"] != 0), params["out_features"], params["low_orders"] == "sampled"
+        if params["method"] == "one_pass":
+            return 0, one_pass_flops(width, D, params["degree"], params["power_features"], sampled=sampled)
+        return 0, layerwise_flops(params, width)
+
     def _to_lower(self) -> str:
         """The largest of the sizes that were given, `n_components` first."""
         given = {name: getattr(self, name) for name in ("n_components", *SIZES)}
@@ -248,32 +258,6 @@ class NTKSketch(FeatureMap):
             raise ValueError(f"the polynomials of NTKSketch are damaged: {', '.join(names)} of shape {shape} are needed")
         polynomials = {name: state[name].tolist() if name in state else [] for name in _POLYNOMIALS}
         return self._compile({**params, **polynomials}, place)
-
-
-def sketch_bytes(params: dict[str, Any], item: int) -> tuple[int, int]:
-    """What the map keeps for rows of `item` bytes an entry, and what it takes to map one.
-
-    Lower bounds without the signs, which are bits. The papers' constructions keep the numbers of the entries that they
-    sample, two for each of the degree - 1 products; the others sample nothing, but have all sketches of a row at once.
-    """
-    D, degree, depth = params["out_features"], params["degree"], params["depth"]
-    layerwise, sampled = params["method"] == "layerwise", params["low_orders"] == "sampled"
-    inner = D if sampled else min(max(_padded(D) // 4, 256), 4096)
-    power, gate, layer, product = (params[name] or inner for name in SIZES)
-    if not sampled:
-        first = depth * degree * power + 3 * (depth * gate + (depth - 1) * (layer + product))
-        return 0, item * (first if layerwise else degree * power)
-    copies = 1 + (item > 4)  # as in itemsizes()
-    products = _SAMPLED_PAIR * max(degree - 1, 0)
-    if not layerwise:
-        return copies * products * power, item * (degree + 1) * power
-    kept = depth * (products * (power + gate) + _SAMPLED_PAIR * (product + (layer + product) // 2))
-    gaussian = itemsizes(item) * product * D
-    return copies * kept + gaussian, item * ((degree + 1) * max(power, gate) + 4 * (layer + product))
-
-
-def _padded(n: int) -> int:
-    return 1 << (n - 1).bit_length()
 
 
 def _fit(f: Callable[[Any], Any], degree: int, low: Any, cosines: Any) -> list[float]:

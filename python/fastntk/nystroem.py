@@ -10,9 +10,11 @@ from numpy.typing import NDArray
 from . import _arguments as arguments
 from ._arrays import take
 from ._feature_map import DIAGONAL, FeatureMap
-from ._landmark_map import Kernel, LandmarkMap, ntk_factor
+from ._flops import product
+from ._landmark_map import PANEL, Kernel, LandmarkMap, ntk_factor
 from ._landmarks import leverage_rows, random_order
 from ._place import Place
+from ._plan import rows_at_once
 from ._random import RandomState
 from ._shared_docs import documented
 
@@ -148,6 +150,25 @@ class NystroemNTK(FeatureMap):
         size = self._checked_components() if n is None else min(n, self._checked_components())
         # Landmarks as they came and as they are multiplied with, and their factor; before, it and the kernel in float64.
         return item * (2 * size * d + size**2), 16 * size**2 + 8 * size * d
+
+    def _working_bytes(self, d: int, item: int) -> int:  # noqa: ARG002 - the same for all d
+        row = item * self._checked_components()
+        return rows_at_once(row, gpu=False) * row
+
+    def _fit_passes(self, n: int | None) -> int:
+        # By leverage a half of the rows is scored first, and a half of that before.
+        return 1 if self.landmarks == "uniform" or (n is not None and n <= self._checked_components()) else 2
+
+    def _flops(self, n: int, d: int) -> tuple[int, int]:
+        kernel = self._kernel()
+        arguments.choice(self.landmarks, "landmarks", LANDMARKS)
+        size = min(n, self._checked_components())
+        # A triangle of products with the factor is left out panel by panel.
+        row = product(1, d + (kernel.bias != 0), size) + size * (size + PANEL) + size
+        fit = product(size, d, size) + 4 * size**3 // 5
+        if self.landmarks == "leverage" and size < n:
+            fit = 2 * fit + 2 * n * row
+        return fit, row
 
     def _state(self) -> dict[str, NDArray[Any]]:
         factor = self._map.factor

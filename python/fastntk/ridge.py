@@ -108,6 +108,26 @@ class RidgeState:
         """Sum of their weights."""
         return 0.0 if self._state is None else float(self._state.total_weight)
 
+    def target_statistics(self) -> dict[str, Any]:
+        """Return what the state knows of the targets of its rows.
+
+        Returns
+        -------
+        dict
+            "rows" and "total_weight", as above; "target_mean" and "target_std", lists of their weighted means and standard
+            deviations, from sums of squares: without digits where they are far below the means. Empty without rows.
+        """
+        total = self.total_weight
+        sums = np.array(self._state.target_sums() if total > 0 else []).reshape(2, -1)
+        mean, squares = sums / (total or 1)
+        deviation = np.sqrt(np.maximum(squares - mean**2, 0))
+        return {
+            "rows": self.rows,
+            "total_weight": total,
+            "target_mean": mean.tolist(),
+            "target_std": deviation.tolist(),
+        }
+
     def update(self, Z: Any, Y: Any, sample_weight: Any = None) -> RidgeState:
         """Add rows.
 

@@ -40,24 +40,38 @@ void bind_ridge(py::module_& m) {
       .def("update", &update<double, B>, py::arg("z").noconvert(), py::arg("y").noconvert(), py::arg("sample_weight"),
            py::arg("backend"))
       .def("merge", &State::merge, py::arg("other"), py::call_guard<py::gil_scoped_release>())
+      .def("subtract", &State::subtract, py::arg("other"), py::call_guard<py::gil_scoped_release>())
       .def(
           "solve",
           [](const State& state, double alpha, bool fit_intercept, Array<double> coef, Array<double> intercept,
-             bool with_gcv, bool mixed) {
+             bool with_gcv, bool with_condition, bool mixed) {
             const auto vcoef = output(Cpu{}, coef, "coef");
             const auto vintercept = output(Cpu{}, intercept, "intercept");
             RidgeSolution solution;
             {
               const py::gil_scoped_release unlocked;
-              solution = state.solve({alpha, fit_intercept, with_gcv, mixed ? RidgeFactor::mixed : RidgeFactor::float64},
-                                     vcoef, vintercept);
+              const RidgeFactor factor = mixed ? RidgeFactor::mixed : RidgeFactor::float64;
+              solution = state.solve({alpha, fit_intercept, with_gcv, factor, with_condition}, vcoef, vintercept);
             }
-            return std::tuple(solution.gcv, solution.jitter);
+            return std::tuple(solution.gcv, solution.jitter, solution.factor == RidgeFactor::mixed, solution.condition,
+                              solution.resolution);
           },
           py::arg("alpha"), py::arg("fit_intercept"), py::arg("coef").noconvert(), py::arg("intercept").noconvert(),
-          py::arg("with_gcv"), py::arg("mixed"))
+          py::arg("with_gcv"), py::arg("with_condition"), py::arg("mixed"))
+      .def(
+          "equations",
+          [](const State& state, bool fit_intercept, Array<double> gram, Array<double> rhs, Array<double> mean,
+             Array<double> target_mean, Array<double> variation) {
+            const RidgeEquations out{output(Cpu{}, gram, "gram"), output(Cpu{}, rhs, "rhs"), output(Cpu{}, mean, "mean"),
+                                     output(Cpu{}, target_mean, "target_mean"), output(Cpu{}, variation, "variation")};
+            const py::gil_scoped_release unlocked;
+            state.equations(fit_intercept, out);
+          },
+          py::arg("fit_intercept"), py::arg("gram").noconvert(), py::arg("rhs").noconvert(), py::arg("mean").noconvert(),
+          py::arg("target_mean").noconvert(), py::arg("variation").noconvert())
       .def_property_readonly("rows", &State::rows)
       .def_property_readonly("total_weight", &State::total_weight)
+      .def("target_sums", &State::target_sums, py::call_guard<py::gil_scoped_release>())
       .def_property_readonly("n_features", [](const State& state) { return state.params().n_features; })
       .def_property_readonly("n_targets", [](const State& state) { return state.params().n_targets; })
       .def("to_bytes",

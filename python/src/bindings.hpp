@@ -13,6 +13,7 @@ namespace fastntk::python {
 
 void bind_config(pybind11::module_& m);
 void bind_rng(pybind11::module_& m);
+void bind_model_file(pybind11::module_& m);
 
 template <Backend B>
 void bind_fwht(pybind11::module_& m);

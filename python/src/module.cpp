@@ -38,12 +38,16 @@ PYBIND11_MODULE(_core, m) {
   auto& backend_error = py::register_exception<fastntk::BackendError>(m, "BackendError", PyExc_RuntimeError);
   backend_error.attr("__module__") = "fastntk";
   backend_error.attr("__doc__") = "A backend that is not there; the message says what is missing.";
+  auto& file_error = py::register_exception<fastntk::ModelFileError>(m, "ModelFileError", PyExc_ValueError);
+  file_error.attr("__module__") = "fastntk";
+  file_error.attr("__doc__") = "A model file that is damaged, or of another format or version; the message says which.";
 
   py::class_<fastntk::Cpu>(m, "Cpu")
       .def(py::init([](int threads) { return fastntk::Cpu{threads}; }), py::arg("threads") = 0)
       .def_readonly("threads", &fastntk::Cpu::threads);
   fastntk::python::bind_config(m);
   fastntk::python::bind_rng(m);
+  fastntk::python::bind_model_file(m);
   bind_pipeline<fastntk::Cpu>(m);
 #if FASTNTK_HAS_CUDA
   py::module_ cuda = m.def_submodule("_cuda", "The same for arrays in the memory of a GPU.");

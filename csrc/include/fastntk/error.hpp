@@ -13,6 +13,11 @@ struct Error : std::invalid_argument {
   using std::invalid_argument::invalid_argument;
 };
 
+/// A model file that is damaged, of another format or version, or beyond what the reader can do: the message says which.
+struct ModelFileError : Error {
+  using Error::Error;
+};
+
 /// A backend that is not there: the message says what is missing and how to get it.
 struct BackendError : std::runtime_error {
   using std::runtime_error::runtime_error;

@@ -5,8 +5,10 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <limits>
 #include <memory>
 #include <string>
+#include <vector>
 
 namespace fastntk {
 
@@ -28,6 +30,7 @@ struct RidgeSolveParams {
   bool fit_intercept = true;
   bool with_gcv = false;
   RidgeFactor factor = RidgeFactor::float64;
+  bool with_condition = false;
 };
 
 struct RidgeSolution {
@@ -40,6 +43,24 @@ struct RidgeSolution {
   double jitter = 0;
   /// The precision of the factor in the end.
   RidgeFactor factor = RidgeFactor::float64;
+  /// The condition number of G + (alpha + jitter) I, G centred if there is an intercept, from 8 steps of the Lanczos
+  /// iteration with the matrix and with its factor: from below, and rarely less than a quarter of it (Kuczynski and
+  /// Wozniakowski 1992). NaN if it was not asked for.
+  double condition = std::numeric_limits<double>::quiet_NaN();
+  /// eps tr(G), eps that of the last rows and G not centred: as much as the rounding of the rows' products can change an
+  /// eigenvalue. Of directions whose eigenvalues and alpha are below, little is known.
+  double resolution = 0;
+};
+
+/// Where RidgeState::equations() writes the normal equations (G + alpha I) coef = rhs of all rows, all on the host: with an
+/// intercept G and rhs are centred by the weighted means, and variation is the diagonal of the centred Y^T Y; without one
+/// the means are 0.
+struct RidgeEquations {
+  View<double> gram;         // G, both triangles, (n_features, n_features)
+  View<double> rhs;          // (n_features, n_targets)
+  View<double> mean;         // of the features, (1, n_features)
+  View<double> target_mean;  // (1, n_targets)
+  View<double> variation;    // (1, n_targets)
 };
 
 /// The sufficient statistics of ridge regression: G = Z^T Z, Z^T Y, Y^T Y, column sums, weights and counts (section 5 of
@@ -80,15 +101,27 @@ class RidgeState {
   /// as that needs; one of another device comes by way of the host. Throws Error if the sizes differ.
   void merge(const RidgeState& other);
 
+  /// Removes all rows of another state, which were added to this one: up to the rounding of what the sums were before, as if
+  /// they had never been. A state without rows is as it was in the beginning. Throws Error, before anything is changed, if
+  /// the sizes differ, or if it shows that some rows were not there: more rows, more weight or larger sums of squares of
+  /// targets than the state has.
+  void subtract(const RidgeState& other);
+
   /// Minimises sum_i w_i |z_i coef + intercept - y_i|^2 + alpha |coef|^2: coef (n_features, n_targets), intercept
   /// (1, n_targets), which is 0 unless `fit_intercept`; both are on the host. With intercept, rows that are equal up to the
   /// rounding of G have coefficients of 0 and the mean target as intercept, for any alpha.
   /// Throws Error if alpha is not positive and finite, a shape does not fit, no row was added, or sums are not finite.
   RidgeSolution solve(const RidgeSolveParams& params, View<double> coef, View<double> intercept) const;
 
+  /// The normal equations themselves, for what else they answer. Takes 4 n_features^2 bytes more in the memory of B while it
+  /// works. Throws Error if a shape does not fit, no row was added, or sums are not finite.
+  void equations(bool fit_intercept, const RidgeEquations& out) const;
+
   /// The rows of positive weight, and the sum of the weights.
   std::uint64_t rows() const;
   double total_weight() const;
+  /// The weighted sums of the targets, and behind them those of their squares. Waits on a device.
+  std::vector<double> target_sums() const;
   const RidgeStateParams& params() const;
 
   /// A self-describing byte string with a checksum, and back, on any backend: equal states give equal bytes. Throws Error on

@@ -10,13 +10,12 @@ from numpy.typing import DTypeLike, NDArray
 from .. import _arguments as arguments
 from .._arrays import workspace
 from .._load import _core
-from .._memory import require_memory
+from .._memory import require_planned
 from .._place import Place
 from .._random import RandomState, resolve_seed
 
 __all__ = ["sample_modified_directions"]
 
-_PLANNED_BYTES = 1 << 24  # below this, memory is not looked up
 _MOST = 2**31 - 1
 _MOST_SWEEPS = 2**30
 
@@ -105,8 +104,8 @@ def sample_modified_directions(
         place = Place(0, max_memory=workspace(max_memory))
     seed = resolve_seed(random_state)
     needed = directions * dim * element.itemsize
-    if needed >= _PLANNED_BYTES:
-        require_memory(needed, None, what=f"{directions} directions in {dim} dimensions", lower="lower n_directions")
+    budget = max_memory if place.device is None else None
+    require_planned(needed, budget, what=f"{directions} directions in {dim} dimensions", lower="lower n_directions")
     out = place.empty((directions, dim), element)
     place.core.sample_modified_directions(
         method=getattr(_core.ModifiedSampler, method),

@@ -8,13 +8,12 @@ import numpy as np
 
 from .._arrays import matrix
 from .._finite import require_finite
-from .._memory import require_memory
+from .._memory import require_planned
 from ._families import FeatureFamily, NamedFamily, family_of
 from ._score_function import features_of
 
 __all__ = ["modified_features"]
 
-_PLANNED_BYTES = 1 << 28  # below this, memory is left to the operating system
 _BLOCK_BYTES = 1 << 25  # of features before they are weighted, at a time
 
 
@@ -84,8 +83,7 @@ def modified_features(
     kind = np.complex128 if some.dtype.kind == "c" else np.float64
     dtype = array.dtype if kind is np.float64 else np.result_type(array.dtype, np.complex64)
     needed = len(rows) * m * d2 * np.dtype(dtype).itemsize
-    if needed >= _PLANNED_BYTES:
-        require_memory(needed, None, what=f"features of {len(rows)} rows and {m} directions", lower="pass fewer rows")
+    require_planned(needed, what=f"features of {len(rows)} rows and {m} directions", lower="pass fewer rows")
     Z = np.empty((len(rows), m * d2), dtype)
     size = max(1, _BLOCK_BYTES // some.nbytes)
     for part in (slice(first, first + size) for first in range(0, len(rows), size)):

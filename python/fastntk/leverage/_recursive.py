@@ -10,14 +10,13 @@ from numpy.typing import NDArray
 
 from .. import _arguments as arguments
 from .._landmarks import Numbers, leverage_scores, random_order
-from .._memory import require_memory
+from .._memory import require_planned
 from .._random import RandomState, resolve_seed
 from ._kernels import KernelFunction, Reals, host_rows
 
 __all__ = ["LANDMARKS", "KernelRows", "approximate_scores", "recursive_leverage_scores", "require_recursion_memory"]
 
 LANDMARKS = 1024
-_PLANNED_BYTES = 1 << 24  # below this, memory is not looked up
 _BLOCK_BYTES = 1 << 25  # of the kernel with a sample at a time
 
 
@@ -98,8 +97,7 @@ def require_recursion_memory(shape: tuple[int, ...], size: int, max_memory: Any,
     n, d = shape
     r = min(n, size)
     needed = 8 * (n * (d + 4 + kept) + r * (d + 3 * r)) + 2 * _BLOCK_BYTES
-    if needed >= _PLANNED_BYTES + 2 * _BLOCK_BYTES or max_memory is not None:
-        require_memory(needed, max_memory, what=f"{what} of {n} rows with {size} landmarks", lower="lower n_landmarks")
+    require_planned(needed, max_memory, what=f"{what} of {n} rows with {size} landmarks", lower="lower n_landmarks")
 
 
 def approximate_scores(rows: Reals, kernel: KernelFunction, alpha: float, size: int, seed: int) -> Reals:

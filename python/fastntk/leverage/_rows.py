@@ -10,14 +10,13 @@ import numpy as np
 from .. import _arguments as arguments
 from .._landmarks import Numbers, random_order, uniform
 from .._load import _core
-from .._memory import require_memory
+from .._memory import require_planned
 from .._random import RandomState, resolve_seed
 from ._kernels import KernelFunction, Reals, host_rows
 from ._recursive import LANDMARKS, approximate_scores, require_recursion_memory
 
 __all__ = ["select_rows"]
 
-_PLANNED_BYTES = 1 << 24  # below this, memory is not looked up
 _ORDER_SEED, _DRAW_SEED, _SCORE_SEED = 0, 1, 2
 
 
@@ -114,8 +113,7 @@ def select_rows(
     m = arguments.integer(m, "m", high=len(rows))
     if method == "greedy":
         needed = len(rows) * (source.array.itemsize * m + 16 * rows.shape[1] + 40)
-        if needed >= _PLANNED_BYTES or max_memory is not None:
-            require_memory(needed, max_memory, what=f"a greedy choice of {m} from {len(rows)} rows", lower="lower m")
+        require_planned(needed, max_memory, what=f"a greedy choice of {m} from {len(rows)} rows", lower="lower m")
         return source.give_back(_greedy(rows, m, alpha, function, source.array.dtype))
     require_recursion_memory(rows.shape, size, max_memory, what="leverage scores")
     scores = approximate_scores(rows, function, alpha, size, _core.child_seed(seed, _SCORE_SEED))

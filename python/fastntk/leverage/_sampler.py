@@ -9,7 +9,7 @@ import numpy as np
 from .. import _arguments as arguments
 from .._arrays import Source, matrix
 from .._load import _core
-from .._memory import require_memory
+from .._memory import require_planned
 from .._random import RandomState, resolve_seed
 from ._families import FeatureFamily, NamedFamily, family_of, kernel_of
 from ._gibbs import Chains, gibbs_directions
@@ -23,7 +23,6 @@ from ._theorem import required_features
 
 __all__ = ["LeverageSampler"]
 
-_PLANNED_BYTES = 1 << 24  # below this, memory is not looked up
 _MOST = 2**31 - 1
 _EXACT_ROWS = 5000  # up to which "auto" inverts the kernel matrix
 _POOL_FACTOR, _LEAST_POOL = 16, 1024
@@ -358,8 +357,7 @@ class LeverageSampler:
             )
         if self.inverse_ == "exact":
             needed = 40 * n * n
-            if needed >= _PLANNED_BYTES or max_memory is not None:
-                require_memory(needed, max_memory, what=f"the inverse for {n} rows", lower="pass inverse='features'")
+            require_planned(needed, max_memory, what=f"the inverse for {n} rows", lower="pass inverse='features'")
             return exact_inverse(rows, kernel, self.alpha)
         require_recursion_memory(rows.shape, size, max_memory, what="leverage through features", kept=2 * min(n, size))
         seed = _core.child_seed(self.seed_, _INVERSE_SEED)
@@ -373,10 +371,8 @@ class LeverageSampler:
         """MemoryError without room for m directions, and the pool that they come from."""
         pooled = self._size_of_pool(m) if self.method == "pool" else 0
         needed = 8 * (m + pooled) * (2 * self._rows.shape[1] + 4)
-        if needed >= _PLANNED_BYTES:
-            require_memory(
-                needed, None, what=f"drawing {m} directions", lower="lower pool_size" if pooled > m else "lower m"
-            )
+        lower = "lower pool_size" if pooled > m else "lower m"
+        require_planned(needed, what=f"drawing {m} directions", lower=lower)
 
     def _from_chains(self, chains: Chains, m: int, seed: int) -> tuple[Reals, Reals]:
         assert isinstance(self.family, NamedFamily)

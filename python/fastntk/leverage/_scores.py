@@ -9,14 +9,13 @@ from numpy.typing import NDArray
 
 from .. import _arguments as arguments
 from .._arrays import matrix
-from .._memory import require_memory
+from .._memory import require_planned
 from ._feature_matrix import feature_matrix, wide, wide_bytes
 from ._kernels import Reals
 from ._regularised import checked_kernel, inverse_and_scores
 
 __all__ = ["ridge_leverage_scores", "scores_of", "statistical_dimension"]
 
-_PLANNED_BYTES = 1 << 24  # below this, memory is not looked up
 _BLOCK_BYTES = 1 << 26  # of features in float64 at a time
 
 
@@ -113,8 +112,7 @@ def _of_kernel(array: Any, place: Any, alpha: float) -> Reals:
     n = len(array)
     if array.shape[1] != n:
         raise ValueError(f"K has shape {array.shape}; a square matrix is needed")
-    if 40 * n * n >= _PLANNED_BYTES:
-        require_memory(40 * n * n, None, what=f"leverage scores of {n} rows from their kernel", lower="pass features")
+    require_planned(40 * n * n, what=f"leverage scores of {n} rows from their kernel", lower="pass features")
     return inverse_and_scores(checked_kernel(place.fetch(array), alpha), alpha)[1]
 
 
@@ -122,8 +120,7 @@ def _of_features(array: Any, place: Any, alpha: float) -> Reals:
     n, D = array.shape
     r = min(n, D)
     needed = wide_bytes(array) * r * (2 * r + n if n < D else 3 * r)
-    if needed >= _PLANNED_BYTES:
-        require_memory(needed, None, what=f"leverage scores of {n} rows from {D} features", lower="pass fewer rows")
+    require_planned(needed, what=f"leverage scores of {n} rows from {D} features", lower="pass fewer rows")
     Z = place.fetch(array)
     if n >= D:
         return scores_of(Z, alpha)

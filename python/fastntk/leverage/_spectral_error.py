@@ -6,13 +6,11 @@ from typing import Any
 
 from .. import _arguments as arguments
 from .._arrays import matrix
-from .._memory import require_memory
+from .._memory import require_planned
 from .._spectral import SpectralError
 from ._feature_matrix import feature_matrix, wide_bytes
 
 __all__ = ["spectral_error"]
-
-_PLANNED_BYTES = 1 << 24  # below this, memory is not looked up
 
 
 def spectral_error(K: Any, Z: Any, alpha: float) -> float:
@@ -66,6 +64,5 @@ def spectral_error(K: Any, Z: Any, alpha: float) -> float:
     if len(features) != n:
         raise ValueError(f"Z has shape {features.shape}; {n} rows are needed, as K has")
     needed = 6 * wide_bytes(features) * n * n
-    if needed >= _PLANNED_BYTES:
-        require_memory(needed, None, what=f"spectral_error of {n} rows", lower="pass fewer rows")
+    require_planned(needed, what=f"spectral_error of {n} rows", lower="pass fewer rows")
     return SpectralError(place.fetch(source), alpha)(features_place.fetch(features))

@@ -25,7 +25,8 @@ bias : float
     It gives the weights at the start, the signs and the order of rows in batches.
 <threads and device>
 max_memory : None, int or str
-    Workspace of GPU work, in bytes or as in "2GB"; None means an eighth of the GPU's memory.
+    Budget of training beyond the inputs, in bytes or as in "2GB"; None means what is available. Where a GPU computes it
+    bounds the workspace there, and None means an eighth of its memory.
 <assume_finite>""",
 }
 
@@ -37,6 +38,9 @@ step_size_ : float
 n_steps_ : int
     Steps that the weights have made.
 seed_ : int
+statistics_ : dict
+    What the training data were: "rows", "total_weight", "target_mean" and "target_std" of each target, and "column_mean",
+    "column_std", "column_min" and "column_max" of each column of `X`.
 <columns>""",
 }
 

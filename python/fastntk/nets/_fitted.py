@@ -111,6 +111,25 @@ class FittedNet(MultiOutputMixin, RegressorMixin, BaseEstimator):  # type: ignor
         """
         return score_on_host(r2_score, y, self.predict(X), sample_weight)
 
+    def save(self, path: Any) -> None:
+        """Write the fitted net, with its history, to a file without pickles; `fastntk.load` reads it.
+
+        Training can go on from there with `resume=True`.
+
+        Parameters
+        ----------
+        path : str or path
+            The file; it is replaced if it exists.
+
+        Raises
+        ------
+        OSError
+            If the file cannot be written; the old one is then as it was.
+        """
+        from .._persistence import save
+
+        save(self, path)
+
     def dynamic_kernel(self, X: Any, Z: Any = None) -> Any:
         """H(x, z) = <df(W, x)/dW, df(W, z)/dW> at the weights that the net has now (L20, definition B.6).
 

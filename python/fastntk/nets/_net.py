@@ -15,10 +15,13 @@ from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from .. import _arguments as arguments
+from .. import _flops as flops
 from .._arrays import matrix, workspace
 from .._load import _core
-from .._memory import require_memory
+from .._memory import require_memory, require_planned
+from .._plan import Plan
 from .._random import resolve_seed
+from .._statistics import row_statistics
 from ._checkpoint import Checkpoint, Progress, require_same
 from ._compiled_net import CompiledNet, CompiledNets, Descent, Origin
 from ._docs import documented
@@ -34,7 +37,6 @@ __all__ = ["ReLUNet"]
 
 Float64Array = NDArray[np.float64]
 
-_PLANNED_BYTES = 1 << 24  # below this, memory is not looked up
 _GROWTH = 10.0  # of the loss in all, which is no longer noise of batches
 _KERNELS = ("exact", "start")
 _MOST_PARTS = 2048  # of the largest stable step size, that "auto" may come down to
@@ -43,6 +45,8 @@ _ORDER_SEED, _ROWS_SEED = 8, 9  # parts of the seed; nets draw their weights fro
 
 class ReLUNet(FittedNet):
     """A net that is trained by gradient descent."""
+
+    _copies = 8  # of the weights, on the host: now, at the start, of the steps before and for the history
 
     @documented
     def fit(
@@ -102,15 +106,8 @@ class ReLUNet(FittedNet):
 
         validate_data(self, named_columns(X, inputs.given), skip_check_array=True, reset=True)
         self._fitted_params = self._model_params()
-        self._training = progress.state()
-        self._trained_as = identity
-        self._one_target, self._n_targets = inputs.one_target, k
-        self._nets = CompiledNets()
-        self.seed_, self.step_size_, self.n_steps_ = seed, descent.step_size, progress.steps
-        self.history_ = dict(self._training.history)
-        for name in ("predictions", "test_predictions"):
-            if inputs.one_target and name in self.history_:
-                self.history_[name] = self.history_[name][..., 0]
+        self._keep(progress.state(), identity, inputs.one_target, k)
+        self.statistics_ = row_statistics(inputs.host[:, : self.n_features_in_], inputs.labels, None)
         if diverged:
             raise DivergenceError(progress.steps, descent.step_size, stable())
         if progress.growth > _GROWTH:
@@ -162,25 +159,69 @@ class ReLUNet(FittedNet):
         batch = 0 if batch_size is None else arguments.integer(batch_size, "batch_size")
         return Descent(*self._descent_values(), eta, batch, 0)
 
+    def plan(self, n: int, d: int, n_targets: int = 1, *, steps: int = 1000, batch_size: int | None = None) -> Plan:
+        """What `fit` would take, without doing it.
+
+        Parameters
+        ----------
+        n : int
+            Number of rows.
+        d : int
+            Number of columns.
+        n_targets : int
+        steps, batch_size
+            As in `fit`.
+
+        Returns
+        -------
+        Plan
+            For float32 rows in host memory, trained on by a GPU if `device` is "cuda", with the loss and the drift recorded.
+            Quantities of the kernel side take 48 n**2 bytes more. A pass is as many steps as reach every row once.
+
+        Raises
+        ------
+        ValueError, TypeError
+            If an argument or a parameter is out of its range.
+        """
+        n, d, k = (arguments.integer(v, name) for v, name in ((n, "n"), (d, "d"), (n_targets, "n_targets")))
+        steps = arguments.integer(steps, "steps", low=0)
+        self._check()
+        rows = n if batch_size is None else arguments.integer(batch_size, "batch_size", high=n)
+        gpu = arguments.choice(self.device, "device", ("auto", "cpu", "cuda")) == "cuda"
+        d += self._checked_bias() != 0
+        host, device = self._bytes(n, d, k, 4, rows, side=False, gpu=gpu)
+        step = rows * self._row_flops(d, k)
+        some = min(n, 5000)
+        operations = steps * step + flops.gram(d, some)
+        total = sum(host.values()), sum(device.values())
+        return Plan(total[0], -(-steps * rows // n), rows, host, total[1], device, operations)
+
     def _require_memory(self, inputs: Inputs, names: tuple[str, ...], batch: int) -> None:
         """MemoryError if there is no room: weights, start and copies; steps' workspace; matrices of the kernel side."""
         (n, d), k, item = inputs.rows.shape, inputs.labels.shape[1], inputs.rows.itemsize
-        weights = self._parameters(d, k)
         side = needs(names, "kernel") or needs(names, "start kernel")
-        step = self._step_bytes(batch, k, item)
-        device = inputs.place.device
-        host = (
-            6 * item * weights
-            + (step if device is None else 0)
-            + 8 * n * d
-            + (48 * n * n if side else 8 * min(n, 5000) ** 2)
-        )
-        what = f"{type(self).__name__}.fit with {weights} weights and {n} rows"
+        gpu = inputs.place.device
+        host, device = self._bytes(n, d, k, item, batch, side=side, gpu=gpu is not None)
+        what = f"{type(self).__name__}.fit with {self._parameters(d, k)} weights and {n} rows"
         lower = "lower the width, or pass fewer rows"
-        if host >= _PLANNED_BYTES:
-            require_memory(host, None, what=what, lower=lower)
-        if device is not None:
-            require_memory(item * (5 * weights + n * (2 * d + 4 * k)) + step, None, what=what, lower=lower, device=device)
+        # The budget bounds what a GPU's work takes, in its memory; without one, the host's.
+        require_planned(sum(host.values()), self.max_memory if gpu is None else None, what=what, lower=lower)
+        if gpu is not None:
+            require_memory(sum(device.values()), None, what=what, lower=lower, device=gpu)
+
+    def _bytes(
+        self, n: int, d: int, k: int, item: int, batch: int, *, side: bool, gpu: bool
+    ) -> tuple[dict[str, int], dict[str, int]]:
+        """What training takes of the host's memory and of a GPU's."""
+        weights, step = item * self._parameters(d, k), self._step_bytes(batch, k, item)
+        host = {
+            "weights": self._copies * weights,
+            "rows": 8 * n * d,
+            "kernel": 48 * n * n if side else 8 * min(n, 5000) ** 2,
+        }
+        if not gpu:
+            return {**host, "step": step}, {}
+        return host, {"weights": 5 * weights, "rows": item * n * (2 * d + 4 * k), "step": step}
 
     def _identity(self, asked: Descent, inputs: Inputs, names: tuple[str, ...], kernel: str) -> dict[str, Any]:
         """What the bits of a training depend on, in JSON's types; of the seed only a number that is given."""
@@ -210,6 +251,18 @@ class ReLUNet(FittedNet):
         if not math.isfinite(curvature):
             raise ValueError("X, kappa or alpha is so large that kappa^2 H + ridge I overflows float64; scale them")
         return 2 / curvature if curvature > 0 else math.inf
+
+    def _keep(self, training: Progress, identity: dict[str, Any], one_target: bool, n_targets: int) -> None:
+        """Take a training for one's own."""
+        self._training = training
+        self._trained_as = identity
+        self._one_target, self._n_targets = one_target, n_targets
+        self._nets = CompiledNets()
+        self.seed_, self.step_size_, self.n_steps_ = training.seed, training.step_size, training.steps
+        self.history_ = dict(training.history)
+        for name in ("predictions", "test_predictions"):
+            if one_target and name in self.history_:
+                self.history_[name] = self.history_[name][..., 0]
 
     def _step_size(self, asked: Descent, rows: Float64Array, seed: int) -> float:
         if asked.step_size:

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .. import _arguments as arguments
+from .._flops import product
 from .._load import _core
 from .._place import Place
 from .._random import RandomState
@@ -119,6 +120,11 @@ class DeepReLU(ReLUNet):
     def _parameters(self, d: int, k: int) -> int:
         sizes = [d, *self._layers(), k]
         return (2 if self.double else 1) * sum(math.prod(pair) for pair in pairwise(sizes))
+
+    def _row_flops(self, d: int, k: int) -> int:
+        # Forth, back, and the gradient; back not to the rows.
+        first = (2 if self.double else 1) * product(1, d, self._layers()[0])
+        return 3 * 2 * self._parameters(d, k) - first
 
     def _step_bytes(self, rows: int, k: int, item: int) -> int:
         # Units forth and back, and their masks.

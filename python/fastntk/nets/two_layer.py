@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .. import _arguments as arguments
+from .._flops import product
 from .._load import _core
 from .._place import Place
 from .._random import RandomState
@@ -129,6 +130,10 @@ class TwoLayerReLU(ReLUNet):
 
     def _parameters(self, d: int, k: int) -> int:
         return int(self.width) * (d + k)
+
+    def _row_flops(self, d: int, k: int) -> int:
+        # Rows with the weights forth, and with the gradients of the units back; the second layer both times.
+        return 2 * product(1, d, int(self.width)) + 2 * product(1, int(self.width), k)
 
     def _step_bytes(self, rows: int, k: int, item: int) -> int:
         # A bit for each unit, and f of each panel of units, at least 128 of them.

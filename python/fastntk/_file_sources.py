@@ -1,0 +1,73 @@
+"""Files of rows as sources of blocks: `.npy`, `.npz`, `.parquet`, `.csv` and `.tsv`."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from os import PathLike
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from ._files._source import FileSource
+
+__all__ = ["SUFFIXES", "file_source"]
+
+SUFFIXES = (".npz", ".npy", ".csv", ".tsv", ".parquet")
+
+
+def file_source(
+    path: str | PathLike[str],
+    *,
+    target: str | int | Sequence[str | int] | None = None,
+    weight: str | int | None = None,
+    columns: Sequence[str] | None = None,
+    with_target: bool = True,
+) -> FileSource:
+    """A file of rows that may be larger than memory: one block of a few megabytes is read at a time.
+
+    Parameters
+    ----------
+    path : str or path
+        `.npy` with a matrix, or with images if there are no targets; `.npz` with arrays X and y; `.parquet` with columns of
+        numbers (which needs the extra `fastntk[parquet]`); `.csv` or `.tsv` with or without names in the first line.
+    target : str, int or sequence, optional
+        The targets: an array of the `.npz` (default y), or a column of a table by name or number, or several of them
+        (default: the last).
+    weight : str or int, optional
+        The weights of the rows: an array of the `.npz`, or a column.
+    columns : sequence of str, optional
+        Names of the columns that are the inputs, in this order; for files with names (default: all others).
+    with_target : bool
+        Whether there must be targets. If not, a table is all inputs unless `target` names a column of it, and y of an `.npz`
+        is taken if it is there.
+
+    Returns
+    -------
+    FileSource
+        A `BlockSource`; `targets()` and `labels()` read the targets alone.
+
+    Raises
+    ------
+    ValueError
+        If the file is not what it should be: no rows, a column that is not there or is there twice, text where numbers
+        should be, lines of different lengths, damage. What only reading shows is raised while blocks are read.
+    OSError
+        If it cannot be read.
+    ImportError
+        For `.parquet` without pyarrow.
+    """
+    path = Path(path)
+    suffix = path.suffix.lower()
+    if suffix not in SUFFIXES:
+        raise ValueError(f"{path} ends in '{suffix}'; one of {', '.join(SUFFIXES)} is allowed")
+    if suffix in (".npz", ".npy"):
+        from ._files._arrays import NpySource, NpzSource
+
+        return (NpzSource if suffix == ".npz" else NpySource)(path, target=target, weight=weight, with_target=with_target)
+    if suffix == ".parquet":
+        from ._files._parquet import ParquetSource
+
+        return ParquetSource(path, target=target, weight=weight, columns=columns, with_target=with_target)
+    from ._files._csv import CsvSource
+
+    return CsvSource(path, target=target, weight=weight, columns=columns, with_target=with_target)

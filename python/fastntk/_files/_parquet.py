@@ -1,0 +1,143 @@
+"""Sources of `.parquet` files."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .._sources import Block
+from ._source import FileSource, choose_columns, rows_of_block
+
+__all__ = ["ParquetSource", "pyarrow_parquet"]
+
+_BUFFER_BYTES = 1 << 20  # of a column that is read; without a limit it is all of a row group's
+
+
+def pyarrow_parquet() -> Any:
+    """The module pyarrow.parquet; ImportError, which names the extra, without it."""
+    try:
+        import pyarrow.parquet
+    except ImportError as error:
+        raise ImportError('.parquet files need pyarrow: pip install "fastntk[parquet]"') from error
+    return pyarrow.parquet
+
+
+class ParquetSource(FileSource):
+    """A `.parquet` file: columns of numbers by name, targets of numbers or strings."""
+
+    def __init__(self, path: Path, *, target: Any, weight: Any, columns: Sequence[str] | None, with_target: bool) -> None:
+        self.path = path
+        with self._opened() as file:
+            self._schema = file.schema_arrow
+            self.n_rows = file.metadata.num_rows
+        header = list(self._schema.names)
+        if not self.n_rows:
+            raise ValueError(f"{path} has {len(header)} columns and no rows; at least 1 is needed")
+        chosen = self._columns = choose_columns(
+            path, header, len(header), target=target, weight=weight, columns=columns, with_target=with_target
+        )
+        self.n_features = len(chosen.inputs)
+        self.names = chosen.names
+        hint = "" if chosen.targets else "; if it is the target, name it with target"
+        kinds = [self._number(j, hint) for j in chosen.inputs]
+        self._dtype = np.result_type(np.float32, *(kind for kind in kinds if kind.kind == "f"))
+        if chosen.weight is not None:
+            self._number(chosen.weight, "")
+        self.target_dtype = None
+        if chosen.several:
+            for j in chosen.targets:
+                self._number(j, "")
+            self.target_dtype = np.dtype(np.float64)
+        elif chosen.targets:
+            self.target_dtype = self._plain(chosen.targets[0]) or np.dtype(np.float64)
+
+    def _blocks(self, first_row: int) -> Iterator[Block]:
+        chosen = self._columns
+        wanted = [*chosen.inputs, *chosen.targets, *([] if chosen.weight is None else [chosen.weight])]
+        for row, batch in self._batches(wanted, first_row):
+            X = np.empty((len(batch), len(chosen.inputs)), self._dtype)
+            with np.errstate(over="ignore"):  # what overflows is found by the check of values
+                for out, j in enumerate(chosen.inputs):
+                    X[:, out] = self._values(batch, j, row)
+            weight = None if chosen.weight is None else self._values(batch, chosen.weight, row).astype(np.float64)
+            yield X, self._target(batch, row), weight
+
+    def _targets(self) -> Iterator[NDArray[Any]]:
+        for row, batch in self._batches(self._columns.targets, 0):
+            y = self._target(batch, row)
+            if y is not None:
+                yield y
+
+    def _target(self, batch: Any, row: int) -> NDArray[Any] | None:
+        found = [self._values(batch, j, row) for j in self._columns.targets]
+        if self._columns.several:
+            return np.column_stack([column.astype(np.float64) for column in found])
+        return found[0].astype(self.target_dtype) if found else None
+
+    def _batches(self, wanted: list[int], first_row: int) -> Iterator[tuple[int, Any]]:
+        """Number of the first row, and rows of these columns."""
+        names = [self._schema.names[j] for j in dict.fromkeys(wanted)]
+        size = rows_of_block(8 * len(names))
+        with self._opened() as file:
+            row, groups = 0, list(range(file.metadata.num_row_groups))
+            while groups and row + file.metadata.row_group(groups[0]).num_rows <= first_row:
+                row += file.metadata.row_group(groups.pop(0)).num_rows
+            for batch in file.iter_batches(size, row_groups=groups, columns=names):
+                skipped = min(len(batch), max(0, first_row - row))
+                if skipped < len(batch):
+                    yield row + skipped, batch.slice(skipped)
+                row += len(batch)
+
+    def _values(self, batch: Any, j: int, row: int) -> NDArray[Any]:
+        name = self._schema.names[j]
+        column = batch.column(name)
+        if column.null_count:
+            first = row + column.is_null().index(True).as_py()
+            raise ValueError(f"{self.path} has no value in row {first}, column {name!r}; rows must be complete")
+        if hasattr(column, "dictionary_decode"):
+            column = column.dictionary_decode()
+        if not isinstance(self._plain(j), np.dtype):
+            column = column.cast("float64")  # decimals
+        values: NDArray[Any] = column.to_numpy(zero_copy_only=False)
+        return values
+
+    def _plain(self, j: int) -> np.dtype[Any] | None:
+        """The type of a column in NumPy; None for decimals."""
+        import pyarrow as pa
+
+        kind = self._schema.types[j]
+        if pa.types.is_dictionary(kind):
+            kind = kind.value_type
+        if pa.types.is_decimal(kind):
+            return None
+        if pa.types.is_string(kind) or pa.types.is_large_string(kind) or kind == pa.string_view():
+            return np.dtype(str)
+        if pa.types.is_boolean(kind) or pa.types.is_integer(kind) or pa.types.is_floating(kind):
+            return np.dtype(kind.to_pandas_dtype())
+        raise ValueError(
+            f"{self.path} has values of type {kind} in column {self._schema.names[j]!r}; numbers, or strings as targets, "
+            "are needed"
+        )
+
+    def _number(self, j: int, hint: str) -> np.dtype[Any]:
+        found = self._plain(j) or np.dtype(np.float64)
+        if found.kind == "U":
+            raise ValueError(f"{self.path} has strings in column {self._schema.names[j]!r}; numbers are needed{hint}")
+        return found
+
+    @contextmanager
+    def _opened(self) -> Iterator[Any]:
+        parquet = pyarrow_parquet()
+        import pyarrow as pa
+
+        with open(self.path, "rb") as raw:  # OSError is about the file here, and about what is in it below
+            try:
+                with parquet.ParquetFile(raw, buffer_size=_BUFFER_BYTES) as file:
+                    yield file
+            except (pa.ArrowException, OSError) as error:
+                raise ValueError(f"{self.path} is not a .parquet file that can be read: {error}") from error

@@ -1,0 +1,203 @@
+"""Where the tasks of a fit run: on a Dask cluster, waited for with an end, or in this process."""
+
+from __future__ import annotations
+
+import queue
+import time
+from collections.abc import Callable
+from typing import Any
+
+from dask.delayed import Delayed
+
+from ._errors import NoWorkersError
+
+__all__ = ["Cluster", "Here", "Task", "cluster_of"]
+
+_POLL = 0.5  # seconds between looks at the workers
+_ANSWER = 30.0  # seconds within which a scheduler answers
+
+Task = Any  # a distributed Future, or what stands for one in this process
+
+
+def cluster_of(client: Any, timeout: Any) -> Cluster | Here:
+    """The cluster of a client, of the current one if that is None, or this process without one."""
+    if client is None:
+        from distributed import get_client
+
+        try:
+            client = get_client()
+        except ValueError:
+            return Here()
+    return Cluster(client, timeout)
+
+
+class Cluster:
+    """Tasks on the workers of a client.
+
+    Parameters
+    ----------
+    client : distributed.Client
+    timeout : float
+        Seconds to wait while there is no worker.
+    """
+
+    def __init__(self, client: Any, timeout: float) -> None:
+        self.client = client
+        self._timeout = timeout
+        self._done: queue.SimpleQueue[Task] = queue.SimpleQueue()
+        self._live: dict[str, Task] = {}
+        self._workers: dict[str, int] = {}
+        self._looked = -1e9
+        self._seen = time.monotonic()
+
+    def workers(self) -> dict[str, int]:
+        """Threads of each worker that is there, by address; NoWorkersError if there was none for too long."""
+        now = time.monotonic()
+        if now - self._looked >= _POLL or not self._workers:
+            try:
+                self._workers = dict(self.client.sync(self.client.scheduler.ncores, workers=None, callback_timeout=_ANSWER))
+            except (OSError, TimeoutError) as error:
+                raise NoWorkersError(f"the scheduler of the Dask cluster does not answer: {error}") from error
+            self._looked = time.monotonic()
+            if self._workers:
+                self._seen = self._looked
+        if not self._workers and now - self._seen > self._timeout:
+            raise NoWorkersError(
+                f"the Dask cluster has had no worker for {self._timeout:g} seconds (timeout={self._timeout:g}); "
+                "start workers, or raise timeout"
+            )
+        return self._workers
+
+    def wait_for_workers(self) -> None:
+        """Return when there is a worker."""
+        self._seen = time.monotonic()
+        while not self.workers():
+            time.sleep(min(0.1, self._timeout))
+
+    def submit(self, key: str, function: Callable[..., Any], *args: Any, worker: str | None = None) -> Task:
+        """Start a task, on that worker if it lives; tasks among the arguments are waited for and replaced by their results."""
+        where = {} if worker is None else {"workers": [worker], "allow_other_workers": True}
+        return self._watched(self.client.submit(function, *args, key=key, pure=False, **where))
+
+    def load(self, block: Delayed, worker: str | None = None) -> Task:
+        """Start what computes this object."""
+        where = {} if worker is None else {"workers": [worker], "allow_other_workers": True}
+        return self._watched(self.client.compute(block, **where))
+
+    def _watched(self, task: Task) -> Task:
+        self._live[task.key] = task
+        task.add_done_callback(self._done.put)
+        return task
+
+    def next_done(self) -> Task | None:
+        """A task that ended, or None after a while without one; NoWorkersError if there are no workers."""
+        try:
+            return self._done.get(timeout=_POLL)
+        except queue.Empty:
+            self.workers()
+            return None
+
+    def failed(self, task: Task) -> bool:
+        return bool(task.status in ("error", "cancelled"))
+
+    def error(self, task: Task) -> BaseException:
+        """Of a task that failed."""
+        found = task.exception(timeout=_ANSWER) if task.status == "error" else None
+        return found or RuntimeError(f"the task {task.key} was cancelled")
+
+    def result(self, task: Task) -> Any:
+        """What a task gave; its error if it failed."""
+        while task.status == "pending":
+            self.next_done()
+        return task.result(timeout=None)
+
+    def release(self, task: Task) -> None:
+        """Forget a task whose result is not needed again."""
+        self._live.pop(task.key, None)
+        task.release()
+
+    def cancel(self) -> None:
+        """Stop and forget all tasks."""
+        live, self._live = list(self._live.values()), {}
+        if live and self.client.status == "running":
+            self.client.cancel(live, force=True)
+
+    def keep(self, task: Task) -> Task:
+        """A task that `cancel` leaves alone."""
+        return self._live.pop(task.key, task)
+
+    def scatter(self, value: Any) -> Task:
+        """A large object that tasks need, on all workers."""
+        return self.client.scatter(value, broadcast=True, hash=False)
+
+
+class _Ended:
+    """A task that ran in this process."""
+
+    def __init__(self, key: str, function: Callable[[], Any]) -> None:
+        self.key = key
+        self.status = "finished"
+        self.value: Any = None
+        try:
+            self.value = function()
+        except Exception as error:
+            self.status, self.value = "error", error
+
+
+class Here:
+    """The same in this process: a task has ended when it is submitted."""
+
+    def __init__(self) -> None:
+        self._done: list[Task] = []
+
+    def workers(self) -> dict[str, int]:
+        return {"": 1}
+
+    def wait_for_workers(self) -> None:
+        pass
+
+    def submit(self, key: str, function: Callable[..., Any], *args: Any, worker: str | None = None) -> Task:  # noqa: ARG002
+        return self._ended(key, lambda: function(*(_result(arg) for arg in args)))
+
+    def load(self, block: Delayed, worker: str | None = None) -> Task:  # noqa: ARG002
+        return self._ended(str(block.key), lambda: block.compute(scheduler="threads"))
+
+    def _ended(self, key: str, function: Callable[[], Any]) -> Task:
+        task = _Ended(key, function)
+        self._done.append(task)
+        return task
+
+    def next_done(self) -> Task | None:
+        return self._done.pop(0) if self._done else None
+
+    def failed(self, task: Task) -> bool:
+        return bool(task.status == "error")
+
+    def error(self, task: Task) -> BaseException:
+        error: BaseException = task.value
+        return error
+
+    def result(self, task: Task) -> Any:
+        return _result(task)
+
+    def release(self, task: Task) -> None:
+        task.value = None
+
+    def cancel(self) -> None:
+        self._done = []
+
+    def keep(self, task: Task) -> Task:
+        return task
+
+    def scatter(self, value: Any) -> Task:
+        return value
+
+
+def _result(task: Any) -> Any:
+    if isinstance(task, (list, tuple)):
+        return type(task)(_result(part) for part in task)
+    if not isinstance(task, _Ended):
+        return task
+    if task.status == "error":
+        raise task.value
+    return task.value

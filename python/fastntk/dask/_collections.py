@@ -1,0 +1,187 @@
+"""Dask collections and lists of loaders as one list of blocks of rows."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+from dask.base import is_dask_collection
+from dask.delayed import Delayed, delayed
+from dask.optimization import cull
+from dask.utils import ensure_dict
+
+__all__ = ["Blocks", "blocks_of", "is_array", "is_frame"]
+
+Raw = tuple[Any, Any, Any]  # X, y and weights of a block as they came; the last two may be None
+
+
+class Blocks:
+    """Blocks of rows that tasks can load, each by itself.
+
+    Attributes
+    ----------
+    whole : list of Delayed
+        Each gives a `Raw`.
+    labels : list of Delayed
+        The same, without X where it is another collection than y.
+    lengths : list of int, or None
+        Rows of each, if they are known.
+    names : list of str, or None
+        Of the columns.
+    """
+
+    def __init__(
+        self, whole: list[Delayed], labels: list[Delayed], lengths: list[int] | None, names: list[str] | None = None
+    ) -> None:
+        self.whole = whole
+        self.labels = labels
+        self.lengths = lengths
+        self.names = names
+
+    def __len__(self) -> int:
+        return len(self.whole)
+
+
+def blocks_of(X: Any, y: Any, sample_weight: Any) -> Blocks:
+    """The blocks of the inputs of a fit.
+
+    Parameters
+    ----------
+    X : dask array, dask dataframe, or sequence of loaders
+        A loader is a callable without arguments, or a Delayed, that gives (X, y) or (X, y, weights). With loaders `y` and
+        `sample_weight` are None.
+    y, sample_weight : dask array, series, dataframe or array; or None
+
+    Raises
+    ------
+    TypeError
+        If `X` is anything else.
+    ValueError
+        If collections have different numbers of blocks.
+    """
+    if is_array(X) or is_frame(X):
+        return _of_collections(X, y, sample_weight)
+    if isinstance(X, Sequence) and not isinstance(X, (str, bytes)) and len(X) > 0 and all(map(_is_loader, X)):
+        for name, value in (("y", y), ("sample_weight", sample_weight)):
+            if value is not None:
+                raise ValueError(f"{name} is given, but X is a list of loaders, which give targets and weights themselves")
+        loads = [_loaded(loader) for loader in X]
+        return Blocks(loads, loads, None)
+    kind = f"a list of {type(X[0]).__name__}" if isinstance(X, (list, tuple)) and X else f"of type {type(X).__name__}"
+    raise TypeError(
+        f"X is {kind}; a dask array, a dask dataframe or a list of loaders (callables or Delayed objects that give (X, y) or "
+        "(X, y, weights)) is needed. Arrays in memory are for fastntk's own models"
+    )
+
+
+def is_array(X: Any) -> bool:
+    """Whether this is a dask array."""
+    return is_dask_collection(X) and hasattr(X, "chunks") and hasattr(X, "numblocks")
+
+
+def is_frame(X: Any) -> bool:
+    """Whether this is a dask dataframe or series."""
+    return is_dask_collection(X) and hasattr(X, "npartitions") and hasattr(X, "divisions")
+
+
+def _is_loader(loader: Any) -> bool:
+    return isinstance(loader, Delayed) or callable(loader)
+
+
+def _of_collections(X: Any, y: Any, sample_weight: Any) -> Blocks:
+    names = [str(name) for name in X.columns] if is_frame(X) and all(isinstance(name, str) for name in X.columns) else None
+    if is_array(X):
+        if X.ndim != 2:
+            raise ValueError(f"X has shape {X.shape}; 2 dimensions are needed, a row for each sample")
+        if X.numblocks[1] > 1:
+            X = X.rechunk({1: -1})
+    lengths = _lengths(X)
+    columns = [_blocks(X)]
+    for name, part in (("y", y), ("sample_weight", sample_weight)):
+        if part is None:
+            columns.append([None] * len(columns[0]))
+            continue
+        part = _aligned(part, name, X, lengths)
+        found = _blocks(part)
+        if len(found) != len(columns[0]):
+            raise ValueError(f"{name} has {len(found)} blocks; as many as X has, {len(columns[0])}, are needed")
+        columns.append(found)
+    whole = [_joined(*parts) for parts in zip(*columns, strict=True)]
+    labels = [_joined(None, *parts) for parts in zip(*columns[1:], strict=True)]
+    return Blocks(whole, labels, lengths, names)
+
+
+def _aligned(part: Any, name: str, X: Any, lengths: list[int] | None) -> Any:
+    """A dask collection with blocks like those of X."""
+    if not (is_array(part) or is_frame(part)):
+        if is_dask_collection(part) or lengths is None:
+            raise TypeError(f"{name} is of type {type(part).__name__}; a dask array, series or dataframe, as X is, is needed")
+        import dask.array as da
+
+        part = da.from_array(np.asarray(part), chunks=-1)
+    if is_array(part):
+        if part.ndim == 2 and part.numblocks[1] > 1:
+            part = part.rechunk({1: -1})
+        known = _lengths(part)
+        if lengths is not None and known is not None:
+            if sum(known) != sum(lengths):
+                raise ValueError(f"{name} has {sum(known)} rows; as many as X has, {sum(lengths)}, are needed")
+            if known != lengths:
+                part = part.rechunk({0: tuple(lengths)})
+    return part
+
+
+def _lengths(collection: Any) -> list[int] | None:
+    if not is_array(collection) or any(np.isnan(size) for size in collection.chunks[0]):
+        return None
+    return [int(size) for size in collection.chunks[0]]
+
+
+def _blocks(collection: Any) -> list[Delayed]:
+    """Its blocks of rows, each with those tasks only that it needs."""
+    parts = np.ravel(np.asarray(collection.to_delayed(), dtype=object)).tolist()
+    graphs: dict[int, Any] = {}
+    found = []
+    for part in parts:
+        graph = graphs.setdefault(id(part.dask), None) or ensure_dict(part.dask)
+        graphs[id(part.dask)] = graph
+        found.append(Delayed(part.key, cull(graph, [part.key])[0]))
+    return found
+
+
+def _joined(X: Delayed | None, y: Delayed | None, weight: Delayed | None) -> Delayed:
+    return delayed(_raw, pure=False)(X, y, weight)
+
+
+def _raw(X: Any, y: Any, weight: Any) -> Raw:
+    return _plain(X), _plain(y), _plain(weight)
+
+
+def _plain(part: Any) -> Any:
+    """Frames and series as arrays."""
+    return part.to_numpy() if hasattr(part, "to_numpy") else part
+
+
+def _loaded(loader: Callable[[], Any] | Delayed) -> Delayed:
+    if isinstance(loader, Delayed):
+        return delayed(_of_loader, pure=False)(loader)
+    return delayed(_called, pure=False)(_Call(loader))
+
+
+class _Call:
+    """A function in a graph, which Dask leaves alone."""
+
+    def __init__(self, function: Callable[[], Any]) -> None:
+        self.function = function
+
+
+def _called(call: _Call) -> Raw:
+    return _of_loader(call.function())
+
+
+def _of_loader(given: Any) -> Raw:
+    if not isinstance(given, (tuple, list)) or len(given) not in (2, 3):
+        raise TypeError(f"the loader gave a {type(given).__name__}; (X, y) or (X, y, weights) is needed")
+    X, y, *weight = given
+    return _plain(X), _plain(y), _plain(weight[0]) if weight else None
