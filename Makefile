@@ -83,7 +83,7 @@ docs: $(build)/installed .venv/have-docs
 wheel: $(build)/installed .venv/have-wheel .venv/have-test
 	rm -rf build/dist build/wheel
 	$(pip) wheel --no-deps --no-build-isolation -C build-dir=$(build) -C build.targets=_core -w build/wheel .
-	$(bin)/python -m auditwheel repair --exclude libscipy_openblas.so -w build/dist build/wheel/*.whl
+	PATH="$(CURDIR)/$(bin):$$PATH" $(bin)/python -m auditwheel repair --exclude libscipy_openblas.so -w build/dist build/wheel/*.whl
 	$(PYTHON) -m venv build/wheel/env
 	build/wheel/env/bin/python -m pip --quiet --disable-pip-version-check install build/dist/*.whl -r .venv/test.txt
 	mkdir build/wheel/bin && ln -s "$$(command -v env)" "$$(command -v uname)" build/wheel/bin

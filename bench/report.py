@@ -55,6 +55,7 @@ def ntk_sketch(note: str) -> Line:
 
 FROBENIUS, REMAINDER, SPECTRAL = "relative Frobenius error", "remainder error", "spectral error over Algorithm 2's"
 SKETCHED = ("gaussian", "mnist", "digits")
+FILES = ("npy", "npz", "compressed.npz", "csv", "parquet")
 SIZES = [(1024, 1), (4096, 1), (8192, 1)]
 
 # What is measured, the lines that show it, the key of the figure, and the target.
@@ -225,6 +226,18 @@ CPU: list[Row] = [
         [{"bench": "threads", "op": f"{what}"} for what in ("NTKRandomFeatures(4096)", "NTKClassifier(4096).fit")],
         "speedup",
         "≥ 1.7",
+    ),
+    (
+        "Files of 200000x20 rows in blocks, MB/s: npy, npz, compressed npz, csv, parquet",
+        [{"bench": "files", "op": f"reading {form}"} for form in FILES],
+        "megabytes_per_s",
+        "-",
+    ),
+    (
+        "… `NTKClassifier(1024).fit` of such a file ÷ of its arrays",
+        [{"bench": "files", "op": f"NTKClassifier(1024).fit of {form}"} for form in FILES],
+        "ratio",
+        "-",
     ),
     ("`import fastntk` ÷ `import numpy`", [{"bench": "import"}], "ratio", "≤ 2"),
 ]

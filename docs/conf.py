@@ -56,6 +56,8 @@ sphinx_gallery_conf = {
                 "kernel_approximation",
                 "choosing_columns",
                 "stream_from_disk",
+                "alpha_path",
+                "predictive_variance",
                 "images",
                 "rare_clusters",
                 "wide_nets",
@@ -90,7 +92,7 @@ _MARKUP = re.compile(r"`+[^`]*`+|\||(?<=\w)_(?!\w)|(?<!^)\*")
 
 
 def _plain_formulas(_app: object, _what: str, _name: str, _obj: object, _options: object, lines: list[str]) -> None:
-    """Docstrings have formulas as one writes them; code in backticks, in examples and after a double colon stays as it is."""
+    """Docstrings have formulas as one writes them; code in backticks, in examples and after a double colon stays."""
     code: int | None = None  # indentation of the text that a block of code belongs to; -1 in an example
     for number, line in enumerate(lines):
         indentation = len(line) - len(line.lstrip())

@@ -2,12 +2,13 @@
 How many columns
 ================
 
-Every fitted map measures its own error on pairs of rows, in bounded memory, and a few such measurements tell how many columns
-a wanted error takes.
+Every fitted map measures its own error on pairs of rows, in bounded memory, and a few such measurements tell how many
+columns a wanted error takes.
 """
 
 import fastntk
 import matplotlib.pyplot as plt
+from fastntk.display import ErrorDisplay
 from sklearn.datasets import load_digits
 
 X = load_digits().data / 16
@@ -25,17 +26,10 @@ chosen = fastntk.NTKRandomFeatures(n_components, depth=2, random_state=1).fit(X)
 print(f"{n_components} columns: error {chosen.error:.4f}")
 
 # %%
-# All sizes along the way.
-sizes = [256, 512, 1024, 2048, 4096]
-estimates = [fastntk.NTKRandomFeatures(size, depth=2, random_state=0).fit(X).estimate_error(X, random_state=0) for size in sizes]
-errors = [estimate.error for estimate in estimates]
-bars = [[e.error - e.low for e in estimates], [e.high - e.error for e in estimates]]
-plt.errorbar(sizes, errors, yerr=bars, marker="o", capsize=3, label="measured")
-plt.plot(n_components, chosen.error, "r*", markersize=12, label="suggested for .01")
-plt.axhline(0.01, color="gray", linewidth=0.8)
-plt.xscale("log")
-plt.yscale("log")
-plt.xlabel("columns")
-plt.ylabel("relative error of the kernel")
-plt.legend()
+# All sizes along the way, for two maps.
+maps = [fastntk.NTKRandomFeatures(depth=2), fastntk.NTKSketch(depth=2)]
+display = ErrorDisplay.from_estimators(maps, X, n_components=(256, 512, 1024, 2048, 4096), random_state=0)
+display.ax_.plot(n_components, chosen.error, "r*", markersize=12, label="suggested for .01")
+display.ax_.axhline(0.01, color="gray", linewidth=0.8)
+display.ax_.legend()
 plt.show()

@@ -197,7 +197,7 @@ def test_the_climb_survives_scores_that_are_no_numbers():
 
 
 def test_plans_name_what_they_need():
-    plan = fastntk.NTKClassifier(8192).plan(60_000, 784)
+    plan = fastntk.NTKClassifier(8192, features="random").plan(60_000, 784)
     assert plan.bytes == sum(plan.parts.values())
     assert plan.parts["state"] >= 4 * 8192**2
     assert plan.passes == 1
@@ -316,7 +316,7 @@ def test_memory_is_required_before_anything_is_built():
 
 def test_plans_count_the_selection_and_the_copy(wave):
     few, many = (fastntk.NTKRegressor(512, max_memory="1GB").plan(n, 2) for n in (400, 5000))
-    assert few.parts["selection"] >= 400 * 512 * 4 + 3 * 8 * 400**2
+    assert few.parts["selection"] + few.parts["solution"] >= 400 * 512 * 4 + 3 * 8 * 400**2
     assert "selection" not in many.parts
     model = fastntk.NTKRegressor(512, max_memory=many.bytes + 4 * 512**2)
     with pytest.raises(MemoryError):

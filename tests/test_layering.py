@@ -40,7 +40,7 @@ PIPELINE += [
     "gradient_features",
     "ridge",
 ]
-PIPELINE += ["linear", "standardize", "nets", "model_file", "fastntk"]
+PIPELINE += ["linear", "standardize", "nets", "model_file", "model", "fastntk"]
 FOREIGN_HEADERS = re.compile(r"cuda|cublas|cusolver|cblas|lapack|openblas|mkl|Python\.h|pybind11|numpy", re.IGNORECASE)
 
 

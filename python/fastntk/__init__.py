@@ -9,6 +9,7 @@ from ._load import _core
 
 if TYPE_CHECKING:
     from . import datasets as datasets
+    from . import display as display
     from . import leverage as leverage
     from . import nets as nets
     from ._config import show_config as show_config
@@ -35,7 +36,7 @@ if TYPE_CHECKING:
     from .sketches import TensorSRHT as TensorSRHT
 
 BackendError = _core.BackendError
-ModelFileError = _core.ModelFileError
+ModelFileError = getattr(_core, "ModelFileError", ValueError)
 __version__: str
 
 _MODULES = {
@@ -63,7 +64,7 @@ _MODULES = {
     "show_config": "_config",
 }
 
-_SUBMODULES = ("datasets", "leverage", "nets")
+_SUBMODULES = ("datasets", "display", "leverage", "nets")
 
 __all__ = [
     "SRHT",
@@ -86,6 +87,7 @@ __all__ = [
     "arc_cosine_kernel",
     "cntk_kernel",
     "datasets",
+    "display",
     "fwht",
     "leverage",
     "load",

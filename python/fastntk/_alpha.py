@@ -17,7 +17,7 @@ from ._prediction import LinearMap
 from ._rows import Rows
 from ._search import climb, grid_alpha, grid_index
 from ._transform import transform
-from .ridge import RidgeState
+from .ridge import RidgeSolution, RidgeState
 
 __all__ = ["AlphaSearch"]
 
@@ -72,7 +72,7 @@ class AlphaSearch:
         """The alpha of the least squared error on rows that are not in the state."""
 
         def score(alpha: float) -> float:
-            coef, intercept, _, _ = self._state.solve(alpha, fit_intercept=self._fit_intercept, mixed_precision=True)
+            coef, intercept, *_ = self._solve(alpha, mixed_precision=True)
             loss, linear = 0.0, None
             for block in holdout.blocks(self._block_rows):
                 linear = linear or LinearMap(coef, None, block.place)
@@ -88,11 +88,14 @@ class AlphaSearch:
         """The alpha of the least generalised cross-validation score."""
 
         def score(alpha: float) -> float:
-            gcv = self._state.solve(alpha, fit_intercept=self._fit_intercept, with_gcv=True).gcv
+            gcv = self._solve(alpha, with_gcv=True).gcv
             _log.info("alpha=%.3g: generalised cross-validation score %.6g", alpha, gcv)
             return gcv
 
         return self._least(score)
+
+    def _solve(self, alpha: float, **how: bool) -> RidgeSolution:
+        return self._state.solve(alpha, fit_intercept=self._fit_intercept, with_condition=False, **how)
 
     def by_rows(self, rows: Rows) -> float:
         """By the same score, from the eigenvalues of the rows' Gram matrix, on the CPU: for fewer rows than features.

@@ -101,9 +101,8 @@ def cuda(why: str) -> Any:
     if not _cuda_is_ready:
         status = str(_core.config()["cuda_status"])
         if status != "ready":
-            remedy = _REMEDIES.get(status, "see fastntk.show_config()") + _details(status)
             raise _core.BackendError(
-                f"{why}, but CUDA is not available: {status}. To use a GPU, {remedy}; or compute on the CPU "
+                f"{why}, but CUDA is not available: {status}. To use a GPU, {cuda_remedy(status)}; or compute on the CPU "
                 "(device='auto' or 'cpu', and arrays in host memory)"
             )
         _cuda_is_ready = True
@@ -111,6 +110,11 @@ def cuda(why: str) -> Any:
 
 
 _cuda_is_ready = False
+
+
+def cuda_remedy(status: str) -> str:
+    """What to do about a `cuda_status` other than "ready"."""
+    return _REMEDIES.get(status, "see fastntk.show_config()") + _details(status)
 
 
 def _details(status: str) -> str:

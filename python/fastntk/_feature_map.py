@@ -61,6 +61,7 @@ class FeatureMap(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimato
 
     _map: RowMap
     seed_: int
+    n_features_in_: int
 
     @abstractmethod
     def _draw(self, array: Any, place: Place, n_components: int, seed: int) -> tuple[RowMap, dict[str, Any]]:
@@ -76,6 +77,17 @@ class FeatureMap(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimato
     def _learns(self) -> bool:
         """Whether the map depends on the values of the rows that it is fitted to."""
         return type(self)._state is not FeatureMap._state
+
+    def _fit_reads(self) -> str:
+        """What a fit sees of the rows: their type and length on the "first" ones, "some" by number, or "all"."""
+        return "all" if self._learns() else "first"
+
+    def _fit_numbered(self, rows: Any, place: Place) -> None:
+        """`fit` to a matrix of checked rows, which are read when they are asked for by number."""
+        seed = resolve_seed(self.random_state)
+        drawn = self._draw(rows, place, self._checked_components(), seed)
+        self.n_features_in_ = int(rows.shape[1])
+        self._keep(seed, *drawn)
 
     def _state(self) -> dict[str, NDArray[Any]]:
         """What the fitted map learnt from the rows, as NumPy arrays without objects: nothing if it is drawn by its seed."""

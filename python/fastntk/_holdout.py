@@ -84,12 +84,51 @@ class Sample:
         return np.concatenate([numbers for _, numbers in self._kept] or [np.empty(0, np.int64)])
 
 
+    def to_array(self) -> NDArray[np.uint64]:
+        """What `from_array` needs: a vector."""
+        sizes = [self._seed, self._capacity, self._threshold, self.rows_seen]
+        words = [words for words, _ in self._kept]
+        return np.concatenate([np.array(sizes, np.uint64), *words, self.numbers().astype(np.uint64)])
+
+    @classmethod
+    def from_array(cls, values: NDArray[np.uint64]) -> Sample:
+        """The sample that `to_array` gave; ValueError if it is damaged."""
+        if values.dtype != np.uint64 or values.ndim != 1 or len(values) < 4 or len(values) % 2:
+            raise ValueError("a bad sample")
+        sample = cls(int(values[0]), int(values[1]))
+        sample._threshold, sample.rows_seen = int(values[2]), int(values[3])
+        words, numbers = np.split(values[4:], 2)
+        if len(words):
+            sample._kept = [(words, numbers.astype(np.int64))]
+        return sample
+
+
 class Holdout:
     """The rows of a `Sample`, where they were computed on last."""
 
     def __init__(self, seed: int, capacity: int) -> None:
         self._sample = Sample(seed, capacity)
         self._aside: list[tuple[Numbers, Rows]] = []
+
+    @classmethod
+    def of(cls, sample: Sample, rows: Rows | None) -> Holdout:
+        """The rows of a sample that is known, in ascending order; None if there are none."""
+        holdout = cls(0, 0)
+        holdout._sample = sample
+        if rows is not None and len(rows):
+            holdout._aside = [(sample.numbers(), rows)]
+        if sum(len(rows) for _, rows in holdout._aside) != len(sample):
+            raise ValueError(f"{0 if rows is None else len(rows)} rows of a sample of {len(sample)}")
+        return holdout
+
+    @property
+    def sample(self) -> Sample:
+        """Which rows they are."""
+        return self._sample
+
+    def rows(self) -> Rows | None:
+        """All of them, in one piece; None if there are none."""
+        return next(self.blocks(len(self)), None) if len(self) else None
 
     def __len__(self) -> int:
         return len(self._sample)

@@ -14,8 +14,9 @@ from ._load import _core
 from ._place import Place, map_rows
 from ._plan import rows_at_once
 
-__all__ = ["PANEL", "Kernel", "LandmarkMap", "ntk_factor", "require_range"]
+__all__ = ["PANEL", "Kernel", "LandmarkMap", "kernel_rows", "ntk_factor", "require_range"]
 
+_KERNEL_BYTES = 1 << 23  # of the kernel with landmarks at a time, on the CPU
 _ZEROS = 1 << 14  # columns without a landmark that are written at a time
 PANEL = 576  # columns of a product at a time: what lies above W's diagonal is left out panel by panel
 
@@ -36,6 +37,11 @@ def require_range(values: NDArray[Any] | float) -> None:
     """ValueError if numbers made of squared norms are not finite."""
     if not np.isfinite(values).all():
         raise ValueError("X has rows so large that their squares overflow; scale it down")
+
+
+def kernel_rows(row_bytes: int) -> int:
+    """How many rows' kernel values with landmarks exist at a time on the CPU."""
+    return max(64, _KERNEL_BYTES // row_bytes)
 
 
 class LandmarkMap:
@@ -81,7 +87,9 @@ class LandmarkMap:
         landmarks, factor, zeros = self._constants(dtype, place)
         r = len(self.factor)
         gpu = place.device is not None
-        size = rows_at_once(r * dtype.itemsize, gpu=gpu, max_memory=self._max_memory if gpu else None)
+        size = kernel_rows(r * dtype.itemsize)
+        if gpu:
+            size = rows_at_once(r * dtype.itemsize, gpu=True, max_memory=self._max_memory)
         core, inside = place.core, place.inside()
 
         def call(ins: Any, outs: Any, backend: Any) -> None:

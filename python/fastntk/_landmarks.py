@@ -89,10 +89,11 @@ class ScoredRows:
         gpu, there = self.place.device is not None, self.place.inside()
         size = rows_at_once(len(factor) * self.array.itemsize, gpu=gpu, max_memory=self.max_memory if gpu else None)
         found = np.empty(n)
+        out = there.empty((min(size, n), len(factor)), landmarks.dtype)
         for part in (slice(first, min(first + size, n)) for first in range(0, n, size)):
             block = self.array[part] if rows is None else take(self.array, rows[part], self.place)
             block = there.load(block)
-            Z = there.empty((len(block), len(factor)), block.dtype)
+            Z = out[: len(block)]
             features(block, Z, there)
             found[part] = self.kernel.diagonal(self.squares(block)) - self.squares(Z)
         left: Reals = np.maximum(found, 0) / alpha

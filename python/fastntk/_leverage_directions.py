@@ -137,7 +137,7 @@ def drawing_bytes(rows: int, directions: int, width: int, item: int) -> tuple[in
         Bytes of an entry of the compiled map.
     """
     # The kernel, its factor, the inverse and the copies of products; rows; a part of the pool.
-    scoring = 8 * (6 * rows * rows + 3 * rows * width + 2 * _PART * width)
+    scoring = 8 * (5 * rows * rows + 3 * rows * width + 2 * _PART * width)
     return directions * (16 + width * item), max(scoring, 16 * directions * width)
 
 

@@ -60,15 +60,17 @@ def _dot_product(features: Any) -> dict[str, Any]:
 def _gradients(features: Any) -> dict[str, Any]:
     header = _given(features)
     names = {"height": "image_height", "width": "image_width", "channels": "channels"}
-    return {**header, "image": {name: header.pop(flat) for name, flat in names.items()}}
+    image = {name: header.pop(flat) for name, flat in names.items()}
+    return {**header, "image": image}
 
 
 def _cntk_sketch(features: Any) -> dict[str, Any]:
     header = _given(features)
     image = dict(zip(("height", "width", "channels"), header.pop("images"), strict=True))
+    network = header.pop("network")
     return {
         **header,
-        "kernel": {"image": image, **header.pop("network")},
+        "kernel": {"image": image, **network},
         "standardize": None if features._standard is None else features.standardize,
     }
 

@@ -37,7 +37,9 @@ def write_archive(path: Any, header: dict[str, Any], tensors: dict[str, NDArray[
     dense = {name: np.require(value, requirements="C") for name, value in tensors.items()}
     with replacing(Path(path)) as new:
         new.touch()  # says in Python's words what is wrong with the folder
+        mode = new.stat().st_mode
         save_file(dense, new, metadata={"fastntk": text, "checksum": _ZEROS})
+        new.chmod(mode)  # the package makes files that only their owner can read
         _stamp(new)
 
 

@@ -89,7 +89,8 @@ def load(path: Any) -> Any:
                 return read_old_model(file)
             return _read(path)
         except _core.ModelFileError as error:
-            raise _core.ModelFileError(f"{os.fspath(path)} is not a fastntk model of version {VERSION}: {error}") from error
+            why = str(error).removeprefix(f"{os.fsdecode(path)}: ")
+            raise _core.ModelFileError(f"{os.fspath(path)} is not a fastntk model of version {VERSION}: {why}") from error
         except DAMAGE as error:
             # Behind a checksum it is the machine that is too small.
             if isinstance(error, MemoryError) and not is_zip:

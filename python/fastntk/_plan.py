@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import asdict, dataclass, field
 from typing import Any, NamedTuple
 
@@ -152,8 +153,9 @@ def plan_fit(
     max_memory: int | str | None = None,
     threads: int = 0,
     costs: MapCosts | None = None,
+    more: bool = False,
 ) -> Plan:
-    """The plan for `n` rows of `d` columns, or for rows that come in batches if `n` is None.
+    """The plan for `n` rows of `d` columns, or for any number of them if `n` is None.
 
     Parameters
     ----------
@@ -173,25 +175,34 @@ def plan_fit(
         0 means all.
     costs : MapCosts, optional
         Of the feature map.
+    more : bool
+        Whether more rows can follow a solution.
     """
     costs = costs or MapCosts()
     features = n_features * item
     triangle = 8 * _triangle(n_features)
-    state = triangle + 8 * n_features * (1 + n_targets) + BLOCK_ROWS * (features + 8 * (1 + n_targets))
+    waiting = BLOCK_ROWS if n is None else min(n, BLOCK_ROWS)
+    state = triangle + 8 * n_features * (1 + n_targets) + waiting * (features + 8 * (1 + n_targets))
     held_out = holdout_rows(d * item) if search else 0
+    solution = triangle + 16 * n_features * n_targets
+    others = (states_at_once(n) - 1) * state
     parts = {
-        "state": states_at_once(n) * state,
-        "solution": triangle + 16 * n_features * n_targets,
+        "state": state,
+        # The others are gone when there is a solution, unless more rows can follow.
+        "other states": others if more else max(0, others - solution),
+        "solution": solution,
         "features": 0,
         "held-out rows": held_out * d * item,
     }
-    if search and n is None:
-        # A solution takes the held-out rows into a copy, so that more rows can follow.
-        parts["copy of the state"] = parts["state"]
+    if more:
+        # A solution folds copies of the states, and takes the held-out rows into them.
+        parts["copies of states"] = min(2, states_at_once(n)) * state
     selection = {}
     by_rows = search and n is not None and n < n_features and (by_gcv or n < GCV_ROWS)
     if by_rows and n is not None:
-        selection["selection"] = n * features + 8 * n * (3 * n + GRAM_COLUMNS + 2 * n_targets)
+        # It is over before the solution, which takes its room.
+        needed = n * features + 8 * n * (3 * n + GRAM_COLUMNS + 2 * n_targets)
+        selection["selection"] = needed if gpu else max(0, needed - solution)
     the_map = {"map": costs.kept} if costs.kept else {}
     block_rows = rows_at_once(features, gpu=gpu, max_memory=max_memory)
     if n is not None:
@@ -203,8 +214,11 @@ def plan_fit(
         threads = threads or int(_core.config()["threads"])
         parts["workspace"] = threads * _edge(n_features) ** 2 * (item + 8) + costs.working
         parts |= selection | the_map
-        block_rows = within(block_rows, features, sum(parts.values()), max_memory)
-        parts["features"] = block_rows * features
+        # Those of held-out rows come while the heap still holds a block of the others.
+        aside = 0 if not search or by_rows else held_out if n is None else min(held_out, n // 8)
+        blocks = 1 + min(aside, block_rows) / block_rows
+        block_rows = within(block_rows, math.ceil(blocks * features), sum(parts.values()), max_memory)
+        parts["features"] = (block_rows + min(aside, block_rows)) * features
         parts |= _beyond(costs.fitting, sum(parts.values()))
         return Plan(sum(parts.values()), passes, block_rows, parts, flops=operations)
     parts["features"] = block_rows * features

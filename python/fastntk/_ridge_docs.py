@@ -34,6 +34,30 @@ selection : {"auto", "holdout", "gcv"}
 fit_intercept : bool
     Whether b is fitted."""
 
+_ROWS_OF_A_FIT = """\
+X : array of shape (n, d), path, memory map or blocks
+    Rows that need not fit into memory: the path of a `.npy`, `.npz`, `.parquet` or `.csv` file; a `numpy.memmap`; an iterator
+    or a list of blocks (X, y) or (X, y, sample_weight), a function that returns a new iterator of them, or an object with
+    `n_rows`, `n_features`, `names` and `blocks(first_row)`. All give the bits of the array of all rows, if their number is
+    known (files, memory maps); where it is not, "auto" features are "random", and alpha is chosen as in `partial_fit`."""
+
+_TARGETS_OF_A_FIT = """\
+Blocks bring theirs along. For a file, the name of a column (by default the last, or the array y of an `.npz`), or the path of
+a file of targets."""
+
+_CHECKPOINT = """\
+checkpoint : path, optional
+    A file that the state of the fit is written to now and then, with a checksum and in the place of the last one at once. The
+    same call after the process was killed goes on where that file is, does not compute earlier features again, and ends with
+    the same bits. It is deleted at the end. A file of another fit, or a damaged one, is a ValueError.
+checkpoint_every : int or float, optional
+    Rows (int) or seconds (float) between two writes; by default a minute, or thirty times as long as writing takes."""
+
+_ROWS_TO_PREDICT_FOR = """\
+X : array of shape (n, d), path, memory map or blocks
+    As in `fit`; blocks may be bare arrays, and targets in them are left alone. Of a file with names, the columns of the fit
+    are taken; predictions for all rows are then one NumPy array."""
+
 _MACHINE_PARAMETERS = """\
 <random_state>
 max_memory : None, int or str
@@ -75,6 +99,10 @@ documented = with_parts(
     {
         **PARTS,
         "ridge parameters": _PARAMETERS,
+        "rows of a fit": _ROWS_OF_A_FIT,
+        "targets of a fit": _TARGETS_OF_A_FIT,
+        "checkpoint": _CHECKPOINT,
+        "rows to predict for": _ROWS_TO_PREDICT_FOR,
         "ridge machine parameters": _MACHINE_PARAMETERS,
         "ridge attributes": _ATTRIBUTES,
         "ridge notes": _NOTES,

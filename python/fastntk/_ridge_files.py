@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
@@ -11,6 +12,7 @@ from sklearn.base import clone
 from ._map_files import map_from, map_header
 from ._plain import saved_params, unplain
 from ._ridge_fit import RidgeFit, Solution
+from ._statistics import finite_or_none
 from .classifier import NTKClassifier
 from .regressor import NTKRegressor
 
@@ -46,7 +48,7 @@ def ridge_header(model: Any, state: bool) -> tuple[dict[str, Any], dict[str, NDA
         "one_target": getattr(model, "_one_target", None),
         "classes": None if labels is None else labels.tolist(),
         "classes_dtype": None if labels is None else ("str" if labels.dtype.kind == "U" else labels.dtype.name),
-        "statistics": model.statistics_,
+        "statistics": _json_statistics(model.statistics_),
         "features": features,
         "map": operator,
     }
@@ -57,7 +59,7 @@ def ridge_header(model: Any, state: bool) -> tuple[dict[str, Any], dict[str, NDA
             raise ValueError(
                 f"state is True, but this {name} holds none: it was loaded from a file without one, or a later fit failed"
             )
-        arrays |= {f"{_STATE}{key}": value for key, value in model._fit.to_arrays().items()}
+        arrays |= {f"{_STATE}{key}": _of_known_type(np.asarray(value)) for key, value in model._fit.to_arrays().items()}
     return header, arrays
 
 
@@ -80,11 +82,18 @@ def ridge_from(header: dict[str, Any], arrays: dict[str, NDArray[Any]]) -> Any:
     model = fitted_model(named, map_from(features, _part(arrays, _FEATURES), header["seed"], d, dtype), coef, intercept)
     state = _part(arrays, _STATE)
     if state:
-        model._fit = RidgeFit.from_arrays(
+        fit = RidgeFit.from_arrays(
             model.features_, state, dtype=dtype, block_rows=header["block_rows"], n_threads=model.n_threads
         )
-        if model._fit.n_targets != coef.shape[1]:
-            raise ValueError(f"a state of {model._fit.n_targets} targets, and coefficients of {coef.shape[1]}")
+        sums = fit.sums.current.state
+        if (sums.n_features, sums.n_targets) != coef.shape:
+            raise ValueError(f"a state of {sums.n_features} features and {sums.n_targets} targets")
+        if ("sample" in state) != (model.alpha == "auto"):
+            raise ValueError("a state without held-out rows, or one that holds some for no use")
+        aside = state.get("rows.X", state.get("rows.raw"))
+        if aside is not None and math.prod(aside.shape[1:]) != d:
+            raise ValueError(f"held-out rows of {math.prod(aside.shape[1:])} columns")
+        model._fit = fit
     return model
 
 
@@ -134,6 +143,19 @@ def _labels(classes: NDArray[Any]) -> NDArray[Any]:
         what = "labels of mixed types" if classes.dtype == object else f"labels of type {classes.dtype}"
         raise TypeError(f"{what} cannot be saved; strings or numbers are needed")
     return np.array(labels, dtype=np.str_)
+
+
+def _of_known_type(array: NDArray[Any]) -> NDArray[Any]:
+    """The same numbers in a type that the reader has: rows that wait to be converted may be of others."""
+    return array.astype({"float16": np.float32, "bool": np.uint8}.get(array.dtype.name, array.dtype), copy=False)
+
+
+def _json_statistics(statistics: dict[str, Any] | None) -> dict[str, Any] | None:
+    """The same without numbers that JSON has not."""
+    if statistics is None:
+        return None
+    lists = {name: [finite_or_none(each) for each in value] for name, value in statistics.items() if isinstance(value, list)}
+    return statistics | lists
 
 
 def _part(arrays: dict[str, NDArray[Any]], prefix: str) -> dict[str, NDArray[Any]]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from ._accumulate import accumulate
 from ._alpha import AlphaSearch
-from ._holdout import Holdout
+from ._holdout import Holdout, Sample
 from ._plan import GCV_ROWS, rows_at_hand
 from ._rows import Rows, blocks, with_target_squares
 from ._segments import Segments, Sums
@@ -33,12 +33,16 @@ class Settings(NamedTuple):
 
 
 class Solution(NamedTuple):
-    """The ridge parameter in use, coefficients (n_features, n_targets) and intercepts (n_targets,); and what the rows were."""
+    """The ridge parameter in use, coefficients (n_features, n_targets) and intercepts (n_targets,).
+
+    And what the rows were, and the condition number of their equations, which model files do not tell.
+    """
 
     alpha: float
     coef: NDArray[np.float64]
     intercept: NDArray[np.float64]
     statistics: dict[str, Any] | None = None
+    condition: float = float("nan")
 
 
 class RidgeFit:
@@ -64,13 +68,18 @@ class RidgeFit:
         self.sums = sums
         self._features = features
         self._holdout = holdout
-        self._block_rows = block_rows
+        self.block_rows = block_rows
         self._sum_target_squares = 0.0
 
     @property
     def n_targets(self) -> int:
         """Columns of the targets."""
         return self.sums.n_targets
+
+    @property
+    def rows(self) -> int:
+        """Rows in the sums, and held-out ones, but for those of weight 0 in the sums."""
+        return self.sums.rows + (0 if self._holdout is None else len(self._holdout))
 
     def add(self, rows: Rows, *, done: Callable[[int], Any] = int, batch: bool) -> None:
         """Stream rows through the features into the sums, which go where they are computed on.
@@ -84,13 +93,13 @@ class RidgeFit:
         keep = batch and (self.sums.rows > 0 or bool(holdout))
         if holdout is not None:
             holdout.move(rows.place)
-        for piece in blocks(rows, rows_at_hand(self.n_targets, self._block_rows)):
+        for piece in blocks(rows, rows_at_hand(self.n_targets, self.block_rows)):
             parts: list[tuple[Rows, NDArray[np.int64] | None]] = [(piece, None)]
             if holdout is not None:
                 others, kept = holdout.split(piece)
                 parts = [*others]
                 if batch:
-                    accumulate(self._features, kept, None, None, self._block_rows)
+                    accumulate(self._features, kept, None, None, self.block_rows)
             for source, index in parts:
                 self._add_to_segments(source, index, done, keep=keep)
         self._holdout, self._sum_target_squares = holdout, target_squares
@@ -108,7 +117,7 @@ class RidgeFit:
             rows, numbers = (source.take(part), None) if index is None else (source, index[part])
             sums = self.sums.current
             with sums.state.working():
-                accumulate(self._features, rows, numbers, sums, self._block_rows, done=added, keep=keep)
+                accumulate(self._features, rows, numbers, sums, self.block_rows, done=added, keep=keep)
             first = part.stop
 
     def solve(self, settings: Settings, *, keep_holdout: bool, rows: Rows | None = None) -> Solution:
@@ -131,7 +140,14 @@ class RidgeFit:
         solved = sums.state.solve(alpha, fit_intercept=settings.fit_intercept)
         if solved.jitter:
             _log.warning("alpha=%.3g is too small for this data: %.3g was added to the diagonal", alpha, solved.jitter)
-        return Solution(float(alpha), solved.coef, solved.intercept, statistics=sums.state.target_statistics())
+        elif settings.alpha != "auto" and alpha < solved.resolution:
+            _log.warning(
+                "alpha=%.3g is below %.3g, which the rounding of products of %s rows can change eigenvalues by: a larger "
+                "alpha%s is needed, or small directions are fitted to rounding",
+                *(alpha, solved.resolution, self.dtype, "" if self.dtype == np.float64 else ", or float64 X,"),
+            )
+        statistics = sums.state.target_statistics()
+        return Solution(float(alpha), solved.coef, solved.intercept, statistics, solved.condition)
 
     def whole(self) -> RidgeState:
         """The state of all rows so far, held-out ones included; it may be the fit's own, and is not to be changed."""
@@ -141,6 +157,30 @@ class RidgeFit:
             sums = self._with_held_out(sums if own else sums.copy(), holdout)
         return sums.state
 
+    def to_arrays(self) -> dict[str, Any]:
+        """What `from_arrays` needs, as plain arrays; those of states are made when they are read."""
+        arrays = {f"sums.{name}": value for name, value in self.sums.to_arrays().items()}
+        arrays["target_squares"] = np.array(self._sum_target_squares)
+        if self._holdout is not None:
+            rows = self._holdout.rows()
+            arrays["sample"] = self._holdout.sample.to_array()
+            arrays |= {} if rows is None else {f"rows.{name}": value for name, value in rows.to_arrays().items()}
+        return arrays
+
+    @classmethod
+    def from_arrays(
+        cls, features: Any, arrays: Mapping[str, Any], *, dtype: np.dtype[Any], block_rows: int, n_threads: int | None
+    ) -> RidgeFit:
+        """The fit that `to_arrays` gave, on the host; ValueError or LookupError if it is damaged."""
+        sums = Segments.from_arrays(_Below("sums.", arrays), n_threads)
+        holdout = None
+        if "sample" in arrays:
+            aside = _Below("rows.", arrays)
+            holdout = Holdout.of(Sample.from_array(arrays["sample"]), Rows.from_arrays(aside) if aside else None)
+        fit = cls(features, sums, holdout, dtype, block_rows)
+        fit._sum_target_squares = float(arrays["target_squares"])
+        return fit
+
     def _total(self, *, keep: bool) -> tuple[Sums, bool]:
         """The sums without the held-out rows, and whether they may change: not if they are to be kept, and no copy."""
         if keep and self.sums.single:
@@ -149,8 +189,8 @@ class RidgeFit:
 
     def _with_held_out(self, sums: Sums, holdout: Holdout) -> Sums:
         with sums.state.working():
-            for kept in holdout.blocks(self._block_rows):
-                accumulate(self._features, kept, None, sums, self._block_rows)
+            for kept in holdout.blocks(self.block_rows):
+                accumulate(self._features, kept, None, sums, self.block_rows)
         return sums
 
     def _says_enough(self, state: RidgeState, holdout: Holdout, selection: str) -> bool:
@@ -165,7 +205,27 @@ class RidgeFit:
             sums.state,
             sums.squares,
             self.dtype,
-            self._block_rows,
+            self.block_rows,
             fit_intercept=settings.fit_intercept,
             verbose=settings.verbose,
         )
+
+
+class _Below(Mapping[str, Any]):
+    """The arrays whose names start with `prefix`, without it."""
+
+    def __init__(self, prefix: str, arrays: Mapping[str, Any]) -> None:
+        self._prefix = prefix
+        self._arrays = arrays
+
+    def __getitem__(self, name: str) -> Any:
+        return self._arrays[self._prefix + name]
+
+    def __contains__(self, name: object) -> bool:
+        return f"{self._prefix}{name}" in self._arrays  # which is not read for this
+
+    def __iter__(self) -> Iterator[str]:
+        return (name.removeprefix(self._prefix) for name in self._arrays if name.startswith(self._prefix))
+
+    def __len__(self) -> int:
+        return sum(1 for _ in self)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
@@ -22,6 +23,7 @@ from ._place import Place, is_device_array
 from ._plan import Plan, plan_fit, rows_at_once
 from ._prediction import LinearMap, predict_rows
 from ._random import RandomState, resolve_seed
+from ._ridge_answers import RidgeAnswers
 from ._ridge_features import FEATURES, named_map, resolved_name
 from ._ridge_fit import RidgeFit, Settings, Solution
 from ._rows import Rows, progress
@@ -37,7 +39,7 @@ SELECTION = ("auto", "holdout", "gcv")
 _MOST_FEATURES = 1 << 24  # that a RidgeState holds
 
 
-class RidgeModel(BaseEstimator):  # type: ignore[misc]
+class RidgeModel(RidgeAnswers, BaseEstimator):  # type: ignore[misc]
     """A ridge model on features."""
 
     _fit: RidgeFit | None
@@ -89,15 +91,16 @@ class RidgeModel(BaseEstimator):  # type: ignore[misc]
 
     def _fit_first_rows(self, X: Any, rows: Rows) -> None:
         """Begin a fit to rows that come in batches."""
-        begun = self._begin(X, rows, None)
+        begun = self._begin(X, rows, None, more=True)
         with progress(len(rows), self.verbose) as done:
             begun["_fit"].add(rows, done=done, batch=True)
         self._see_columns(X, rows.X, reset=True)
         self.__dict__.update(begun)
 
     def _fit_more_rows(self, X: Any, rows: Rows) -> None:
-        """Go on with it."""
-        self._see_columns(X, rows.X, reset=False)
+        """Go on with it; `X` is None if its columns were compared."""
+        if X is not None:
+            self._see_columns(X, rows.X, reset=False)
         fit = self._fit
         if fit is None:
             raise ValueError(
@@ -140,25 +143,56 @@ class RidgeModel(BaseEstimator):  # type: ignore[misc]
         seen = array if is_device_array(array) else columns_of(X, array)
         validate_data(self, seen, skip_check_array=True, reset=reset)
 
-    def _begin(self, given: Any, rows: Rows, n: int | None) -> dict[str, Any]:
-        """Check the parameters; the attributes of an empty fit for rows that were `given`: `n` in all, if that is known."""
+    def _begin(
+        self,
+        given: Any,
+        rows: Rows,
+        n: int | None,
+        *,
+        learn: Callable[[Any, Any, Rows], Any] | None = None,
+        seed: int | None = None,
+        more: bool = False,
+    ) -> dict[str, Any]:
+        """Check the parameters and make an empty fit.
+
+        Parameters
+        ----------
+        given : array
+            What `rows` were read from.
+        rows : Rows
+            The first, or all.
+        n : int or None
+            How many there will be, if that is known.
+        learn : callable, optional
+            Gives the feature map back fitted: ``learn(self, features, rows)``. By default it is fitted to `rows`.
+        seed : int, optional
+            By default, what `random_state` says.
+        more : bool
+            Whether more rows can follow a solution.
+
+        Returns
+        -------
+        dict
+            The attributes of the fitted model.
+        """
         arguments.threads(self.n_threads)
         arguments.device(self.device)
         arguments.choice(self.selection, "selection", SELECTION)
         if self.alpha != "auto":
             arguments.real(self.alpha, "alpha", positive=True)
-        seed = resolve_seed(self.random_state)
+        seed = resolve_seed(self.random_state) if seed is None else seed
+        learn = learn or RidgeModel._fitted
         X = rows.X
         unfitted = self._unfitted(seed, n, X.shape[1], device="cuda" if rows.place.staged else "auto")
         images = unfitted._expected_images(given, reset=True) if isinstance(unfitted, ImageMap) else None
         if images is not None:
             unfitted.set_params(image_shape=images)  # it is given rows
         known = goes_along(unfitted)  # how wide it is, and what it takes
-        features = None if known else self._fitted(unfitted, rows)
+        features = None if known else learn(self, unfitted, rows)
         n_features = self._checked_components(unfitted) if known else _width(features, X, rows.place)
         gpu, staged = rows.place.device, rows.place.staged
         sizes = n, X.shape[1], X.itemsize, n_features, rows.n_targets
-        plan = self._plan(*sizes, unfitted, gpu=gpu is not None, staged=staged)
+        plan = self._plan(*sizes, unfitted, gpu=gpu is not None, staged=staged, more=more)
         what = f"{type(self).__name__}.fit with {n_features} features"
         # Sizes of a map that was named are not the caller's to lower.
         own = known and not isinstance(self.features, str)
@@ -167,7 +201,7 @@ class RidgeModel(BaseEstimator):  # type: ignore[misc]
         if gpu is not None:
             require_memory(plan.device_bytes, self.max_memory, what=what, lower=lower, device=gpu)
         if features is None:
-            features = self._fitted(unfitted, rows)
+            features = learn(self, unfitted, rows)
         _log.info("%s: %d bytes, %d of a GPU, blocks of %d rows", what, plan.bytes, plan.device_bytes, plan.block_rows)
         if getattr(self, "_solution", None) is not None:
             self._fit = None  # two states at a time would be more than the plan says
@@ -196,7 +230,17 @@ class RidgeModel(BaseEstimator):  # type: ignore[misc]
         return n_components
 
     def _plan(
-        self, n: int | None, d: int, item: int, n_features: int, n_targets: int, features: Any, *, gpu: bool, staged: bool
+        self,
+        n: int | None,
+        d: int,
+        item: int,
+        n_features: int,
+        n_targets: int,
+        features: Any,
+        *,
+        gpu: bool,
+        staged: bool,
+        more: bool = False,
     ) -> Plan:
         return plan_fit(
             n,
@@ -211,6 +255,7 @@ class RidgeModel(BaseEstimator):  # type: ignore[misc]
             max_memory=self.max_memory,
             threads=arguments.threads(self.n_threads),
             costs=features._costs(n, d, item) if goes_along(features) else None,
+            more=more,
         )
 
     def _unfitted(self, seed: int, n: int | None, d: int, device: str = "auto") -> Any:
@@ -324,25 +369,32 @@ class RidgeModel(BaseEstimator):  # type: ignore[misc]
             )
         return self._plan(n, d, 4, self._checked_components(features), 1, features, gpu=gpu, staged=gpu)
 
-    def save(self, path: Any) -> None:
-        """Write the fitted model to an `.npz` file without pickles; `fastntk.load` reads it, for prediction.
+    def save(self, path: Any, *, state: bool = False) -> None:
+        """Write the fitted model to a file without pickles, which `fastntk.load` and programs in C++ read.
 
-        It holds the coefficients, the parameters and seed of the feature map, and what that learnt from rows: the landmarks
-        of `NystroemNTK` and their factor.
+        It is a safetensors file with a checksum. It holds the coefficients, the parameters and seed of the feature map, and
+        what that learnt from rows: the landmarks of `NystroemNTK` and their factor.
 
         Parameters
         ----------
         path : str or path
-            The file; it is replaced if it exists.
+            The file; it is replaced if it exists, at once: whatever happens, it is the old one or the new one.
+        state : bool
+            Whether the model that is read can go on with `partial_fit`, `merge` and `downdate`, with the bits of one that was
+            never saved. This takes about 4 n_components**2 bytes more, and the rows that are held out to choose alpha.
 
         Raises
         ------
         TypeError
             If `features` is a transformer of the caller's, or has a function as a parameter: such a file cannot hold it.
+        ValueError
+            If `state` is True and the model holds none, because it was read from a file without one, or a later fit failed.
+        OSError
+            If the file cannot be written; the old one is then as it was.
         """
         from ._persistence import save
 
-        save(self, path)
+        save(self, path, state=arguments.boolean(state, "state"))
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -53,6 +53,26 @@ class Rows:
         there = place.on_device and is_device_array(self.X) and self.X.device == place.device
         X = self.X if there else place.fetch(self.X)
         return replace(self, X=place.load(X) if place.on_device else X, place=place)
+
+    def to_arrays(self) -> dict[str, NDArray[Any]]:
+        """What `from_arrays` needs, on the host."""
+        X = self.place.fetch(self.X)
+        arrays = {"Y": self.Y, "classes": np.array(self.classes)}
+        if self.weight is not None:
+            arrays["weight"] = self.weight
+        if isinstance(X, LazyRows):
+            return {**arrays, "raw": X.raw, "empty": np.empty(0, X.dtype)}
+        return {**arrays, "X": X}
+
+    @classmethod
+    def from_arrays(cls, arrays: Mapping[str, NDArray[Any]]) -> Rows:
+        """The rows that `to_arrays` gave; ValueError or LookupError if they are damaged."""
+        X = LazyRows(arrays["raw"], arrays["empty"].dtype) if "raw" in arrays else arrays["X"]
+        Y, weight = arrays["Y"], arrays["weight"] if "weight" in arrays else None
+        classes = int(arrays["classes"])
+        if X.ndim != 2 or Y.ndim != (1 if classes else 2) or len(Y) != len(X) or (weight is not None and len(weight) != len(X)):
+            raise ValueError("rows of other shapes")
+        return cls(X, Y, weight, classes)
 
     def __reduce__(self) -> tuple[Any, ...]:
         # A machine without a GPU can read what one with it wrote.
@@ -107,14 +127,14 @@ def stacked(parts: list[Rows]) -> Rows:
 
 
 @contextmanager
-def progress(rows: int, verbose: bool) -> Iterator[Callable[[int], Any]]:
+def progress(rows: int | None, verbose: bool, first: int = 0) -> Iterator[Callable[[int], Any]]:
     """What to call with numbers of rows that are done: moves a bar if `verbose` and stderr is a terminal."""
     if not verbose:
         yield lambda _: None
         return
     from tqdm import tqdm
 
-    with tqdm(total=rows, unit="row", unit_scale=True, disable=None) as bar:
+    with tqdm(total=rows, initial=first, unit="row", unit_scale=True, disable=None) as bar:
         yield bar.update
 
 

@@ -9,11 +9,12 @@ end are added, in ascending order, to the total.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from ._holdout import Numbers, Sample
 from ._place import Place
@@ -162,6 +163,13 @@ class Segments:
         self._closed = 0  # segments in the group
         self._total: Sums | None = None
 
+    @classmethod
+    def of(cls, sums: Sums) -> Segments:
+        """The sums over rows that others have added, which more rows can follow."""
+        segments = cls(sums.state.n_features, sums.state.n_targets, sums.state._n_threads)
+        segments.current = sums
+        return segments
+
     @property
     def n_features(self) -> int:
         return int(self._sizes[0])
@@ -219,10 +227,48 @@ class Segments:
         """The same sums with the same bits, in a copy."""
         return _inwards(part.copy() for part in reversed(self._parts()))
 
+    def to_arrays(self) -> dict[str, Any]:
+        """What `from_arrays` needs, as plain arrays; those of states are made when they are read."""
+        parts = {"current": self.current, "group": self._group, "total": self._total}
+        there = {name: part for name, part in parts.items() if part is not None}
+        return {
+            "sizes": np.array([*self._sizes, self._filled, self._closed], np.int64),
+            "squares": np.array([part.squares for part in there.values()]),
+            **{name: _LazyBytes(part.state) for name, part in there.items()},
+        }
+
+    @classmethod
+    def from_arrays(cls, arrays: Mapping[str, Any], n_threads: int | None) -> Segments:
+        """The sums that `to_arrays` gave; ValueError or LookupError if they are damaged."""
+        n_features, n_targets, filled, closed = (int(value) for value in arrays["sizes"])
+        sums = cls(n_features, n_targets, n_threads)
+        names = [name for name in ("current", "group", "total") if name in arrays]
+        squares = arrays["squares"]
+        if not 0 <= filled <= SEGMENT_ROWS or not 0 <= closed < GROUP_SEGMENTS or squares.shape != (len(names),):
+            raise ValueError("bad numbers of rows")
+        found: dict[str, Sums] = {}
+        for name, value in zip(names, squares.tolist(), strict=True):
+            found[name] = Sums(RidgeState.from_bytes(arrays[name].tobytes(), n_threads=n_threads), value)
+            if (found[name].state.n_features, found[name].state.n_targets) != (n_features, n_targets):
+                raise ValueError("states of other sizes")
+        sums.current, sums._group, sums._total = found["current"], found.get("group"), found.get("total")
+        sums._filled, sums._closed = filled, closed
+        return sums
+
     def move(self, place: Place) -> None:
         """Bring the sums to the memory where `place` computes."""
         for part in self._parts():
             part.state.move(place)
+
+
+class _LazyBytes:
+    """The bytes of a state as an array that is made when it is asked for, so that one at a time is in memory."""
+
+    def __init__(self, state: RidgeState) -> None:
+        self._state = state
+
+    def __array__(self, dtype: Any = None, copy: bool | None = None) -> NDArray[Any]:
+        return np.frombuffer(self._state.to_bytes(), np.uint8)
 
 
 def _inwards(parts: Iterable[Sums]) -> Sums:

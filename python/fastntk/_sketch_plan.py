@@ -10,7 +10,7 @@ from ._flops import hadamard, padded, product, transforms
 __all__ = ["SIZES", "layerwise_flops", "one_pass_flops", "sketch_bytes"]
 
 SIZES = ("power_features", "gate_features", "layer_features", "product_features")
-_SAMPLED_PAIR = 16  # bytes of the numbers of two entries
+_SAMPLED_PAIR = 8  # bytes of the numbers of two entries
 
 
 def sketch_bytes(params: dict[str, Any], item: int) -> tuple[int, int]:
@@ -25,13 +25,27 @@ def sketch_bytes(params: dict[str, Any], item: int) -> tuple[int, int]:
     if not sampled:
         first = depth * degree * power + 3 * (depth * gate + (depth - 1) * (layer + outer))
         return 0, item * (first if layerwise else degree * power)
-    copies = 1 + (item > 4)  # as in itemsizes()
-    products = _SAMPLED_PAIR * max(degree - 1, 0)
     if not layerwise:
-        return copies * products * power, item * (degree + 1) * power
-    kept = depth * (products * (power + gate) + _SAMPLED_PAIR * (outer + (layer + outer) // 2))
-    gaussian = itemsizes(item) * outer * D
-    return copies * kept + gaussian, item * ((degree + 1) * max(power, gate) + 4 * (layer + outer))
+        return _powers_bytes(degree, power, item)
+    kept, row = (
+        sum(pair) for pair in zip(_powers_bytes(degree, power, item), _powers_bytes(degree, gate, item), strict=True)
+    )
+    copies = 1 + (item > 4)  # as in itemsizes()
+    kept = depth * (kept + copies * _SAMPLED_PAIR * (outer + (layer + outer) // 2)) + itemsizes(item) * outer * D
+    return kept, max(row // 2, _powers_bytes(degree, max(power, gate), item)[1]) + item * 4 * (layer + outer)
+
+
+def _powers_bytes(degree: int, power: int, item: int) -> tuple[int, int]:
+    """What the sketches of powers from PolySketch keep, and what it takes to join those of one row by a transform.
+
+    A tree over as many leaves as the next power of two: two entries' numbers for each product inside, one's for each leaf,
+    and the transform of a constant for each product.
+    """
+    leaves = padded(max(degree, 1))
+    copies = 1 + (item > 4)  # as in itemsizes()
+    kept = copies * ((leaves - 1) * _SAMPLED_PAIR + 4 * leaves) * power + itemsizes(item) * leaves * padded(power)
+    tree = (leaves.bit_length() + 1) * padded(power)  # a transform on each level, and what is joined
+    return kept, item * (tree + (degree + 1) * power + padded((degree + 1) * power))
 
 
 def one_pass_flops(width: int, out_features: int, degree: int, power_features: int, *, sampled: bool) -> int:

@@ -1,13 +1,23 @@
-"""Rows that come in blocks: files, memory maps, iterators."""
+"""Rows that come in blocks: files, memory maps, iterators, and whatever else has blocks."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import os
+from collections.abc import Callable, Iterable, Iterator
+from pathlib import Path
 from typing import Any, Protocol, TypeAlias, runtime_checkable
 
-__all__ = ["Block", "BlockSource"]
+import numpy as np
+
+from ._arrays import is_sparse
+
+__all__ = ["Block", "BlockSource", "blocks_of"]
 
 Block: TypeAlias = tuple[Any, Any, Any]  # X (m, d), y (m,) or (m, n_targets) or None, weights (m,) or None
+
+_BLOCK_BYTES = 1 << 24
+_MOST_ROWS = 1 << 16
+_COLLECTIONS = (list, tuple, range, dict, set, frozenset, bytes, bytearray, str)
 
 
 @runtime_checkable
@@ -30,3 +40,180 @@ class BlockSource(Protocol):
 
     def blocks(self, first_row: int = 0) -> Iterator[Block]:
         """Blocks of arrays on the host from row number `first_row` on, a few megabytes each, in the order of the rows."""
+
+
+class ArrayBlocks:
+    """An array that is cut into blocks: of a memory map only what is read is in memory."""
+
+    names = None
+
+    def __init__(self, X: Any) -> None:
+        self._X = X
+        self.n_rows = len(X)
+        self.n_features = int(np.prod(X.shape[1:]))
+        self._size = max(1, min(_MOST_ROWS, _BLOCK_BYTES // max(1, self.n_features * X.itemsize)))
+
+    def blocks(self, first_row: int = 0) -> Iterator[Block]:
+        """See `BlockSource`."""
+        for first in range(first_row, self.n_rows, self._size):
+            yield np.asarray(self._X[first : first + self._size]), None, None
+
+
+class WithTargets:
+    """The inputs of a source with targets and weights from arrays, or its own where these are None."""
+
+    def __init__(self, source: Any, y: Any, weight: Any) -> None:
+        self._source = source
+        self._arrays = {"y": _host_array(y), "sample_weight": _host_array(weight)}
+        self.n_rows = source.n_rows
+        self.n_features = source.n_features
+        self.names = source.names
+        if self.n_rows is not None:
+            self._require_rows(self.n_rows)
+
+    def blocks(self, first_row: int = 0) -> Iterator[Block]:
+        """See `BlockSource`."""
+        row = first_row
+        for X, *others in self._source.blocks(first_row):
+            part = slice(row, row + len(X))
+            row += len(X)
+            y, weight = (
+                other if array is None else array[part] if array.ndim else array
+                for other, array in zip(others, self._arrays.values(), strict=True)
+            )
+            yield X, y, weight
+        self._require_rows(row)
+
+    def _require_rows(self, rows: int) -> None:
+        for name, array in self._arrays.items():
+            if array is not None and array.ndim and len(array) != rows:
+                raise ValueError(f"{name} has {len(array)} rows; as many as there are samples, {rows}, are needed")
+
+
+def _host_array(values: Any) -> Any:
+    return None if values is None else np.asarray(values)
+
+
+class IterableBlocks:
+    """Blocks of an iterator, which can be read once; of a callable that gives one, or of an iterable, which can be again."""
+
+    n_rows = None
+    n_features = 0  # the first block tells
+    names = None
+
+    def __init__(self, given: Iterable[Any] | Callable[[], Iterable[Any]]) -> None:
+        self._given: Any = given
+        self.again = not hasattr(given, "__next__")
+        self._read = False
+
+    def blocks(self, first_row: int = 0) -> Iterator[Block]:
+        """See `BlockSource`; what lies before `first_row` is read and dropped."""
+        if self._read and not self.again:
+            raise ValueError(
+                "X is an iterator that was read before; pass a function that returns a new one to have it read again"
+            )
+        self._read = True
+        found = self._given() if callable(self._given) else self._given
+        if not hasattr(found, "__iter__"):
+            raise TypeError(f"X() is of type {type(found).__name__}; an iterator of blocks is needed")
+        left = first_row
+        for number, given in enumerate(found):
+            block = _block(given, number)
+            if left == 0:
+                yield block
+                continue
+            skipped = min(left, len(block[0]))
+            left -= skipped
+            if skipped < len(block[0]):
+                X, y, weight = (None if a is None else a[skipped:] for a in block)
+                yield X, y, weight
+
+
+def _block(given: Any, number: int) -> Block:
+    if isinstance(given, (tuple, list)) and 1 <= len(given) <= 3 and all(item is None or _is_array(item) for item in given):
+        X, y, weight = (*given, None, None)[:3]
+        if X is not None:
+            return X, y, weight
+    if _is_array(given):
+        return given, None, None
+    raise TypeError(
+        f"block {number} of X is of type {type(given).__name__}; a tuple of arrays (X, y) or (X, y, sample_weight) is needed"
+    )
+
+
+def _is_array(value: Any) -> bool:
+    return hasattr(value, "shape") and hasattr(value, "__len__")
+
+
+def blocks_of(X: Any, y: Any = None, sample_weight: Any = None, *, with_target: bool = True, names: Any = None) -> Any:
+    """What gives the rows of `X` in blocks, or None if `X` is an array or what NumPy reads as one.
+
+    Parameters
+    ----------
+    X : path, source, memory map, iterator, callable, iterable or array
+    y, sample_weight : optional
+        Arrays; for a path also the name of a column, and for targets a path of their own. Blocks bring theirs along.
+    with_target : bool
+        Whether a file must have targets.
+    names : sequence of str, optional
+        The columns of a file with names that are wanted, in this order.
+
+    Raises
+    ------
+    ValueError, TypeError
+        If that does not go together, or a file is not what it should be.
+    OSError
+        If it cannot be read.
+    """
+    if isinstance(X, (str, os.PathLike)):
+        return _file_blocks(X, y, sample_weight, with_target=with_target, names=names)
+    if isinstance(X, np.memmap) and X.ndim > 1:
+        return WithTargets(ArrayBlocks(X), y, sample_weight)
+    if _is_array(X) or hasattr(X, "__array__") or is_sparse(X):
+        return None
+    if isinstance(X, BlockSource):
+        return X if y is None and sample_weight is None else WithTargets(X, y, sample_weight)
+    if isinstance(X, (list, tuple)) and X and y is None and all(_is_block(item) for item in X):
+        return IterableBlocks(X)
+    if isinstance(X, _COLLECTIONS) or not (callable(X) or hasattr(X, "__iter__")):
+        return None
+    for name, array in (("y", y), ("sample_weight", sample_weight)):
+        if array is not None:
+            raise ValueError(f"{name} is given, and X gives blocks; they bring it along: (X, y) or (X, y, sample_weight)")
+    return IterableBlocks(X)
+
+
+def _is_block(item: Any) -> bool:
+    """Of a list of blocks each is a tuple that starts with a matrix; a list of rows has none."""
+    return isinstance(item, tuple) and len(item) > 0 and len(getattr(item[0], "shape", ())) >= 2
+
+
+def _file_blocks(path: Any, y: Any, sample_weight: Any, *, with_target: bool, names: Any) -> Any:
+    from ._file_sources import SUFFIXES, file_source
+
+    target = weight = None
+    separate = isinstance(y, os.PathLike) or (isinstance(y, str) and Path(y).suffix.lower() in SUFFIXES)
+    if isinstance(y, (str, int)) and not separate:
+        target, y = y, None
+    if isinstance(sample_weight, str):
+        weight, sample_weight = sample_weight, None
+    inside = with_target and y is None
+    source: Any = file_source(path, target=target, weight=weight, with_target=inside)
+    if names is not None and source.names is not None and list(source.names) != list(names):
+        source = file_source(path, target=target, weight=weight, columns=list(names), with_target=inside)
+    if separate:
+        y = _targets_of(Path(y))
+    return source if y is None and sample_weight is None else WithTargets(source, y, sample_weight)
+
+
+def _targets_of(path: Path) -> Any:
+    """All of a file of targets."""
+    from ._file_sources import file_source
+
+    if path.suffix.lower() == ".npy":
+        return np.load(path, mmap_mode="r", allow_pickle=False)
+    parts = [np.asarray(X) for X, _, _ in file_source(path, with_target=False).blocks()]
+    if not parts:
+        raise ValueError(f"{path} has no rows; at least 1 is needed")
+    columns = np.concatenate(parts)
+    return columns[:, 0] if columns.shape[1] == 1 else columns

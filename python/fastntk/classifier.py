@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -17,9 +18,18 @@ from ._host import on_host, score_on_host
 from ._place import is_device_array
 from ._prediction import largest_entry
 from ._random import RandomState
+from ._ridge_blocks import (
+    fit_to_blocks,
+    fit_to_more_blocks,
+    labels_of,
+    over_blocks,
+    score_of_blocks,
+    source_of_predictions,
+)
 from ._ridge_docs import documented
 from ._ridge_model import RidgeModel, require_y
 from ._rows import Rows
+from ._sources import blocks_of
 from ._targets import weights
 
 __all__ = ["NTKClassifier"]
@@ -98,16 +108,31 @@ class NTKClassifier(ClassifierMixin, RidgeModel):  # type: ignore[misc]
         )
         self.class_weight = class_weight
 
-    def fit(self, X: Any, y: Any, sample_weight: Any = None) -> NTKClassifier:
+    @documented
+    def fit(
+        self,
+        X: Any,
+        y: Any = None,
+        sample_weight: Any = None,
+        *,
+        classes: Any = None,
+        checkpoint: Any = None,
+        checkpoint_every: float | None = None,
+    ) -> NTKClassifier:
         """Fit the model.
 
         Parameters
         ----------
-        X : array of shape (n, d)
-        y : array of shape (n,)
+        <rows of a fit>
+        y : array of shape (n,), optional
             Labels.
+            <targets of a fit>
         sample_weight : array of shape (n,), optional
             Non-negative weights.
+        classes : array, optional
+            All labels that occur. Without it they are those of `y`; blocks are read for them once more, and an iterator, which
+            can be read once only, needs it.
+        <checkpoint>
 
         Returns
         -------
@@ -125,20 +150,34 @@ class NTKClassifier(ClassifierMixin, RidgeModel):  # type: ignore[misc]
         BackendError
             If a GPU has to compute and cannot.
         """
-        source, labels, weight = self._labelled(X, y, sample_weight, reset=True)
-        classes = np.unique(labels)
-        self._fit_rows(X, self._rows(source, labels, weight, classes))
-        self.classes_ = classes
+        source = blocks_of(X, y, sample_weight)
+        given = None if classes is None else np.unique(on_host(classes, "classes"))
+        if source is None:
+            read, labels, weight = self._labelled(X, y, sample_weight, reset=True)
+            known = np.unique(labels) if given is None else given
+            rows = self._rows(read, labels, weight, known)
+            convert: Any = lambda *_: (rows, True)  # noqa: E731
+        else:
+            known, of_class = self._known_classes(source, given)
+            convert = partial(self._block_rows_of, classes=known, of_class=of_class, reset=True)
+        if source is None and checkpoint is None:
+            self._fit_rows(X, rows)
+        else:
+            extra = {"classes": known.tolist()}
+            fit_to_blocks(self, source, (X, y, sample_weight), convert, extra, checkpoint, checkpoint_every)
+        self.classes_ = known
         return self
 
-    def partial_fit(self, X: Any, y: Any, classes: Any = None, sample_weight: Any = None) -> NTKClassifier:
+    @documented
+    def partial_fit(self, X: Any, y: Any = None, classes: Any = None, sample_weight: Any = None) -> NTKClassifier:
         """Add rows to the fit; the solution is computed when it is next needed.
 
         Parameters
         ----------
-        X : array of shape (n, d)
-        y : array of shape (n,)
+        <rows of a fit>
+        y : array of shape (n,), optional
             Labels.
+            <targets of a fit>
         classes : array, optional
             All labels that will ever occur; needed in the first call.
         sample_weight : array of shape (n,), optional
@@ -162,14 +201,20 @@ class NTKClassifier(ClassifierMixin, RidgeModel):  # type: ignore[misc]
                 "which cannot know the frequencies of the classes"
             )
         first = not hasattr(self, "n_features_in_")
-        source, labels, weight = self._labelled(X, y, sample_weight, reset=first)
         if first and classes is None:
             raise ValueError("classes is None; the first call of partial_fit needs all labels that will ever occur")
         given: Any = None if classes is None else np.unique(on_host(classes, "classes"))
         known = given if first else self.classes_
         if not first and given is not None and not np.array_equal(given, known):
             raise ValueError(f"classes is {classes!r}; the first call's, {known!r}, are needed")
-        rows = self._rows(source, labels, weight, known)
+        source = blocks_of(X, y, sample_weight)
+        if source is not None:
+            of_class = self._known_classes(source, known)[1]
+            convert = partial(self._block_rows_of, classes=known, of_class=of_class, reset=first)
+            fit_to_more_blocks(self, source, convert, lambda _: setattr(self, "classes_", known))
+            return self
+        read, labels, weight = self._labelled(X, y, sample_weight, reset=first)
+        rows = self._rows(read, labels, weight, known)
         if first:
             self._fit_first_rows(X, rows)
             self.classes_ = known
@@ -177,12 +222,13 @@ class NTKClassifier(ClassifierMixin, RidgeModel):  # type: ignore[misc]
             self._fit_more_rows(X, rows)
         return self
 
+    @documented
     def decision_function(self, X: Any) -> Any:
         """Regression scores of the classes.
 
         Parameters
         ----------
-        X : array of shape (n, d)
+        <rows to predict for>
 
         Returns
         -------
@@ -194,15 +240,19 @@ class NTKClassifier(ClassifierMixin, RidgeModel):  # type: ignore[misc]
         ValueError, TypeError
             If `X` does not fit, or has NaN or inf.
         """
+        source = source_of_predictions(self, X)
+        if source is not None:
+            return over_blocks(self, source, NTKClassifier.decision_function)
         out, place = self._linear(X)
         return place.give_back(out.reshape((-1,)) if len(self.classes_) == 2 else out)
 
+    @documented
     def predict(self, X: Any) -> Any:
         """Predict labels.
 
         Parameters
         ----------
-        X : array of shape (n, d)
+        <rows to predict for>
 
         Returns
         -------
@@ -214,6 +264,9 @@ class NTKClassifier(ClassifierMixin, RidgeModel):  # type: ignore[misc]
         ValueError, TypeError
             If `X` does not fit, or has NaN or inf.
         """
+        source = source_of_predictions(self, X)
+        if source is not None:
+            return over_blocks(self, source, NTKClassifier.predict)
         scores, place = self._linear(X)
         one = len(self.classes_) == 1
         index = np.zeros(len(scores), np.intp) if one else largest_entry(scores, place)
@@ -224,20 +277,50 @@ class NTKClassifier(ClassifierMixin, RidgeModel):  # type: ignore[misc]
         labels = self.classes_[index]
         return place.give_back(labels) if labels.dtype.kind in "biuf" else labels
 
-    def score(self, X: Any, y: Any, sample_weight: Any = None) -> float:
+    def score(self, X: Any, y: Any = None, sample_weight: Any = None) -> float:
         """Accuracy of the predictions for `X`.
 
         Parameters
         ----------
-        X : array of shape (n, d)
-        y : array of shape (n,)
+        X : array of shape (n, d), path or source
+            As in `fit`.
+        y : array of shape (n,), optional
         sample_weight : array of shape (n,), optional
 
         Returns
         -------
         float
         """
+        source = blocks_of(X, y, sample_weight, names=getattr(self, "feature_names_in_", None))
+        if source is not None:
+            return score_of_blocks(self, source, accuracy_score, NTKClassifier.predict)
         return score_on_host(accuracy_score, y, self.predict(X), sample_weight)
+
+    def _rows_of_fit(self, X: Any, y: Any, sample_weight: Any) -> tuple[Rows, bool]:
+        source, labels, weight = self._labelled(X, y, sample_weight, reset=False)
+        self._see_columns(X, source.array, reset=False)
+        return self._rows(source, labels, weight, self.classes_), len(self.classes_) == 2
+
+    def _known_classes(self, source: Any, given: NDArray[Any] | None) -> tuple[NDArray[Any], NDArray[np.float64] | None]:
+        """The classes of a source, and their weights, or None if all are 1."""
+        balanced = isinstance(self.class_weight, str)
+        if self.class_weight is None:
+            return (labels_of(source, weighted=False)[0] if given is None else given), None
+        if given is not None and not balanced:
+            return given, class_weights(self.class_weight, given, np.zeros(0))
+        labels, totals = labels_of(source, weighted=balanced)
+        known = labels if given is None else given
+        of_known = np.zeros(len(known))
+        if totals is not None:
+            at = np.minimum(np.searchsorted(known, labels), len(known) - 1)
+            of_known[at] = totals
+        return known, class_weights(self.class_weight, known, of_known)
+
+    def _block_rows_of(
+        self, X: Any, y: Any, sample_weight: Any, *, classes: NDArray[Any], of_class: NDArray[np.float64] | None, reset: bool
+    ) -> tuple[Rows, bool]:
+        read, labels, weight = self._labelled(X, y, sample_weight, reset=reset)
+        return self._rows(read, labels, weight, classes, of_class), True
 
     def _labelled(
         self, X: Any, y: Any, sample_weight: Any, *, reset: bool
@@ -253,24 +336,30 @@ class NTKClassifier(ClassifierMixin, RidgeModel):  # type: ignore[misc]
         check_classification_targets(labels)
         return source, labels, weights(sample_weight, n, like=source)
 
-    def _rows(self, X: Source, labels: NDArray[Any], weight: NDArray[np.float64] | None, classes: NDArray[Any]) -> Rows:
-        """Rows whose targets are the classes' numbers."""
+    def _rows(
+        self,
+        X: Source,
+        labels: NDArray[Any],
+        weight: NDArray[np.float64] | None,
+        classes: NDArray[Any],
+        of_class: NDArray[np.float64] | None = None,
+    ) -> Rows:
+        """Rows whose targets are the classes' numbers; `of_class` are the weights of these, by default those for `labels`."""
         index = np.minimum(np.searchsorted(classes, labels), len(classes) - 1)
         unknown = classes[index] != labels
         if unknown.any():
             raise ValueError(
                 f"y is {labels[np.argmax(unknown)]!r} in row {int(np.argmax(unknown))}; one of classes is needed"
             )
-        if self.class_weight is not None:
-            of_class = _class_weights(self.class_weight, classes, index, weight)
+        if self.class_weight is not None and of_class is None:
+            of_class = class_weights(self.class_weight, classes, np.bincount(index, weight, minlength=len(classes)))
+        if of_class is not None:
             weight = of_class[index] if weight is None else weight * of_class[index]
         return Rows(X.array, index, weight, len(classes), X.place)
 
 
-def _class_weights(
-    class_weight: Any, classes: NDArray[Any], index: NDArray[np.intp], weight: NDArray[np.float64] | None
-) -> NDArray[np.float64]:
-    """The weight of each class; `index` tells the class of each row."""
+def class_weights(class_weight: Any, classes: NDArray[Any], totals: NDArray[Any]) -> NDArray[np.float64]:
+    """The weight of each class; `totals` tells how many rows, or how much weight, each has."""
     labels = classes.tolist()
     if isinstance(class_weight, dict):
         unknown = [label for label in class_weight if label not in labels]
@@ -280,7 +369,6 @@ def _class_weights(
         assert given is not None
         return given
     arguments.choice(class_weight, "class_weight", ("balanced",))
-    totals = np.bincount(index, weight, minlength=len(labels))
     balanced = np.zeros(len(labels))
     np.divide(totals.sum(), len(labels) * totals, out=balanced, where=totals > 0)
     return balanced

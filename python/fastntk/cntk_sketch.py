@@ -302,6 +302,9 @@ class CNTKSketch(ImageMap):
             "seed": seed,
         }
 
+    def _fit_reads(self) -> str:
+        return "first" if self.standardize is None else "all"
+
     def _state(self) -> dict[str, NDArray[Any]]:
         standard = {} if self._standard is None else self._standard.state()
         return {**self._image_state(), **standard}

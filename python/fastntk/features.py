@@ -201,6 +201,9 @@ class NTKRandomFeatures(FeatureMap):
     def _learns(self) -> bool:
         return self.directions == "leverage"
 
+    def _fit_reads(self) -> str:
+        return "some" if self._learns() else "first"
+
     def _state(self) -> dict[str, NDArray[Any]]:
         if not isinstance(self._map, LeverageMap):
             return {}

@@ -11,7 +11,7 @@ from . import _arguments as arguments
 from ._cntk import POOLING, cntk_pairs, cntk_params
 from ._compiled_map import CompiledMap, parameters_named
 from ._exact_pairs import Float64Array
-from ._feature_map import DIAGONAL
+from ._feature_map import DIAGONAL, itemsizes
 from ._flops import product
 from ._image_map import ImageMap
 from ._images import ImageShape
@@ -147,8 +147,8 @@ class GradientFeatures(ImageMap):
     def _draw(self, array: Any, place: Place, n_components: int, seed: int) -> tuple[_GradientMap, dict[str, Any]]:
         params = self._network(array.shape[1], self._images, n_components, seed)
         net = network(params)
-        kept = _kept_bytes(net, array.dtype.itemsize)
-        self._require_memory(2 * kept, place, n_components, self._to_lower())
+        _, needed = _kept_bytes(net, params["depth"], array.dtype.itemsize)
+        self._require_memory(needed, place, n_components, self._to_lower())
         row_map = _GradientMap(params, n_threads=self.n_threads, device=self.device, max_memory=self.max_memory, place=place)
         attributes = {"width_": net.width, "n_weights_": net.parameters, "diagonal_": net.diagonal.name}
         if self._images:
@@ -174,6 +174,9 @@ class GradientFeatures(ImageMap):
             "seed": seed,
         }
 
+    def _fit_reads(self) -> str:
+        return "first"
+
     def _state(self) -> dict[str, NDArray[Any]]:
         return self._image_state() if self.architecture == "cnn" else {}
 
@@ -191,10 +194,10 @@ class GradientFeatures(ImageMap):
     def _fit_bytes(self, n: int | None, d: int, item: int) -> tuple[int, int]:  # noqa: ARG002 - the same for all n
         try:
             images = self._planned_images(d) if self._takes_images() else None
-            kept = _kept_bytes(network(self._network(d, images, self._checked_components(), 0)), item)
+            params = self._network(d, images, self._checked_components(), 0)
+            return _kept_bytes(network(params), params["depth"], item)
         except (TypeError, ValueError):  # fit will say what is wrong
             return 0, 0
-        return kept, 2 * kept
 
     def _flops(self, n: int, d: int) -> tuple[int, int]:  # noqa: ARG002 - drawn by the seed
         images = self._planned_images(d) if self._takes_images() else None
@@ -223,6 +226,9 @@ class GradientFeatures(ImageMap):
         return cntk_pairs(left, right, params, arguments.threads(self.n_threads))
 
 
-def _kept_bytes(net: Any, item: int) -> int:
-    """Of the weights for the way forward and back, in float32, in which a `CompiledMap` is made first, and in X's type."""
-    return int(2 * net.parameters * (4 + item))
+def _kept_bytes(net: Any, depth: int, item: int) -> tuple[int, int]:
+    """What the map keeps, the weights for the way forward and back, and what it takes while it is drawn."""
+    kept = int(2 * net.parameters * itemsizes(item))
+    # Of the layer that is drawn: its rows, the same turned round, and a copy of one of them.
+    largest = net.parameters if depth == 1 else max(net.parameters // depth, net.width**2)
+    return kept, kept + 3 * min(largest, net.parameters) * item

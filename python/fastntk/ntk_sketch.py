@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from . import _arguments as arguments
 from ._compiled_map import CompiledMap
 from ._feature_map import DIAGONAL, LOW_ORDERS, FeatureMap
+from ._load import _core
 from ._place import Place
 from ._polynomial import fit_polynomial, kernel_function, power_series
 from ._random import RandomState
@@ -182,6 +183,10 @@ class NTKSketch(FeatureMap):
         except (TypeError, ValueError):  # fit will say what is wrong
             return 0, 0
         return kept, kept + row
+
+    def _working_bytes(self, d: int, item: int) -> int:
+        _, row = sketch_bytes(self._checked(d, self._checked_components(), 0), item)
+        return row * (arguments.threads(self.n_threads) or int(_core.config()["threads"]))
 
     def _fit_passes(self, n: int | None) -> int:  # noqa: ARG002 - the same for all n
         return 1 if self.polynomial == "data" else 0

@@ -11,7 +11,7 @@ from . import _arguments as arguments
 from ._arrays import take
 from ._feature_map import DIAGONAL, FeatureMap
 from ._flops import product
-from ._landmark_map import PANEL, Kernel, LandmarkMap, ntk_factor
+from ._landmark_map import PANEL, Kernel, LandmarkMap, kernel_rows, ntk_factor
 from ._landmarks import leverage_rows, random_order
 from ._place import Place
 from ._plan import rows_at_once
@@ -153,7 +153,9 @@ class NystroemNTK(FeatureMap):
 
     def _working_bytes(self, d: int, item: int) -> int:  # noqa: ARG002 - the same for all d
         row = item * self._checked_components()
-        return rows_at_once(row, gpu=False) * row
+        # Scores leave a block of features in the heap.
+        scored = rows_at_once(row, gpu=False) if self.landmarks == "leverage" else 0
+        return (kernel_rows(row) + scored) * row
 
     def _fit_passes(self, n: int | None) -> int:
         # By leverage a half of the rows is scored first, and a half of that before.
@@ -169,6 +171,9 @@ class NystroemNTK(FeatureMap):
         if self.landmarks == "leverage" and size < n:
             fit = 2 * fit + 2 * n * row
         return fit, row
+
+    def _fit_reads(self) -> str:
+        return "some" if self.landmarks == "uniform" else "all"
 
     def _state(self) -> dict[str, NDArray[Any]]:
         factor = self._map.factor

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 from sklearn.base import MultiOutputMixin, RegressorMixin
 from sklearn.metrics import r2_score
 
+from ._block_rows import BlockRows
 from ._host import on_host, score_on_host
+from ._ridge_blocks import fit_to_blocks, fit_to_more_blocks, over_blocks, score_of_blocks, source_of_predictions
 from ._ridge_docs import documented
 from ._ridge_model import RidgeModel, require_y
 from ._rows import Rows
+from ._sources import blocks_of
 from ._targets import targets, weights
 
 __all__ = ["NTKRegressor"]
@@ -50,15 +54,26 @@ class NTKRegressor(MultiOutputMixin, RegressorMixin, RidgeModel):  # type: ignor
     True
     """
 
-    def fit(self, X: Any, y: Any, sample_weight: Any = None) -> NTKRegressor:
+    @documented
+    def fit(
+        self,
+        X: Any,
+        y: Any = None,
+        sample_weight: Any = None,
+        *,
+        checkpoint: Any = None,
+        checkpoint_every: float | None = None,
+    ) -> NTKRegressor:
         """Fit the model.
 
         Parameters
         ----------
-        X : array of shape (n, d)
-        y : array of shape (n,) or (n, n_targets)
+        <rows of a fit>
+        y : array of shape (n,) or (n, n_targets), optional
+            <targets of a fit>
         sample_weight : array of shape (n,), optional
             Non-negative weights.
+        <checkpoint>
 
         Returns
         -------
@@ -76,18 +91,25 @@ class NTKRegressor(MultiOutputMixin, RegressorMixin, RidgeModel):  # type: ignor
         BackendError
             If a GPU has to compute and cannot.
         """
-        rows, one_target = self._rows(X, y, sample_weight, reset=True)
-        self._fit_rows(X, rows)
+        source = blocks_of(X, y, sample_weight)
+        if source is None and checkpoint is None:
+            rows, one_target = self._rows(X, y, sample_weight, reset=True)
+            self._fit_rows(X, rows)
+        else:
+            convert = partial(self._rows, reset=True)
+            one_target = fit_to_blocks(self, source, (X, y, sample_weight), convert, {}, checkpoint, checkpoint_every)
         self._one_target = one_target
         return self
 
-    def partial_fit(self, X: Any, y: Any, sample_weight: Any = None) -> NTKRegressor:
+    @documented
+    def partial_fit(self, X: Any, y: Any = None, sample_weight: Any = None) -> NTKRegressor:
         """Add rows to the fit; the solution is computed when it is next needed.
 
         Parameters
         ----------
-        X : array of shape (n, d)
-        y : array of shape (n,) or (n, n_targets)
+        <rows of a fit>
+        y : array of shape (n,) or (n, n_targets), optional
+            <targets of a fit>
         sample_weight : array of shape (n,), optional
             Non-negative weights.
 
@@ -102,6 +124,10 @@ class NTKRegressor(MultiOutputMixin, RegressorMixin, RidgeModel):  # type: ignor
             As in `fit`; the model is then as it was.
         """
         first = not hasattr(self, "n_features_in_")
+        source = blocks_of(X, y, sample_weight)
+        if source is not None:
+            fit_to_more_blocks(self, source, partial(self._rows, reset=first), self._begin_with)
+            return self
         rows, one_target = self._rows(X, y, sample_weight, reset=first)
         if not first:
             self._fit_more_rows(X, rows)
@@ -110,40 +136,59 @@ class NTKRegressor(MultiOutputMixin, RegressorMixin, RidgeModel):  # type: ignor
             self._one_target = one_target
         return self
 
-    def predict(self, X: Any) -> Any:
+    @documented
+    def predict(self, X: Any, return_std: bool = False) -> Any:
         """Predict targets.
 
         Parameters
         ----------
-        X : array of shape (n, d)
+        <rows to predict for>
+        return_std : bool
+            Also return standard deviations of observations at `X` (noise included) about their predictions: the roots of
+            noise (1 + v), where v(z) = z^T (G + alpha I)^-1 z with the intercept's part (Rasmussen and Williams 2006,
+            equation 2.9, with a prior variance of noise / alpha) and noise = |W^(1/2) (y - yhat)|^2 / (n - tr(hat)), n the
+            total weight (Wahba 1983). It needs the state of the fit, its factor, 12 D**2 bytes, and the features once more.
 
         Returns
         -------
         array of shape (n,) or (n, n_targets)
             As `y` was in `fit`; float32 or float64 like `X`, in the caller's kind of array.
+        array of the same shape
+            The standard deviations, if `return_std`.
 
         Raises
         ------
         ValueError, TypeError
             If `X` does not fit, or has NaN or inf.
         """
+        source = source_of_predictions(self, X)
+        if source is not None:
+            return over_blocks(self, source, lambda model, block: model.predict(block, return_std))
         out, place = self._linear(X)
-        return place.give_back(out.reshape((-1,)) if self._one_target else out)
+        predicted = place.give_back(out.reshape((-1,)) if self._one_target else out)
+        return (predicted, self._predicted_std(X)) if return_std else predicted
 
-    def score(self, X: Any, y: Any, sample_weight: Any = None) -> float:
+    def score(self, X: Any, y: Any = None, sample_weight: Any = None) -> float:
         """R^2 of the predictions for `X`.
 
         Parameters
         ----------
-        X : array of shape (n, d)
-        y : array of shape (n,) or (n, n_targets)
+        X : array of shape (n, d), path or source
+            As in `fit`.
+        y : array of shape (n,) or (n, n_targets), optional
         sample_weight : array of shape (n,), optional
 
         Returns
         -------
         float
         """
+        source = blocks_of(X, y, sample_weight, names=getattr(self, "feature_names_in_", None))
+        if source is not None:
+            return score_of_blocks(self, source, r2_score, NTKRegressor.predict)
         return score_on_host(r2_score, y, self.predict(X), sample_weight)
+
+    def _begin_with(self, read: BlockRows) -> None:
+        self._one_target = read.one_target
 
     def _rows(self, X: Any, y: Any, sample_weight: Any, *, reset: bool) -> tuple[Rows, bool]:
         """The rows, and whether `y` has one dimension."""
@@ -153,3 +198,11 @@ class NTKRegressor(MultiOutputMixin, RegressorMixin, RidgeModel):  # type: ignor
         n = len(source.array)
         rows = Rows(source.array, targets(Y, n), weights(sample_weight, n, like=source), place=source.place)
         return rows, Y.ndim == 1
+
+    def _rows_of_fit(self, X: Any, y: Any, sample_weight: Any) -> tuple[Rows, bool]:
+        rows, _ = self._rows(X, y, sample_weight, reset=False)
+        self._see_columns(X, rows.X, reset=False)
+        n_targets = self._solved().coef.shape[1]
+        if rows.n_targets != n_targets:
+            raise ValueError(f"y has {rows.n_targets} columns; {n_targets}, as in the fit, are needed")
+        return rows, self._one_target

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any, NamedTuple
@@ -11,10 +12,16 @@ from numpy.typing import NDArray
 
 from . import _arguments as arguments
 from ._arrays import matrix
+from ._memory import require_memory
 from ._place import Place
+from ._ridge_equations import RidgeEquations
+from ._ridge_factor import RidgeFactor, factor_bytes
+from ._ridge_spectrum import RidgeSpectrum, spectrum_bytes
 from ._targets import targets, weights
 
 __all__ = ["RidgeSolution", "RidgeState"]
+
+_log = logging.getLogger("fastntk")
 
 _MOST_COLUMNS = 1 << 24
 _STAGED_BYTES = 1 << 26  # of rows that travel to a GPU at a time
@@ -32,12 +39,24 @@ class RidgeSolution(NamedTuple):
         Generalised cross-validation score; NaN unless it was asked for, inf where no degree of freedom is left.
     jitter : float
         What was added to the diagonal beyond alpha to make the factorisation succeed, 0 as a rule.
+    precision : {"float64", "float32"}
+        Of the factor in the end; that of float32 is refined against the float64 sums.
+    condition : float
+        An estimate of the condition number of G + (alpha + jitter) I, G = Z^T W Z, centred if there is an intercept: from
+        below, and rarely less than a quarter of it (8 steps of the Lanczos iteration; Kuczynski and Wozniakowski 1992). NaN
+        unless it was asked for.
+    resolution : float
+        eps tr(G), with the eps of the rows that were added last and G not centred: as much as the rounding of the rows'
+        products can change an eigenvalue. With an alpha below it, directions of small eigenvalues are mostly rounding.
     """
 
     coef: NDArray[np.float64]
     intercept: NDArray[np.float64]
     gcv: float
     jitter: float
+    precision: str
+    condition: float
+    resolution: float
 
 
 class RidgeState:
@@ -228,17 +247,80 @@ class RidgeState:
         TypeError, ValueError
             If `other` is no state, or one of other sizes.
         """
-        if not isinstance(other, RidgeState):
-            raise TypeError(f"other is of type {type(other).__name__}; a RidgeState is needed")
+        _require_state(other)
         place = other._place if self._device == "auto" and self.rows == 0 and other.rows > 0 else self._place
-        ours, theirs = self._compiled(place), other._seen()
-        if type(ours) is not type(theirs):
-            theirs = self._place.core.RidgeState.from_bytes(theirs.to_bytes(), self._place.backend(self._threads))
-        ours.merge(theirs)
+        ours = self._compiled(place)
+        ours.merge(self._beside(other))
+        return self
+
+    def _beside(self, other: RidgeState) -> Any:
+        """The compiled state of another one, in the kind of memory where this one's is; TypeError if it is no state."""
+        theirs = _require_state(other)._seen()
+        if type(theirs) is type(self._state):
+            return theirs
+        return self._place.core.RidgeState.from_bytes(theirs.to_bytes(), self._place.backend(self._threads))
+
+    def downdate(self, Z: Any, Y: Any, sample_weight: Any = None) -> RidgeState:
+        """Remove rows that were added before, as if they had never been.
+
+        The sums of the rows are taken away, so that an error of the order of eps times the sums before stays, eps that of
+        the rows: where a few small rows are left of many large ones, that is much. A state without rows is as new.
+
+        Parameters
+        ----------
+        Z : array of shape (n, n_features)
+            In host memory or on a GPU, wherever the state is.
+        Y : array of shape (n, n_targets), or (n,) if n_targets is 1
+        sample_weight : array of shape (n,), optional
+            The weights that the rows were added with.
+
+        Returns
+        -------
+        RidgeState
+            The object itself.
+
+        Raises
+        ------
+        ValueError
+            If a shape does not fit, a value is NaN or inf, or it shows that some rows were not in the state: more rows, more
+            weight or larger sums of squares of targets than it has. Nothing is removed then.
+        TypeError
+            On sparse input and unsupported dtypes.
+        MemoryError
+            If there is no room for the sums of these rows, 4 n_features**2 bytes. Nothing is removed then.
+        """
+        gone = RidgeState(self.n_features, self.n_targets, n_threads=self._n_threads, device=self._device)
+        return self.subtract(gone.update(Z, Y, sample_weight))
+
+    def subtract(self, other: RidgeState) -> RidgeState:
+        """Remove all rows of another state of the same sizes, as `downdate` does.
+
+        Parameters
+        ----------
+        other : RidgeState
+
+        Returns
+        -------
+        RidgeState
+            The object itself.
+
+        Raises
+        ------
+        TypeError, ValueError
+            If `other` is no state, one of other sizes, or has rows that this one has not. Nothing is removed then.
+        """
+        ours, theirs = self._compiled(self._place), self._beside(other)
+        ours.subtract(theirs)
         return self
 
     def solve(
-        self, alpha: float, *, fit_intercept: bool = True, with_gcv: bool = False, mixed_precision: bool = False
+        self,
+        alpha: float,
+        *,
+        fit_intercept: bool = True,
+        with_gcv: bool = False,
+        with_condition: bool = True,
+        mixed_precision: bool = False,
     ) -> RidgeSolution:
         """Minimise |W^(1/2) (Z coef + intercept - Y)|^2 + alpha |coef|^2.
 
@@ -249,6 +331,8 @@ class RidgeState:
         fit_intercept : bool
         with_gcv : bool
             Also compute the generalised cross-validation score, at about the cost of two further factorisations.
+        with_condition : bool
+            Also estimate the condition number, in 16 products of matrix or factor with a vector.
         mixed_precision : bool
             Factor in float32 and refine, in half the time and memory; falls back to float64 where that does not converge.
 
@@ -264,8 +348,70 @@ class RidgeState:
         alpha = arguments.real(alpha, "alpha", positive=True)
         coef = np.empty((self.n_features, self.n_targets))
         intercept = np.empty((1, self.n_targets))
-        gcv, jitter = self._seen().solve(alpha, bool(fit_intercept), coef, intercept, bool(with_gcv), bool(mixed_precision))
-        return RidgeSolution(coef, intercept[0], gcv, jitter)
+        gcv, jitter, single, condition, resolution = self._seen().solve(
+            alpha, bool(fit_intercept), coef, intercept, bool(with_gcv), bool(with_condition), bool(mixed_precision)
+        )
+        if mixed_precision and not single:
+            _log.info("alpha=%.3g: the float32 factor does not do; the float64 one was used", alpha)
+        if jitter:
+            _log.info("alpha=%.3g: %.3g was added to the diagonal for the factorisation", alpha, jitter)
+        precision = "float32" if single else "float64"
+        return RidgeSolution(coef, intercept[0], gcv, jitter, precision, condition, resolution)
+
+    def spectrum(self, *, fit_intercept: bool = True, max_memory: int | str | None = None) -> RidgeSpectrum:
+        """Compute the eigenvalues and eigenvectors of G = Z^T W Z, which give the solutions for all alphas.
+
+        Parameters
+        ----------
+        fit_intercept : bool
+            G is centred if so.
+        max_memory : None, int or str
+            Budget of host memory, in bytes or as in "2GB"; None means what is available.
+
+        Returns
+        -------
+        RidgeSpectrum
+
+        Raises
+        ------
+        ValueError
+            If no row was added, or sums are not finite.
+        MemoryError
+            If 24 n_features**2 + 32 n_features (n_targets + 2) bytes exceed the budget; nothing has been done then.
+        """
+        self._require(spectrum_bytes(self.n_features, self.n_targets), max_memory, "spectrum")
+        return RidgeSpectrum(RidgeEquations.of(self._seen(), bool(fit_intercept)))
+
+    def factor(self, alpha: float, *, fit_intercept: bool = True, max_memory: int | str | None = None) -> RidgeFactor:
+        """Compute the Cholesky factor of G + alpha I, which gives leverage and variances of rows.
+
+        Parameters
+        ----------
+        alpha : float
+            Positive.
+        fit_intercept : bool
+            G is centred if so.
+        max_memory : None, int or str
+            Budget of host memory, in bytes or as in "2GB"; None means what is available.
+
+        Returns
+        -------
+        RidgeFactor
+
+        Raises
+        ------
+        ValueError
+            If `alpha` is not positive and finite, no row was added, or sums are not finite.
+        MemoryError
+            If 12 n_features**2 + 32 n_features (n_targets + 2) bytes exceed the budget; nothing has been done then.
+        """
+        alpha = arguments.real(alpha, "alpha", positive=True)
+        self._require(factor_bytes(self.n_features, self.n_targets), max_memory, "factor")
+        return RidgeFactor(RidgeEquations.of(self._seen(), bool(fit_intercept)), alpha)
+
+    def _require(self, needed: int, max_memory: Any, method: str) -> None:
+        what = f"RidgeState.{method} with {self.n_features} features"
+        require_memory(needed, max_memory, what=what, lower="use fewer features")
 
     def copy(self) -> RidgeState:
         """Return a state with the same rows in the same memory."""
@@ -316,6 +462,12 @@ class RidgeState:
 
     def __repr__(self) -> str:
         return f"RidgeState(n_features={self.n_features}, n_targets={self.n_targets}, rows={self.rows})"
+
+
+def _require_state(other: Any) -> RidgeState:
+    if not isinstance(other, RidgeState):
+        raise TypeError(f"other is of type {type(other).__name__}; a RidgeState is needed")
+    return other
 
 
 def _from_bytes(data: bytes, n_threads: int | None) -> RidgeState:

@@ -18,6 +18,7 @@
 #include <fastntk/leverage.hpp>
 #include <fastntk/linear.hpp>
 #include <fastntk/memory.hpp>
+#include <fastntk/model.hpp>
 #include <fastntk/model_file.hpp>
 #include <fastntk/modified_directions.hpp>
 #include <fastntk/nets.hpp>

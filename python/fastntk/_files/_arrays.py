@@ -8,6 +8,7 @@ import zipfile
 import zlib
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import IO, Any
 
@@ -42,8 +43,8 @@ class StoredArray:
     open_file : callable
         Opens what holds the array, a file or a member of an archive.
     mapped : (path, int), optional
-        The file that holds it uncompressed, and where it begins there. Columns of an array in Fortran order lie far apart, so
-        that its rows are mapped where that is possible, and read as a whole where it is not.
+        The file that holds it uncompressed, and where that begins. Rows of an array in Fortran order lie all over it, so
+        that it is mapped where that is possible, and read as a whole where it is not.
 
     Raises
     ------
@@ -121,25 +122,33 @@ def _reason(error: Exception) -> str:
     return "" if not str(error) or "pickle" in str(error) else f": {error}"
 
 
-def _rows_or_images(block: NDArray[Any]) -> NDArray[Any]:
-    """Of four dimensions are images, whose shape a model may need."""
-    return block.reshape(len(block), -1) if block.ndim > 2 and block.ndim != 4 else block
+class _ArraySource(FileSource):
+    """Inputs of two dimensions, or of more: of four are images, whose shape a model may need, all others become rows."""
+
+    _shape: tuple[int, ...]  # as stored
+
+    @property
+    def row_shape(self) -> tuple[int, ...]:
+        return self._shape[1:] if len(self._shape) == 4 else (self.n_features,)
+
+    def _inputs(self, block: NDArray[Any]) -> NDArray[Any]:
+        return block.reshape(len(block), *self.row_shape)
 
 
-class NpySource(FileSource):
+class NpySource(_ArraySource):
     """A `.npy` file: a matrix, one of whose columns may be the target, or inputs of more dimensions."""
 
     def __init__(self, path: Path, *, target: Any, weight: Any, with_target: bool) -> None:
         self.path = path
         try:
-            self._array = StoredArray(lambda: open(path, "rb"), (path, 0))
+            self._array = StoredArray(partial(_open_file, path), (path, 0))
             if self._array.dtype.kind not in _NUMBERS:
                 raise ValueError
             if (missing := self._array.end - os.path.getsize(path)) > 0:
                 raise EOFError(f"it ends {missing} bytes too soon")
         except (ValueError, EOFError, SyntaxError) as error:
             raise ValueError(f"{path} is not a .npy file of numbers{_reason(error)}") from error
-        shape = self._array.shape
+        shape = self._shape = self._array.shape
         plain = target is None and weight is None and not with_target
         if len(shape) < 2 or (len(shape) > 2 and not plain):
             raise ValueError(f"{path} has an array of shape {shape}; 2 dimensions are needed")
@@ -161,7 +170,7 @@ class NpySource(FileSource):
         chosen = self._columns
         for block in self._table(first_row):
             if chosen is None:
-                yield _rows_or_images(block), None, None
+                yield self._inputs(block), None, None
             else:
                 weight = None if chosen.weight is None else block[:, chosen.weight].copy()
                 yield np.ascontiguousarray(block[:, chosen.inputs]), self._target(block), weight
@@ -186,7 +195,7 @@ class NpySource(FileSource):
             raise ValueError(f"{self.path} is not a .npy file of numbers{_reason(error)}") from error
 
 
-class NpzSource(FileSource):
+class NpzSource(_ArraySource):
     """A `.npz` file with arrays X, y (or another that is named) and perhaps weights; compressed or not."""
 
     def __init__(self, path: Path, *, target: Any, weight: Any, with_target: bool) -> None:
@@ -215,6 +224,7 @@ class NpzSource(FileSource):
             for one, array in ((name, self._y), (str(weight), self._weight)):
                 if array is not None and (not array.shape or len(array) != len(self._X)):
                     raise ValueError(f"{one} has shape {array.shape}, and {len(self._X)} rows, as X has, are needed")
+        self._shape = self._X.shape
         self.n_rows = len(self._X)
         self.n_features = math.prod(self._X.shape[1:])
         self.names = None
@@ -227,7 +237,7 @@ class NpzSource(FileSource):
             for parts in zip(*(array.blocks(size, first_row) for array in arrays), strict=True):
                 rest = iter(parts[1:])
                 y = None if self._y is None else next(rest)
-                yield _rows_or_images(parts[0]), y, None if self._weight is None else next(rest)
+                yield self._inputs(parts[0]), y, None if self._weight is None else next(rest)
 
     def _targets(self) -> Iterator[NDArray[Any]]:
         if self._y is not None:
@@ -245,10 +255,14 @@ class NpzSource(FileSource):
                 header = file.read(_STORED_HEADER)
             lengths = np.frombuffer(header, "<u2", 2, _STORED_HEADER - 4)  # of the name, and of what follows it
             mapped = path, member.header_offset + _STORED_HEADER + int(lengths.sum())
-        array = StoredArray(lambda: _open_member(path, member), mapped)
+        array = StoredArray(partial(_open_member, path, member), mapped)
         if array.dtype.kind not in kinds:
             raise ValueError(f"{name} is of type {array.dtype}")
         return array
+
+
+def _open_file(path: Path) -> IO[bytes]:
+    return open(path, "rb")
 
 
 def _open_member(path: Path, member: zipfile.ZipInfo) -> IO[bytes]:

@@ -118,7 +118,8 @@ class ParquetSource(FileSource):
         if pa.types.is_string(kind) or pa.types.is_large_string(kind) or kind == pa.string_view():
             return np.dtype(str)
         if pa.types.is_boolean(kind) or pa.types.is_integer(kind) or pa.types.is_floating(kind):
-            return np.dtype(kind.to_pandas_dtype())
+            found: np.dtype[Any] = np.dtype(kind.to_pandas_dtype())
+            return found
         raise ValueError(
             f"{self.path} has values of type {kind} in column {self._schema.names[j]!r}; numbers, or strings as targets, "
             "are needed"

@@ -39,6 +39,8 @@ class FileSource(ABC):
         Of the columns of the inputs.
     target_dtype : numpy.dtype or None
         Type of the targets of the whole file, None without targets. Strings of any length are `str`.
+    row_shape : tuple of int
+        Of the inputs of one row: (n_features,), or (height, width, channels) of an image.
     """
 
     path: Path
@@ -71,8 +73,7 @@ class FileSource(ABC):
 
     def targets(self) -> Iterator[NDArray[Any]]:
         """Blocks of the targets alone, for less than it costs to read all."""
-        for block in self._targets():
-            yield block
+        yield from self._targets()
 
     def labels(self) -> NDArray[Any]:
         """The different targets of the file, sorted. Memory is taken for these only."""
@@ -82,6 +83,10 @@ class FileSource(ABC):
                 found = np.unique(np.concatenate([found, y.ravel()]) if len(found) else y)
             self._labels = found
         return self._labels
+
+    @property
+    def row_shape(self) -> tuple[int, ...]:
+        return (self.n_features,)
 
     @abstractmethod
     def _blocks(self, first_row: int) -> Iterator[Block]:
@@ -98,10 +103,7 @@ class FileSource(ABC):
         if found is None:
             return
         at, col, nan = found
-        if isinstance(column, str):
-            where = column
-        else:
-            where = f"column {col}" if column is None else f"column {column[col]!r}"
+        where = column if isinstance(column, str) else f"column {col if column is None else repr(column[col])}"
         what = "NaN" if nan else "infinity"
         raise ValueError(f"{self.path} has {what} in row {row + at}, {where}; a finite number is needed")
 

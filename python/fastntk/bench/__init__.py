@@ -16,6 +16,7 @@ BENCHMARKS = {
     "errors": "errors",
     "exact": "exact",
     "features": "features",
+    "files": "files",
     "fit": "fit",
     "import": "imports",
     "kernels": "kernels",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import queue
 import time
 from collections.abc import Callable
@@ -11,7 +12,7 @@ from dask.delayed import Delayed
 
 from ._errors import NoWorkersError
 
-__all__ = ["Cluster", "Here", "Task", "cluster_of"]
+__all__ = ["Cluster", "Here", "Task", "cluster_of", "current_client"]
 
 _POLL = 0.5  # seconds between looks at the workers
 _ANSWER = 30.0  # seconds within which a scheduler answers
@@ -19,16 +20,22 @@ _ANSWER = 30.0  # seconds within which a scheduler answers
 Task = Any  # a distributed Future, or what stands for one in this process
 
 
-def cluster_of(client: Any, timeout: Any) -> Cluster | Here:
-    """The cluster of a client, of the current one if that is None, or this process without one."""
-    if client is None:
-        from distributed import get_client
+def current_client(client: Any) -> Any:
+    """The client, or the current one if that is None; None if there is none."""
+    if client is not None:
+        return client
+    from distributed import get_client
 
-        try:
-            client = get_client()
-        except ValueError:
-            return Here()
-    return Cluster(client, timeout)
+    try:
+        return get_client()
+    except ValueError:
+        return None
+
+
+def cluster_of(client: Any, timeout: float) -> Cluster | Here:
+    """The cluster of a client, of the current one if that is None, or this process without one."""
+    client = current_client(client)
+    return Here() if client is None else Cluster(client, timeout)
 
 
 class Cluster:
@@ -111,19 +118,34 @@ class Cluster:
             self.next_done()
         return task.result(timeout=None)
 
+    def taken(self, task: Task) -> Any:
+        """What a task gave that was kept; it is computed again if its worker died."""
+        self._seen = time.monotonic()
+        while task.status == "pending":
+            self._looked = -1e9
+            self.workers()
+            time.sleep(0.05)
+        return task.result(timeout=None)
+
     def release(self, task: Task) -> None:
         """Forget a task whose result is not needed again."""
         self._live.pop(task.key, None)
         task.release()
 
+    def forget(self) -> None:
+        """Release all tasks that are not kept; what kept ones need can still be computed again."""
+        live, self._live = list(self._live.values()), {}
+        for task in live:
+            task.release()
+
     def cancel(self) -> None:
-        """Stop and forget all tasks."""
+        """Stop all tasks and what depends on them."""
         live, self._live = list(self._live.values()), {}
         if live and self.client.status == "running":
             self.client.cancel(live, force=True)
 
     def keep(self, task: Task) -> Task:
-        """A task that `cancel` leaves alone."""
+        """A task that `forget` leaves alone."""
         return self._live.pop(task.key, task)
 
     def scatter(self, value: Any) -> Task:
@@ -180,8 +202,14 @@ class Here:
     def result(self, task: Task) -> Any:
         return _result(task)
 
+    def taken(self, task: Task) -> Any:
+        return copy.deepcopy(_result(task))
+
     def release(self, task: Task) -> None:
         task.value = None
+
+    def forget(self) -> None:
+        self._done = []
 
     def cancel(self) -> None:
         self._done = []

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -11,9 +12,18 @@ from dask.delayed import Delayed, delayed
 from dask.optimization import cull
 from dask.utils import ensure_dict
 
-__all__ = ["Blocks", "blocks_of", "is_array", "is_frame"]
+__all__ = ["Blocks", "Like", "blocks_of", "inputs_of", "is_array", "is_frame", "is_loaders", "not_blocks"]
 
 Raw = tuple[Any, Any, Any]  # X, y and weights of a block as they came; the last two may be None
+
+
+@dataclass(frozen=True)
+class Like:
+    """What all blocks of a collection have in common."""
+
+    columns: int
+    dtype: Any
+    target_shape: tuple[int, ...]
 
 
 class Blocks:
@@ -29,18 +39,31 @@ class Blocks:
         Rows of each, if they are known.
     names : list of str, or None
         Of the columns.
+    like : Like or None
+        What is known of all blocks before they are read.
     """
 
     def __init__(
-        self, whole: list[Delayed], labels: list[Delayed], lengths: list[int] | None, names: list[str] | None = None
+        self,
+        whole: list[Delayed],
+        labels: list[Delayed],
+        lengths: list[int] | None,
+        names: list[str] | None = None,
+        like: Like | None = None,
     ) -> None:
         self.whole = whole
         self.labels = labels
         self.lengths = lengths
         self.names = names
+        self.like = like
 
     def __len__(self) -> int:
         return len(self.whole)
+
+
+def inputs_of(loaders: Sequence[Any]) -> list[Delayed]:
+    """What loaders give, for those that give X alone."""
+    return [loader if isinstance(loader, Delayed) else delayed(_plainly_called, pure=False)(_Call(loader)) for loader in loaders]
 
 
 def blocks_of(X: Any, y: Any, sample_weight: Any) -> Blocks:
@@ -62,14 +85,19 @@ def blocks_of(X: Any, y: Any, sample_weight: Any) -> Blocks:
     """
     if is_array(X) or is_frame(X):
         return _of_collections(X, y, sample_weight)
-    if isinstance(X, Sequence) and not isinstance(X, (str, bytes)) and len(X) > 0 and all(map(_is_loader, X)):
+    if is_loaders(X):
         for name, value in (("y", y), ("sample_weight", sample_weight)):
             if value is not None:
                 raise ValueError(f"{name} is given, but X is a list of loaders, which give targets and weights themselves")
         loads = [_loaded(loader) for loader in X]
         return Blocks(loads, loads, None)
+    raise not_blocks(X)
+
+
+def not_blocks(X: Any) -> TypeError:
+    """The error for what is no Dask collection and no list of loaders."""
     kind = f"a list of {type(X[0]).__name__}" if isinstance(X, (list, tuple)) and X else f"of type {type(X).__name__}"
-    raise TypeError(
+    return TypeError(
         f"X is {kind}; a dask array, a dask dataframe or a list of loaders (callables or Delayed objects that give (X, y) or "
         "(X, y, weights)) is needed. Arrays in memory are for fastntk's own models"
     )
@@ -85,8 +113,11 @@ def is_frame(X: Any) -> bool:
     return is_dask_collection(X) and hasattr(X, "npartitions") and hasattr(X, "divisions")
 
 
-def _is_loader(loader: Any) -> bool:
-    return isinstance(loader, Delayed) or callable(loader)
+def is_loaders(X: Any) -> bool:
+    """Whether this is a list of loaders."""
+    if not isinstance(X, Sequence) or isinstance(X, (str, bytes)) or len(X) == 0:
+        return False
+    return all(isinstance(loader, Delayed) or callable(loader) for loader in X)
 
 
 def _of_collections(X: Any, y: Any, sample_weight: Any) -> Blocks:
@@ -97,19 +128,22 @@ def _of_collections(X: Any, y: Any, sample_weight: Any) -> Blocks:
         if X.numblocks[1] > 1:
             X = X.rechunk({1: -1})
     lengths = _lengths(X)
-    columns = [_blocks(X)]
+    columns: list[list[Any]] = [_blocks(X)]
+    like = None
     for name, part in (("y", y), ("sample_weight", sample_weight)):
         if part is None:
             columns.append([None] * len(columns[0]))
             continue
         part = _aligned(part, name, X, lengths)
+        if name == "y" and is_array(X) and is_array(part):
+            like = Like(int(X.shape[1]), X.dtype, tuple(part.shape[1:])) if not np.isnan(X.shape[1]) else None
         found = _blocks(part)
         if len(found) != len(columns[0]):
             raise ValueError(f"{name} has {len(found)} blocks; as many as X has, {len(columns[0])}, are needed")
         columns.append(found)
     whole = [_joined(*parts) for parts in zip(*columns, strict=True)]
     labels = [_joined(None, *parts) for parts in zip(*columns[1:], strict=True)]
-    return Blocks(whole, labels, lengths, names)
+    return Blocks(whole, labels, lengths, names, like)
 
 
 def _aligned(part: Any, name: str, X: Any, lengths: list[int] | None) -> Any:
@@ -178,6 +212,10 @@ class _Call:
 
 def _called(call: _Call) -> Raw:
     return _of_loader(call.function())
+
+
+def _plainly_called(call: _Call) -> Any:
+    return call.function()
 
 
 def _of_loader(given: Any) -> Raw:

@@ -68,9 +68,12 @@ def net_from(header: dict[str, Any], arrays: dict[str, NDArray[Any]]) -> Any:
         raise ValueError(f"the weights do not fit {d} inputs and {k} targets: shapes {shapes} are needed")
     if not all(value.dtype == np.dtype(header["dtype"]) and np.isfinite(value).all() for value in weights.values()):
         raise ValueError(f"weights that are not finite, or no {header['dtype']}")
-    lengths = {array.shape[:1] for array in progress.history.values()}
-    if not {"step", "time"} <= progress.history.keys() or len(lengths) != 1:
-        raise ValueError("a history of unequal parts")
+    if progress.history.keys() != {"step", "time", *training["identity"]["record"]}:
+        raise ValueError(f"a history of {', '.join(progress.history)}")
+    recorded = len(progress.history["step"])
+    for name, column in progress.history.items():
+        if column.dtype != (np.int64 if name == "step" else np.float64) or column.shape[:1] != (recorded,):
+            raise ValueError(f"a history whose {name} is of {column.dtype} and shape {column.shape}")
     model._fitted_params = model._model_params()
     model._keep(progress, training["identity"], one_target, k)
     model.statistics_ = header["statistics"]

@@ -1,0 +1,159 @@
+"""Ridge models on rows that come in blocks: files, memory maps, iterators."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from copy import copy
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from sklearn.utils.validation import check_is_fitted
+
+from ._block_rows import BlockRows, Convert, GivenRows, located
+from ._host import on_host
+from ._sources import blocks_of
+from ._stream_fit import Stream, all_rows, few_rows, fit_stream
+
+__all__ = ["fit_to_blocks", "fit_to_more_blocks", "labels_of", "over_blocks", "score_of_blocks", "source_of_predictions"]
+
+_ROWS = 1 << 14  # of arrays, between two looks at the clock
+
+
+def fit_to_blocks(
+    model: Any, source: Any, arrays: tuple[Any, Any, Any], convert: Convert, extra: dict[str, Any], checkpoint: Any, every: Any
+) -> bool:
+    """Fit to the rows of a source, or to `arrays` X, y and weights if that is None; whether targets came as vectors.
+
+    `extra` has what tells the fit from others beside parameters and rows.
+    """
+    read: BlockRows | GivenRows
+    if source is None:
+        rows, one_target = convert(*arrays)
+        read = GivenRows(arrays[0], rows, one_target, _ROWS)
+    else:
+        read = BlockRows(source, convert)
+    stream = Stream(read, extra, checkpoint, every)
+    first = read.first()
+    if isinstance(read, BlockRows) and few_rows(model, read):
+        model._fit_rows(read.given, all_rows(read))
+    else:
+        begun = fit_stream(model, stream)
+        model._see_columns(read.given, first.X, reset=True)
+        model.__dict__.update(begun)
+    _keep_names(model, read)
+    return read.one_target
+
+
+def fit_to_more_blocks(model: Any, source: Any, convert: Convert, before: Callable[[BlockRows], None]) -> None:
+    """Add the rows of a source; `before` is called when the first block is there, and sets what the fit begins with."""
+    read = BlockRows(source, convert)
+    begun = hasattr(model, "n_features_in_")
+    if begun:
+        _require_names(model, source)
+    read.first()
+    for rows in read():
+        if not begun:
+            model._fit_first_rows(read.given, rows)
+            before(read)
+            _keep_names(model, read)
+            begun = True
+        else:
+            model._fit_more_rows(None, rows)
+
+
+def over_blocks(model: Any, source: Any, call: Callable[[Any, Any], Any]) -> Any:
+    """What ``call(model, X)``, a method with a row of results for each row, gives for all blocks, as NumPy arrays.
+
+    A tuple of results gives a tuple.
+    """
+    return _joined([results for results, _, _ in _results(model, source, call)])
+
+
+def score_of_blocks(model: Any, source: Any, metric: Callable[..., float], call: Callable[[Any, Any], Any]) -> float:
+    """A metric of scikit-learn, of predictions for a source that brings targets along."""
+    found = list(_results(model, source, call))
+    if any(y is None for _, y, _ in found):
+        raise ValueError(f"{type(model).__name__} requires y to be passed, but the target y is None")
+    given = [weight for _, _, weight in found if weight is not None]
+    if given and len(given) < len(found):
+        raise ValueError("X has blocks with weights and blocks without; one of the two is needed")
+    y = np.concatenate([on_host(y, "y") for _, y, _ in found])
+    weight = np.concatenate([on_host(part, "sample_weight") for part in given]) if given else None
+    return metric(y, _joined([results for results, _, _ in found]), sample_weight=weight)
+
+
+def _results(model: Any, source: Any, call: Callable[[Any, Any], Any]) -> Any:
+    check_is_fitted(model)
+    _require_names(model, source)
+    model._solved()
+    nameless = copy(model)  # blocks have no names of columns
+    nameless.__dict__.pop("feature_names_in_", None)
+    row = 0
+    for number, (X, y, weight) in enumerate(source.blocks()):
+        if len(X) == 0:
+            continue
+        try:
+            results = call(nameless, X)
+        except (ValueError, TypeError) as error:
+            raise located(error, number, row) from error
+        yield results, y, weight
+        row += len(X)
+    if row == 0:
+        raise ValueError("X has 0 sample(s) in all its blocks while a minimum of 1 is required.")
+
+
+def _joined(parts: list[Any]) -> Any:
+    if isinstance(parts[0], tuple):
+        return tuple(_joined(list(column)) for column in zip(*parts, strict=True))
+    return np.concatenate([on_host(part, "the prediction") for part in parts])
+
+
+def labels_of(source: Any, *, weighted: bool) -> tuple[NDArray[Any], NDArray[np.float64] | None]:
+    """The different labels of a source, sorted, and, if `weighted`, the weight of the rows of each: by a pass over them.
+
+    ValueError if the rows can be read once only.
+    """
+    if not weighted and hasattr(source, "labels"):
+        return np.asarray(source.labels()), None
+    if not getattr(source, "again", True):
+        what = "class_weight='balanced' needs their frequencies" if weighted else "the labels are not known"
+        remedy = "a dict as class_weight" if weighted else "classes=, all labels that occur"
+        raise ValueError(
+            f"X gives its blocks once only, and {what} before the fit: pass {remedy}; or a function that returns a new iterator"
+        )
+    totals: dict[Any, float] = {}
+    labels: NDArray[Any] | None = None
+    for _, y, weight in source.blocks():
+        if y is None:
+            raise ValueError("X has blocks without targets; each needs its labels: (X, y) or (X, y, sample_weight)")
+        found, index = np.unique(on_host(y, "y"), return_inverse=True)
+        labels = found if labels is None else np.union1d(labels, found)
+        given = None if weight is None else np.broadcast_to(on_host(weight, "sample_weight"), index.shape)
+        for label, total in zip(found.tolist(), np.bincount(index.ravel(), given).tolist(), strict=False):
+            totals[label] = totals.get(label, 0.0) + total
+    if labels is None or not len(labels):
+        raise ValueError("X has 0 sample(s) in all its blocks while a minimum of 1 is required.")
+    return labels, np.array([totals[label] for label in labels.tolist()])
+
+
+def _keep_names(model: Any, read: BlockRows | GivenRows) -> None:
+    if read.names is not None:
+        model.feature_names_in_ = np.array(read.names, dtype=object)
+
+
+def _require_names(model: Any, source: Any) -> None:
+    """ValueError if the columns have other names than in the fit."""
+    names, seen = source.names, getattr(model, "feature_names_in_", None)
+    if names is not None and seen is not None and list(names) != list(seen):
+        raise ValueError(f"X has the columns {_few(names)}; those of the fit, {_few(seen)}, are needed in this order")
+
+
+def _few(names: Any) -> str:
+    shown = ", ".join(map(str, list(names)[:5]))
+    return f"{shown}, ..." if len(names) > 5 else shown
+
+
+def source_of_predictions(model: Any, X: Any) -> Any:
+    """What gives the rows of `X` in blocks for predictions, or None; of a file with names, the columns of the fit."""
+    return blocks_of(X, with_target=False, names=getattr(model, "feature_names_in_", None))

@@ -1,0 +1,42 @@
+"""The command `fastntk`.
+
+Exit codes: 0; 1 if `doctor` finds what keeps the package from working; 2, with one line on stderr, for bad input; 130 after
+Ctrl-C.
+"""
+
+from __future__ import annotations
+
+import sys
+
+import typer
+
+from ._bench import bench, with_commas
+from ._demo import demo
+from ._doctor import doctor
+from ._fit import fit
+from ._info import info
+from ._output import INTERRUPTED, interruptible, say
+from ._plan import plan
+from ._predict import predict
+
+__all__ = ["app", "main"]
+
+app = typer.Typer(
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+    help="Neural tangent kernels: features, exact kernels and ridge models.",
+)
+for command in (demo, fit, predict, plan, info, bench, doctor):
+    app.command()(interruptible(command))
+
+
+def main() -> None:
+    """Run the command; bad input ends it with exit code 2 and one line on stderr."""
+    try:
+        app(with_commas(sys.argv[1:]), prog_name="fastntk")
+    except (ValueError, TypeError, OverflowError, OSError, MemoryError, RuntimeError, ImportError) as error:
+        say(f"fastntk: {' '.join(str(error).split()) or type(error).__name__}")
+        raise SystemExit(2) from None
+    except KeyboardInterrupt:
+        raise SystemExit(INTERRUPTED) from None

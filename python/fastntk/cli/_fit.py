@@ -1,0 +1,160 @@
+"""`fastntk fit`."""
+
+from __future__ import annotations
+
+import sys
+import time
+from pathlib import Path
+from typing import Annotated, Any, Optional
+
+import typer
+
+from ._options import (
+    DATA,
+    Alpha,
+    Bias,
+    Depth,
+    Device,
+    Features,
+    Json,
+    MaxMemory,
+    NComponents,
+    Seed,
+    Target,
+    Task,
+    Threads,
+    Weight,
+    one_or_several,
+    ridge_parameter,
+)
+from ._output import interrupted, report
+
+
+def fit(
+    data: Annotated[Path, typer.Argument(help=f"{DATA}.")],
+    output: Annotated[Path, typer.Option("--output", "-o", help="Where the model goes.")],
+    target: Target = None,
+    weight: Weight = None,
+    task: Task = "auto",
+    n_components: NComponents = 4096,
+    depth: Depth = 1,
+    features: Features = "auto",
+    bias: Bias = 0.0,
+    alpha: Alpha = "auto",
+    seed: Seed = 0,
+    max_memory: MaxMemory = None,
+    checkpoint: Annotated[
+        Optional[Path],  # noqa: UP045
+        typer.Option(help="File that keeps what is done; it is removed at the end."),
+    ] = None,
+    resume: Annotated[
+        bool, typer.Option("--resume", help="Go on from the file that --checkpoint names, if it is there.")
+    ] = False,
+    state: Annotated[
+        bool, typer.Option("--state", help="Keep the sums of the fit in the model, for predict --std and for more rows.")
+    ] = False,
+    threads: Threads = None,
+    device: Device = "auto",
+    as_json: Json = False,
+) -> None:
+    """Fit a model to DATA, which is read in blocks, and write it to a file.
+
+    Targets that are text or integers are labels to classify, floats are numbers to predict, unless --task says otherwise.
+    """
+    from .._arguments import choice
+    from .._arguments import device as check_device
+    from .._file_sources import file_source
+
+    choice(task, "task", ("auto", "classification", "regression"))
+    check_device(device)
+    ridge = ridge_parameter(alpha)
+    _require_new(checkpoint, resume)
+    _require_folder(output)
+    source = file_source(data, target=one_or_several(target), weight=weight)
+    if len(source.row_shape) > 1:
+        raise ValueError(
+            f"{data} has images, X of shape {(source.n_rows, *source.row_shape)}, and this command fits rows (n, d): "
+            "reshape X, or fit fastntk.NTKClassifier(features=fastntk.CNTKSketch(...)) in Python, whose saved model fastntk "
+            "predict takes"
+        )
+    from ..classifier import NTKClassifier
+    from ..regressor import NTKRegressor
+
+    classify = _classify(source, task)
+    model = (NTKClassifier if classify else NTKRegressor)(
+        n_components,
+        depth=depth,
+        features=features,
+        bias=bias,
+        alpha=ridge,
+        random_state=seed,
+        max_memory=max_memory,
+        n_threads=threads,
+        device=device,
+        verbose=sys.stderr.isatty(),
+    )
+    again = "nothing is kept; --checkpoint FILE would keep what is done"
+    if checkpoint is not None:
+        again = "the same command with --resume goes on with it"
+    start = time.perf_counter()
+    with interrupted(again):
+        model.fit(source, **({} if checkpoint is None else {"checkpoint": checkpoint}))
+    seconds = time.perf_counter() - start
+    model.save(output, state=state)
+    result: dict[str, Any] = {
+        "model": type(model).__name__,
+        "rows": source.n_rows,
+        "columns": source.n_features,
+        "n_components": n_components,
+        "map": type(model.features_).__name__,
+        "alpha": model.alpha_,
+        "seconds": seconds,
+        "output": str(output),
+    }
+    if classify:
+        result["classes"] = len(model.classes_)
+    report(result, as_json)
+
+
+def _classify(source: Any, task: str) -> bool:
+    """Whether the targets are labels. Labels are strings, booleans or integers; measured numbers are floats."""
+    text = source.target_dtype.kind in "SU"
+    if task == "regression" and text:
+        first = next(label for label in source.labels().tolist() if not _is_number(label))
+        raise ValueError(
+            f"{source.path} has targets that are text, such as {first!r}; numbers are needed for regression: name another "
+            "column with --target"
+        )
+    if task != "auto":
+        return task == "classification"
+    if source.target_dtype.kind not in "biuSU":
+        return False
+    classes = len(source.labels())
+    if 2 * classes > source.n_rows:
+        raise ValueError(
+            f"the targets of {source.path} have {classes} different values in {source.n_rows} rows; pass --task regression "
+            "if they are numbers to predict, --task classification if they are labels, or another column with --target"
+        )
+    return True
+
+
+def _is_number(label: str | bytes) -> bool:
+    try:
+        float(label)
+    except ValueError:
+        return False
+    return True
+
+
+def _require_new(checkpoint: Path | None, resume: bool) -> None:
+    if checkpoint is None:
+        if resume:
+            raise ValueError("--resume is given without --checkpoint, which names the file to go on from")
+    elif checkpoint.exists() and not resume:
+        raise ValueError(f"{checkpoint} is there already; add --resume to go on from it, or remove it to begin again")
+
+
+def _require_folder(output: Path) -> None:
+    """A fit may take hours: see first that its result can be written."""
+    if output.is_dir() or not output.absolute().parent.is_dir():
+        raise ValueError(f"output is {output}; a file in a folder that exists is needed")

@@ -1,0 +1,76 @@
+"""`fastntk info`."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Annotated, Any, Optional
+
+import numpy as np
+import typer
+
+from .._whole_file import DAMAGE
+from ._options import Json, load_model
+from ._output import report
+
+
+def info(
+    model: Annotated[
+        Optional[Path],  # noqa: UP045
+        typer.Argument(help="A model that `fastntk fit` wrote, or the file of an unfinished fit."),
+    ] = None,
+    as_json: Json = False,
+) -> None:
+    """Describe this build and machine, or a MODEL, or what --checkpoint left of a fit."""
+    if model is None:
+        from .._config import show_config
+
+        report(show_config(mode="dicts") or {}, as_json)
+        return
+    report(_unfinished(model) or _described(load_model(model), model), as_json)
+
+
+def _unfinished(path: Path) -> dict[str, Any] | None:
+    """A checkpoint, None if it is something else."""
+    with open(path, "rb") as file:
+        try:
+            with np.load(file, allow_pickle=False) as arrays:
+                head = json.loads(str(arrays["head"]))
+            found = {"checkpoint": head["format"], "done": head["steps"], **head["identity"]}
+        except DAMAGE:
+            return None
+    return {**{name: _plain(value) for name, value in found.items()}, "bytes": path.stat().st_size}
+
+
+def _described(fitted: Any, path: Path) -> dict[str, Any]:
+    """A model of any class, by what it has."""
+    params = fitted.get_params(deep=False)
+    result: dict[str, Any] = {"model": type(fitted).__name__, **{name: _plain(value) for name, value in params.items()}}
+    for name, attribute in (("seed", "seed_"), ("alpha", "alpha_"), ("columns", "n_features_in_")):
+        if hasattr(fitted, attribute):
+            result[name] = getattr(fitted, attribute)
+    if hasattr(fitted, "feature_names_in_"):
+        result["names"] = fitted.feature_names_in_.tolist()
+    features = getattr(fitted, "features_", None)
+    if features is not None:
+        result["map"] = type(features).__name__
+        result |= {name.rstrip("_"): getattr(features, name) for name in features._chosen}
+    if hasattr(fitted, "classes_"):
+        result["classes"] = fitted.classes_.tolist()
+    for name, value in (getattr(fitted, "statistics_", None) or {}).items():
+        result[name] = _plain(value)
+    result["bytes"] = path.stat().st_size
+    return result
+
+
+def _plain(value: Any) -> Any:
+    """What JSON has as it is, lists for arrays, and text for the rest."""
+    if isinstance(value, np.ndarray):
+        return value.tolist()
+    if isinstance(value, np.generic):
+        return value.item()
+    if value is None or isinstance(value, (bool, int, float, str)):
+        return value
+    if isinstance(value, (list, tuple)):
+        return [_plain(entry) for entry in value]
+    return {key: _plain(entry) for key, entry in value.items()} if isinstance(value, dict) else repr(value)

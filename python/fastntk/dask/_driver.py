@@ -1,0 +1,404 @@
+"""Segments on workers: one at a time on each, folded in their order while others are computed."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from .._holdout import Numbers
+from .._segments import GROUP_SEGMENTS
+from . import _tasks as tasks
+from ._cluster import Cluster, Here, Task
+from ._collections import Blocks
+from ._errors import BlockError, of_block
+from ._order import Blocked, Ordered
+
+__all__ = ["WORKERS_PER_GROUP", "Loads", "SegmentDriver", "in_turn", "ranks"]
+
+# Workers that feed one chain of folds: enough that a fold seldom waits, few enough that they seldom wait for it.
+WORKERS_PER_GROUP = 16
+_MOST_RESTARTS = 8  # of a group whose sums were lost half way
+
+
+class Loads:
+    """Tasks that read and check blocks."""
+
+    def __init__(self, cluster: Cluster | Here, blocks: Blocks, where: Blocked, check: tasks.Check) -> None:
+        self._cluster = cluster
+        self._blocks = blocks
+        self._where = where
+        self.check = check
+        self._of_key: dict[str, int] = {}
+
+    def place(self, block: int) -> tasks.Place:
+        """Where the rows of a block are."""
+        return tasks.Place(block, self._where.first(block), self._where.stop(block))
+
+    def begin(self, block: int, worker: str | None = None) -> Task:
+        """The block as it comes."""
+        task = self._cluster.load(self._blocks.whole[block], worker)
+        self._of_key[task.key] = block
+        return task
+
+    def begin_with(self, key: str, block: int, function: Callable[..., Any], *args: Any) -> tuple[Task, list[Task]]:
+        """Something that a function of the block, what its rows have to be, and its place gives, and the block."""
+        raw = self.begin(block)
+        task = self._cluster.submit(key, function, raw, self.check, self.place(block), *args)
+        self._of_key[task.key] = block
+        return task, [raw]
+
+    def error(self, error: BaseException, blocks: Iterable[int], task: Task) -> BaseException:
+        """The error of a task that needed these blocks, with the one named that it is about, if that is known."""
+        if isinstance(error, (BlockError, tasks.Moved)):
+            return error
+        name = getattr(error, "task", None)  # of a KilledWorker: what the worker was doing
+        block = self._of_key.get(str(name), self._of_key.get(task.key, -1))
+        several = sorted(set(blocks))
+        if block < 0 and len(several) == 1:
+            block = several[0]
+        if block >= 0:
+            where = str(self.place(block))
+        elif several:
+            where = f"blocks {several[0]} to {several[-1]}"
+        else:
+            return error
+        if str(error).startswith(("block", "rows")):
+            return error
+        if type(error).__name__ == "KilledWorker":
+            return BlockError(f"{where}: every worker that took it died: {error}", block)
+        return of_block(error, block, where)
+
+
+def ranks(workers: Iterable[str]) -> dict[str, int]:
+    """The number of each worker among those of its machine."""
+    seen: dict[str, int] = {}
+    found = {}
+    for address in sorted(workers):
+        machine = address.rpartition(":")[0]
+        found[address] = seen.get(machine, 0)
+        seen[machine] = found[address] + 1
+    return found
+
+
+@dataclass
+class _Group:
+    """The segments of a group and how far they are."""
+
+    segments: list[Ordered]
+    begun: int = 0  # segments given to workers
+    folded: int = 0
+    total: Task | None = None
+    folding: tuple[Task, str] | None = None
+    ready: dict[int, tuple[Task, str]] = field(default_factory=dict)  # segments that wait for their turn
+    running: dict[int, tuple[Task, str]] = field(default_factory=dict)
+    restarts: int = 0
+
+    @property
+    def done(self) -> bool:
+        return self.folded == len(self.segments)
+
+
+class SegmentDriver:
+    """Computes the sums of all segments and folds them.
+
+    Each worker has one segment at a time, and gets the next one when that is folded into its group's sum. The sum goes from
+    worker to worker: a fold runs where its segment is. So a worker never holds more than three states: a segment's, a sum
+    that comes, leaves or waits, and, on one worker, the sum of the groups.
+
+    Parameters
+    ----------
+    cluster : Cluster or Here
+    key : str
+        Of the fit.
+    loads : Loads
+    where : Blocked
+    job : Job
+    features : Task or None
+        The fitted map, if tasks cannot rebuild it.
+    picks : dict
+        Tasks with the rows of blocks that are needed out of order.
+    done : callable
+        Called with numbers of rows.
+    """
+
+    def __init__(
+        self,
+        cluster: Cluster | Here,
+        key: str,
+        loads: Loads,
+        where: Blocked,
+        job: tasks.Job,
+        features: Any,
+        picks: dict[int, tuple[Task, Numbers]],
+        done: Callable[[int], Any] = int,
+    ) -> None:
+        self._cluster = cluster
+        self._key = key
+        self._loads = loads
+        self._where = where
+        self._job = job
+        self._features = features
+        self._picks = picks
+        self._report = done
+        self._groups: list[_Group] = []
+        self._first_open = 0  # groups before are folded into the total
+        self._total: Task | None = None
+        self._joining = False
+        self._busy: dict[str, int] = {}  # workers that hold a segment, or fold
+        self._events: dict[str, Callable[[Task], None]] = {}
+        self._loaded: dict[int, dict[int, Task]] = {}  # pieces of blocks for segments to come
+        self._given: set[tuple[int, int]] = set()  # blocks whose pieces segments have got
+        self._count = 0
+
+    def run(self, ordered: Iterable[Ordered]) -> Task:
+        """The task that holds the sums of all segments."""
+        groups: dict[int, list[Ordered]] = {}
+        for one in ordered:
+            groups.setdefault(one.segment.index // GROUP_SEGMENTS, []).append(one)
+        self._groups = [_Group(groups[g]) for g in sorted(groups)]
+        self._uses = self._users()
+        self._cluster.wait_for_workers()
+        while self._first_open < len(self._groups):
+            self._give_work()
+            task = self._cluster.next_done()
+            while task is not None:
+                event = self._events.pop(task.key, None)
+                if event is not None:
+                    event(task)
+                task = self._cluster.next_done() if isinstance(self._cluster, Here) else None
+        assert self._total is not None
+        return self._total
+
+    def _users(self) -> dict[int, deque[tuple[int, int, int]]]:
+        """For each block, the segments that need a piece of it: (segment, start, stop)."""
+        uses: dict[int, deque[tuple[int, int, int]]] = {}
+        for group in self._groups:
+            for one in group.segments:
+                for block, start, stop in self._where.blocks(one.start, one.stop):
+                    uses.setdefault(block, deque()).append((one.segment.index, start, stop))
+        return uses
+
+    def _name(self, what: str, number: int) -> str:
+        self._count += 1
+        return f"fastntk-{what}-{self._key}-{number}-{self._count}"
+
+    def _give_work(self) -> None:
+        """A segment to every worker that has none."""
+        workers = self._cluster.workers()
+        rank = ranks(workers)
+        chains = max(1, -(-len(workers) // WORKERS_PER_GROUP))
+        for worker in workers:
+            if self._busy.get(worker):
+                continue
+            open_groups = [g for g in self._groups[self._first_open : self._first_open + chains] if g.begun < len(g.segments)]
+            if not open_groups:
+                return
+            group = min(open_groups, key=lambda g: len(g.ready) + len(g.running))
+            self._begin(group, worker, rank[worker])
+
+    def _begin(self, group: _Group, worker: str, rank: int) -> None:
+        at = group.begun
+        one = group.segments[at]
+        index = one.segment.index
+        blocks = list(self._where.blocks(one.start, one.stop))
+        pieces = [self._piece(index, block, worker) for block, _, _ in blocks]
+        starts = [self._where.first(block) + start for block, start, _ in blocks]
+        early = [self._early(block, numbers) for block, numbers in self._where.by_block(one.early)]
+        needed = [block for block, _, _ in blocks] + [block for block, _ in self._where.by_block(one.early)]
+        where = f"rows {one.start} to {max(one.start, one.stop - 1)}, in blocks {min(needed)} to {max(needed)}"
+        task = self._cluster.submit(
+            self._name("segment", index),
+            tasks.leaf,
+            self._job,
+            self._features,
+            one.segment,
+            starts,
+            pieces,
+            early,
+            rank,
+            where,
+            worker=worker,
+        )
+        self._busy[worker] = self._busy.get(worker, 0) + 1
+        group.begun += 1
+        group.running[at] = task, worker
+        restarts = group.restarts
+
+        def ended(task: Task) -> None:
+            if group.restarts != restarts:
+                self._cluster.release(task)
+                return
+            if self._cluster.failed(task):
+                bad = [block for block, piece in zip(needed, pieces, strict=False) if self._cluster.failed(piece)]
+                self._fail(group, task, bad[:1] or needed)
+                return
+            for piece in pieces:
+                self._cluster.release(piece)
+            for picked in early:
+                self._cluster.release(picked)
+            group.ready[at] = group.running.pop(at)
+            self._report(one.segment.rows)
+            self._fold(group)
+
+        self._events[task.key] = ended
+
+    def _piece(self, segment: int, block: int, worker: str) -> Task:
+        """The rows of a block that a segment needs; those for other segments are cut off at the same time."""
+        waiting = self._loaded.setdefault(block, {})
+        if segment not in waiting:
+            raw = self._loads.begin(block, worker)
+            how = self._loads.check, self._loads.place(block)
+            for other, start, stop in self._uses[block]:
+                if other not in waiting and (block, other) not in self._given:
+                    key = self._name("piece", other)
+                    waiting[other] = self._cluster.submit(key, tasks.cut, raw, *how, start, stop, worker=worker)
+            self._cluster.release(raw)
+        self._given.add((block, segment))
+        return waiting.pop(segment)
+
+    def _early(self, block: int, numbers: Numbers) -> Task:
+        return self._cluster.submit(self._name("early", block), tasks.Picked.take, self._picks[block][0], numbers)
+
+    def _fold(self, group: _Group) -> None:
+        """Go on with the group's sum, if the segment that is next is there."""
+        if group.folding is not None or group.folded not in group.ready:
+            return
+        part, worker = group.ready.pop(group.folded)
+        if group.total is None:
+            group.total = part
+            self._folded(group, worker)
+            return
+        total = group.total
+        task = self._cluster.submit(self._name("fold", group.segments[group.folded].segment.index), tasks.fold, total, part, worker=worker)
+        group.folding = task, worker
+        restarts = group.restarts
+
+        def ended(task: Task) -> None:
+            if group.restarts != restarts:
+                self._cluster.release(task)
+                return
+            if self._cluster.failed(task):
+                self._fail(group, task, [])
+                return
+            group.folding = None
+            group.total = task
+            self._cluster.release(total)
+            self._cluster.release(part)
+            self._folded(group, worker)
+
+        self._events[task.key] = ended
+
+    def _folded(self, group: _Group, worker: str) -> None:
+        group.folded += 1
+        if group.done:
+            group.ready[-1] = group.total, worker  # the worker stays with it until the groups before are there
+            self._join()
+            return
+        self._free(worker)
+        self._fold(group)
+
+    def _free(self, worker: str) -> None:
+        self._busy[worker] = max(0, self._busy.get(worker, 0) - 1)
+
+    def _join(self) -> None:
+        """Go on with the sum of the groups, if the next one is done."""
+        if self._joining or self._first_open == len(self._groups) or not self._groups[self._first_open].done:
+            return
+        group = self._groups[self._first_open]
+        part, worker = group.ready[-1]
+        if self._total is None:
+            self._total = part
+            self._joined(worker)
+            return
+        total = self._total
+        task = self._cluster.submit(self._name("join", self._first_open), tasks.fold, total, part, worker=worker)
+        self._joining = True
+
+        def ended(task: Task) -> None:
+            self._joining = False
+            if self._cluster.failed(task):
+                self._fail_all(task)
+                return
+            self._total = task
+            self._cluster.release(total)
+            self._cluster.release(part)
+            self._joined(worker)
+
+        self._events[task.key] = ended
+
+    def _joined(self, worker: str) -> None:
+        self._first_open += 1
+        self._free(worker)
+        self._join()
+
+    def _fail(self, group: _Group, task: Task, blocks: list[int]) -> None:
+        """Raise what is wrong, or begin a group again whose sums a dead worker took along."""
+        error = self._cluster.error(task)
+        if isinstance(error, tasks.Moved) and group.restarts < _MOST_RESTARTS:
+            self._restart(group)
+            return
+        raise self._loads.error(error, blocks, task) from error
+
+    def _restart(self, group: _Group) -> None:
+        """Forget what is there of a group."""
+        held = [*group.running.values(), *group.ready.values(), *([] if group.folding is None else [group.folding])]
+        for task, worker in held:
+            self._cluster.release(task)
+            self._free(worker)
+        for one in group.segments:
+            self._given -= {(block, one.segment.index) for block, _, _ in self._where.blocks(one.start, one.stop)}
+        if group.total is not None:
+            self._cluster.release(group.total)
+        fresh = _Group(group.segments, restarts=group.restarts + 1)
+        group.__dict__.update(fresh.__dict__)
+
+    def _fail_all(self, task: Task) -> None:
+        error = self._cluster.error(task)
+        restarts = max(group.restarts for group in self._groups)
+        if not isinstance(error, tasks.Moved) or restarts >= _MOST_RESTARTS:
+            raise error
+        for group in self._groups:
+            self._restart(group)
+            group.restarts = restarts + 1
+        if self._total is not None:
+            self._cluster.release(self._total)
+        self._total, self._first_open, self._busy = None, 0, {}
+
+
+def in_turn(
+    cluster: Cluster | Here, jobs: Iterable[tuple[Any, Callable[[], tuple[Task, list[Task]]]]], ended: Callable[[Any, Task], None]
+) -> None:
+    """Run many light tasks, a few for each thread at a time.
+
+    Parameters
+    ----------
+    cluster : Cluster or Here
+    jobs : iterable of (name, callable)
+        The callable begins a task and gives it with the others that can be released when it has ended.
+    ended : callable
+        Called with the name and the task.
+    """
+    cluster.wait_for_workers()
+    waiting: dict[str, tuple[Any, list[Task]]] = {}
+    rest = iter(jobs)
+    more = True
+    while more or waiting:
+        most = 4 * max(1, sum(cluster.workers().values()))
+        while more and len(waiting) < most:
+            job = next(rest, None)
+            if job is None:
+                more = False
+                break
+            name, begin = job
+            task, others = begin()
+            waiting[task.key] = name, others
+        task = cluster.next_done()
+        if task is not None and task.key in waiting:
+            name, others = waiting.pop(task.key)
+            ended(name, task)
+            for other in others:
+                cluster.release(other)

@@ -1,0 +1,92 @@
+"""Scores of a fitted model on blocks of rows."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from .._targets import targets, weights
+from ._cluster import Cluster, Here, Task
+from ._collections import Blocks
+from ._driver import in_turn
+from ._errors import of_block
+from ._lazily import with_threads
+
+__all__ = ["accuracy", "r2"]
+
+
+def r2(model: Any, blocks: Blocks, cluster: Cluster | Here) -> float:
+    """R^2, the mean over targets, as scikit-learn has it."""
+    found = [one for one in _of_blocks(_squares, model, blocks, cluster) if one is not None]
+    if not found or sum(rows for rows, *_ in found) < 2:
+        return float("nan")
+    total = sum(weight for _, weight, *_ in found)
+    mean = sum(weight * mean for _, weight, mean, *_ in found) / total
+    variation = sum(own + weight * (m - mean) ** 2 for _, weight, m, own, _ in found)
+    residual = sum(left for *_, left in found)
+    scores = np.ones(len(variation))
+    np.divide(residual, variation, out=scores, where=variation > 0)
+    exact = (variation == 0) & (residual == 0)
+    return float(np.where(exact, 1.0, 1 - scores).mean())
+
+
+def accuracy(model: Any, blocks: Blocks, cluster: Cluster | Here) -> float:
+    """The share of rows with the right label."""
+    found = [one for one in _of_blocks(_right, model, blocks, cluster) if one is not None]
+    total = sum(weight for weight, _ in found)
+    return float(sum(right for _, right in found) / total) if total else float("nan")
+
+
+def _of_blocks(function: Callable[..., Any], model: Any, blocks: Blocks, cluster: Cluster | Here) -> list[Any]:
+    found: dict[int, Any] = {}
+    key = uuid.uuid4().hex[:8]
+
+    def begin(block: int) -> tuple[Task, list[Task]]:
+        raw = cluster.load(blocks.whole[block])
+        task = cluster.submit(f"fastntk-score-{key}-{block}", function, raw, sent)
+        return task, [raw, task]
+
+    def ended(block: int, task: Task) -> None:
+        if cluster.failed(task):
+            error = cluster.error(task)
+            raise of_block(error, block, f"block {block}") from error
+        found[block] = cluster.result(task)
+
+    try:
+        cluster.wait_for_workers()
+        sent = cluster.scatter(model)
+        in_turn(cluster, ((block, lambda block=block: begin(block)) for block in range(len(blocks))), ended)
+    except BaseException:  # Ctrl-C too
+        cluster.cancel()
+        raise
+    cluster.forget()
+    return [found[block] for block in range(len(blocks))]
+
+
+def _squares(raw: Any, model: Any) -> Any:
+    """Rows, weight, mean and variation of the targets, and the squares of what the predictions leave of them."""
+    X, y, weight = raw
+    if len(X) == 0:
+        return None
+    Y = targets(y, len(X))
+    given = weights(weight, len(X))
+    w = (np.ones(len(X)) if given is None else given)[:, None]
+    predicted = with_threads(model.features_, model.n_threads, lambda: model.predict(X)).reshape(Y.shape)
+    total = float(w.sum())
+    if total == 0:
+        return None
+    mean = (w * Y).sum(axis=0) / total
+    return len(X), total, mean, (w * (Y - mean) ** 2).sum(axis=0), (w * (Y - predicted) ** 2).sum(axis=0)
+
+
+def _right(raw: Any, model: Any) -> Any:
+    X, y, weight = raw
+    if len(X) == 0:
+        return None
+    given = weights(weight, len(X))
+    w = np.ones(len(X)) if given is None else given
+    predicted = with_threads(model.features_, model.n_threads, lambda: model.predict(X))
+    return float(w.sum()), float(w[predicted == np.asarray(y).ravel()].sum())

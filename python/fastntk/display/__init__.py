@@ -1,0 +1,10 @@
+"""Plots of what a fit depends on, in the style of scikit-learn's displays: their data are attributes, `plot` draws them.
+
+They need Matplotlib: ``pip install 'fastntk[plot]'``. Data are computed without it.
+"""
+
+from ._error import ErrorDisplay
+from ._learning_curve import LearningCurveDisplay
+from ._spectrum import SpectrumDisplay
+
+__all__ = ["ErrorDisplay", "LearningCurveDisplay", "SpectrumDisplay"]

@@ -1,0 +1,66 @@
+// What the tests of the ridge state's equations share: rows whose sums are exact, and the equations as arrays.
+#pragma once
+
+#include <fastntk/ridge.hpp>
+#include <fastntk/rng.hpp>
+
+#include <cstddef>
+#include <cstdint>
+#include <type_traits>
+#include <vector>
+
+#include "sketches.hpp"
+
+namespace ridge_cases {
+
+using fastntk::Backend;
+using fastntk::RidgeState;
+using sketches::Matrix;
+
+/// Quarters in [-1, 1] and weights whose roots are powers of two: every product and every sum of some thousand of them is
+/// exact in float, in any order. So are the means of rows without weights if their number is a power of two.
+struct ExactRows {
+  ExactRows(std::size_t rows, std::size_t features, std::size_t targets, std::uint64_t seed = 1)
+      : n(rows), d(features), t(targets), z32(rows, features), z64(rows, features), y(rows, targets), w(rows) {
+    const Matrix<int> zi = sketches::integer_rows<int>(n, d, 4, seed), yi = sketches::integer_rows<int>(n, t, 4, seed + 1);
+    const fastntk::rng::Draws draws{seed + 2, fastntk::rng::Stream::sample};
+    for (std::size_t e = 0; e < n * d; ++e) z64.values[e] = z32.values[e] = static_cast<float>(zi.values[e]) / 4;
+    for (std::size_t e = 0; e < n * t; ++e) y.values[e] = yi.values[e] / 4.0;
+    constexpr double weights[] = {0.25, 1, 4};
+    for (std::size_t r = 0; r < n; ++r) w[r] = weights[draws.integer(r, 3)];
+  }
+  template <class T>
+  const Matrix<T>& z() const {
+    if constexpr (std::is_same_v<T, float>) {
+      return z32;
+    } else {
+      return z64;
+    }
+  }
+
+  std::size_t n, d, t;
+  Matrix<float> z32;
+  Matrix<double> z64, y;
+  std::vector<double> w;
+};
+
+/// What RidgeState::equations() writes.
+struct Equations {
+  template <Backend B>
+  Equations(const RidgeState<B>& state, bool fit_intercept)
+      : gram(state.params().n_features, state.params().n_features),
+        rhs(state.params().n_features, state.params().n_targets),
+        mean(1, state.params().n_features),
+        target_mean(1, state.params().n_targets),
+        variation(1, state.params().n_targets) {
+    state.equations(fit_intercept, {gram.view(), rhs.view(), mean.view(), target_mean.view(), variation.view()});
+  }
+  friend bool operator==(const Equations& a, const Equations& b) {
+    return a.gram == b.gram && a.rhs == b.rhs && a.mean == b.mean && a.target_mean == b.target_mean &&
+           a.variation == b.variation;
+  }
+
+  Matrix<double> gram, rhs, mean, target_mean, variation;
+};
+
+}  // namespace ridge_cases

@@ -1,0 +1,219 @@
+// Models of Python's save() predict as they did there: one file for every map, and what is refused.
+#include <fastntk/error.hpp>
+#include <fastntk/model.hpp>
+
+#include <filesystem>
+#include <fstream>
+#include <string>
+#include <vector>
+
+#include "../../csrc/src/safetensors.hpp"
+#include "check.hpp"
+#include "model_files.hpp"
+#include "sketches.hpp"
+
+namespace {
+
+using fastntk::Cpu;
+using fastntk::Model;
+using fastntk::ModelFile;
+using fastntk::ModelFileError;
+using fastntk::Number;
+using sketches::Matrix;
+
+const std::filesystem::path folder = std::filesystem::path(FASTNTK_TEST_DATA) / "model-3";
+
+/// A safetensors file beside a model: the rows "x", the "scores" that Python gave, and their "tolerance".
+struct Expected {
+  explicit Expected(const std::string& name) : bytes(model_files::bytes_of(folder / (name + ".expected.safetensors"))) {
+    const std::string_view text = model_files::header_of(bytes);
+    first = sizeof(std::uint64_t) + text.size();
+    header = fastntk::parse_safetensors_header(text, bytes.size() - first);
+  }
+  const fastntk::SafetensorsEntry* find(const std::string& name) const {
+    for (const auto& entry : header.tensors)
+      if (entry.name == name) return &entry;
+    return nullptr;
+  }
+  template <class T>
+  Matrix<T> matrix(const std::string& name) const {
+    const fastntk::SafetensorsEntry& entry = *find(name);
+    Matrix<T> out(entry.shape.at(0), entry.shape.at(1));
+    std::memcpy(out.view().data, bytes.data() + first + entry.begin, entry.end - entry.begin);
+    return out;
+  }
+
+  std::string bytes;
+  std::size_t first;
+  fastntk::SafetensorsHeader header;
+};
+
+/// Names of the models in the folder: those that predict here, or the others.
+std::vector<std::string> names(bool predicted) {
+  std::vector<std::string> out;
+  for (const auto& entry : std::filesystem::directory_iterator(folder)) {
+    const std::filesystem::path expected = entry.path().stem();
+    if (expected.extension() != ".expected") continue;
+    const std::string name = expected.stem().string();
+    if ((Expected(name).find("tolerance") != nullptr) == predicted) out.push_back(name);
+  }
+  return out;
+}
+
+template <class T>
+void check_predictions(const std::string& name, const ModelFile& file, const Expected& expected) {
+  const Matrix<T> x = expected.matrix<T>("x"), scores = expected.matrix<T>("scores");
+  const Matrix<double> tolerance = expected.matrix<double>("tolerance");
+  const std::size_t n = x.view().rows, t = scores.view().cols;
+  const Model<T> model(file, Cpu{2});
+  CHECK(model.info().n_features_in == x.view().cols);
+  CHECK(model.info().n_targets == t);
+  Matrix<T> out(n, t);
+  model.predict(x.view(), out.view());
+  for (std::size_t i = 0; i < n; ++i)
+    for (std::size_t j = 0; j < t; ++j)
+      if (!CHECK_CLOSE(out(i, j), scores(i, j), tolerance(i, j))) check::fail(name.c_str(), 0, "as above");
+
+  // The same bits from another number of threads and one row at a time.
+  Matrix<T> single(n, t);
+  const Model<T> other(file, Cpu{1});
+  for (std::size_t i = 0; i < n; ++i) other.predict(x.view().row_block(i, 1), single.view().row_block(i, 1));
+  CHECK(single == out);
+
+  const std::vector<fastntk::ModelLabel>& classes = model.info().classes;
+  std::vector<std::int64_t> index(n, -1);
+  if (classes.empty()) {
+    CHECK(check::throws<fastntk::Error>([&] { model.classify(x.view(), index.data()); }, "classify is for classifiers"));
+    return;
+  }
+  model.classify(x.view(), index.data());
+  for (std::size_t i = 0; i < n; ++i) {
+    std::int64_t best = 0;
+    for (std::size_t j = 1; j < t; ++j)
+      if (out(i, j) > out(i, static_cast<std::size_t>(best))) best = static_cast<std::int64_t>(j);
+    CHECK(index[i] == (t == 1 ? out(i, 0) > 0 : best));
+  }
+}
+
+TEST(predictions_are_those_of_python) {
+  const std::vector<std::string> found = names(true);
+  CHECK(found.size() >= 18);
+  for (const std::string& name : found) {
+    const Expected expected(name);
+    const bool single = expected.find("x")->number == Number::float32;
+    try {
+      const ModelFile file = ModelFile::read(folder / (name + ".safetensors"));
+      CHECK((model_info(file).dtype == Number::float32) == single);
+      single ? check_predictions<float>(name, file, expected) : check_predictions<double>(name, file, expected);
+    } catch (const fastntk::Error& error) {
+      check::fail(name.c_str(), 0, error.what());
+    }
+  }
+}
+
+TEST(other_classes_are_refused) {
+  const std::vector<std::string> found = names(false);
+  CHECK(!found.empty());
+  for (const std::string& name : found)
+    CHECK(check::throws<ModelFileError>([&] { Model<float>::read(folder / (name + ".safetensors")); },
+                                        "NTKRegressor and NTKClassifier predict here"));
+}
+
+TEST(every_truncation_is_refused) {
+  const std::string sound = model_files::bytes_of(folder / "random-leverage.safetensors");
+  CHECK(!sound.empty());
+  for (std::size_t size = 0; size < sound.size(); ++size)
+    CHECK(check::throws<ModelFileError>([&] { Model<double>(model_files::read(sound.substr(0, size))); }, ""));
+}
+
+/// A small model by hand: rows of 2 numbers, 3 features, one target.
+struct Small {
+  std::string name = "NTKRegressor", classes = "null", map = "", more = "";
+  std::string op = R"("operator":"NtkRandomFeatures","in_features":2,"out_features":3,"depth":1,"directions":"gaussian",)"
+                   R"("low_orders":"constant","diagonal":"sampled","bias":0.0,"seed":18446744073709551615,)"
+                   R"("step_features":0,"relu_features":0,"sweeps":10)";
+  std::string coef = R"("coef":{"dtype":"F64","shape":[3,1],"data_offsets":[0,24]})";
+  std::string intercept = R"("intercept":{"dtype":"F64","shape":[1],"data_offsets":[24,32]})";
+  std::vector<double> numbers = {1, 2, 3, 0.5};
+
+  std::string file() const {
+    const std::string text = R"({"format":"fastntk-model","version":3,"fastntk":"9","class":")" + name +
+                             R"(","n_features_in":2,"dtype":"float32","one_target":true,"classes":)" + classes +
+                             R"(,"feature_names_in":["a","b"],"statistics":{"rows": 3},"map":{)" + op + map + "}" + more +
+                             "}";
+    std::string data(numbers.size() * sizeof(double), '\0');
+    std::memcpy(data.data(), numbers.data(), data.size());
+    return model_files::model(text, "," + coef + "," + intercept, data);
+  }
+};
+
+bool refused(const Small& small, const std::string& why) {
+  return check::throws<ModelFileError>([&] { Model<float>(model_files::read(small.file())); }, why);
+}
+
+void replace(std::string& text, const std::string& part, const std::string& by) {
+  text.replace(text.find(part), part.size(), by);
+}
+
+TEST(information) {
+  const Model<float> model(model_files::read(Small().file()));
+  CHECK(model.info().class_name == "NTKRegressor" && model.info().fastntk == "9");
+  CHECK(model.info().n_features_in == 2 && model.info().n_targets == 1 && model.info().one_target);
+  CHECK(model.info().feature_names_in == std::vector<std::string>({"a", "b"}));
+  CHECK(model.info().statistics == R"({"rows": 3})");
+  CHECK(model.info().classes.empty());
+
+  Small classifier{.name = "NTKClassifier", .classes = R"(["no", "yes"])"};
+  const Model<float> labelled(model_files::read(classifier.file()));
+  CHECK(labelled.info().classes == std::vector<fastntk::ModelLabel>({"no", "yes"}));
+  classifier.classes = "[-3, 4]";
+  CHECK(model_info(model_files::read(classifier.file())).classes == std::vector<fastntk::ModelLabel>({-3l, 4l}));
+  classifier.classes = "[0.5, 2.0]";
+  CHECK(model_info(model_files::read(classifier.file())).classes == std::vector<fastntk::ModelLabel>({0.5, 2.0}));
+  classifier.classes = "[false, true]";
+  CHECK(model_info(model_files::read(classifier.file())).classes == std::vector<fastntk::ModelLabel>({false, true}));
+}
+
+TEST(shapes_are_checked) {
+  const Model<float> model(model_files::read(Small().file()));
+  const Matrix<float> x(4, 2), wide(4, 3);
+  Matrix<float> out(4, 1), two(4, 2);
+  CHECK(check::throws<fastntk::Error>([&] { model.predict(wide.view(), out.view()); }, "Model: x has shape (4, 3)"));
+  CHECK(check::throws<fastntk::Error>([&] { model.predict(x.view(), two.view()); }, "Model: out has shape (4, 2)"));
+  model.predict(x.view().row_block(0, 0), out.view().row_block(0, 0));
+  model.predict(x.view(), out.view());
+  for (std::size_t i = 0; i < 4; ++i) CHECK(out(i, 0) == 0.5f);  // zero rows have zero features
+}
+
+TEST(what_does_not_fit_together) {
+  const auto with = [](auto change) {
+    Small small;
+    change(small);
+    return small;
+  };
+  CHECK(refused(with([](Small& s) { s.name = "Other"; }), "class 'Other'"));
+  CHECK(refused(with([](Small& s) { s.name = "NTKClassifier"; }), "classes and class 'NTKClassifier' do not fit"));
+  CHECK(refused(with([](Small& s) { s.classes = "[1]"; }), "classes and class 'NTKRegressor' do not fit"));
+  for (const char* classes : {"[]", "[1, 1]", "[[1]]", "[null, 1]", "3", "[1, 2, 3]"})
+    CHECK(refused(with([&](Small& s) { s.name = "NTKClassifier", s.classes = classes; }), ""));
+  CHECK(refused(with([](Small& s) { s.map = R"(,"new":1)"; }), "fastntk.map has new, which this version does not know"));
+  CHECK(refused(with([](Small& s) { replace(s.op, "NtkRandomFeatures", "Other"); }), "fastntk.map.operator is 'Other'"));
+  CHECK(refused(with([](Small& s) { replace(s.op, R"("in_features":2)", R"("in_features":3)"); }), "rows of 3 columns"));
+  CHECK(refused(with([](Small& s) { replace(s.op, R"("out_features":3)", R"("out_features":4)"); }), "4 features"));
+  CHECK(refused(with([](Small& s) { replace(s.op, R"(,"sweeps":10)", ""); }), "fastntk.map has no sweeps"));
+  CHECK(refused(with([](Small& s) { replace(s.op, R"("depth":1)", R"("depth":0)"); }), "cannot be made: NtkRandom"));
+  CHECK(refused(with([](Small& s) { replace(s.op, "gaussian", "given"); }), "no tensor 'features.directions'"));
+  CHECK(refused(with([](Small& s) { s.more = R"(,"map":null)"; }), "has a name twice"));
+  CHECK(refused(with([](Small& s) { replace(s.coef, "coef", "other"); }), "no tensor 'coef'"));
+  CHECK(refused(with([](Small& s) { replace(s.coef, "[3,1]", "[3]"); }), "'coef' of two dimensions"));
+  CHECK(refused(with([](Small& s) { replace(s.coef, "[3,1]", "[1,3]"); }), "has 3 features; tensor 'coef' has 1 rows"));
+  CHECK(
+      refused(with([](Small& s) { replace(s.intercept, "[1]", "[1,1]"); }), "'intercept' has shape (1, 1); (1) is needed"));
+  CHECK(refused(with([](Small& s) { replace(s.intercept, "F64", "I64"); }), "'intercept' are of another type"));
+  CHECK(refused(with([](Small& s) { s.numbers[1] = NAN; }), "'coef' has a number that is not finite"));
+  CHECK(refused(with([](Small& s) { s.numbers[3] = INFINITY; }), "'intercept' has a number that is not finite"));
+}
+
+}  // namespace
+
+int main(int argc, char** argv) { return check::run_tests(argc, argv); }

@@ -1,0 +1,314 @@
+"""The command line as a tool: files of any size, interrupted fits, plans, completion, and the doctor."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import fastntk
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from fastntk import _doctor
+from sklearn.metrics import accuracy_score, r2_score
+
+N, D = 3000, 6
+NAMES = list("abcdef")
+
+
+def command(*args):
+    return [sys.executable, "-m", "fastntk", *map(str, args)]
+
+
+def run(*args, code=0, **how):
+    done = subprocess.run(command(*args), capture_output=True, text=True, check=False, **how)
+    assert done.returncode == code, done.stderr
+    return done
+
+
+@pytest.fixture(scope="module")
+def files(tmp_path_factory):
+    """Rows with labels, two measured targets and weights, in a table and as arrays."""
+    folder = tmp_path_factory.mktemp("data")
+    rng = np.random.default_rng(0)
+    X = rng.standard_normal((N, D)).astype(np.float32)
+    label = np.array(["minus", "plus"])[(X[:, 0] + X[:, 1] * X[:, 2] > 0).astype(int)]
+    y1, y2 = (np.abs(X[:, j]) + X[:, 3] for j in (0, 1))
+    w = rng.integers(0, 3, N).astype(float)
+    table = {name: X[:, j] for j, name in enumerate(NAMES)} | {"label": label, "y1": y1, "y2": y2, "w": w}
+    pq.write_table(pa.table({name: pa.array(column.tolist()) for name, column in table.items()}), folder / "all.parquet")
+    pq.write_table(
+        pa.table({**{name: X[:, j] for j, name in enumerate(NAMES)}, "label": label.tolist()}), folder / "x.parquet"
+    )
+    np.savez(folder / "x.npz", X=X, y=label)
+    np.savez(folder / "weighted.npz", X=X, y=label, w=w)
+    np.savez(folder / "two.npz", X=X, y=np.column_stack([y1, y2]), w=w)
+    return folder, X, label, np.column_stack([y1, y2]), w
+
+
+SETTINGS = ["--n-components", 128, "--features", "random", "--alpha", 1]
+
+
+def test_parquet_and_arrays_give_the_same_model(files, tmp_path):
+    folder, X, label, _, _ = files
+    model = fastntk.NTKClassifier(128, features="random", alpha=1.0, random_state=0).fit(X, label)
+    for data in ("x.parquet", "x.npz"):
+        fitted = json.loads(run("fit", folder / data, "-o", tmp_path / "model", *SETTINGS, "--json").stdout)
+        assert (fitted["rows"], fitted["columns"], fitted["classes"]) == (N, D, 2)
+        assert np.array_equal(fastntk.load(tmp_path / "model").coef_, model.coef_)
+    run("fit", folder / "x.parquet", "-o", tmp_path / "model", *SETTINGS)
+    # Columns are matched by name, wherever they stand.
+    args = ["predict", tmp_path / "model", folder / "all.parquet", "--target", "label", "--json"]
+    scored = json.loads(run(*args, "-o", tmp_path / "out.parquet").stdout)
+    predicted = pq.read_table(tmp_path / "out.parquet").column("y").to_pylist()
+    assert predicted == model.predict(X).tolist()
+    assert (scored["rows"], scored["accuracy"]) == (N, accuracy_score(label, predicted))
+
+
+def test_several_targets_and_weights(files, tmp_path):
+    folder, X, _, Y, w = files
+    model = fastntk.NTKRegressor(128, features="random", alpha=1.0, random_state=0).fit(X, Y, w)
+    narrow = pq.read_table(folder / "all.parquet").drop_columns(["label"])
+    pq.write_table(narrow, tmp_path / "narrow.parquet")
+    targets = ["--target", "y1", "--target", "y2"]
+    run("fit", folder / "two.npz", "-o", tmp_path / "a", "--weight", "w", *SETTINGS)
+    run("fit", tmp_path / "narrow.parquet", "-o", tmp_path / "b", "--weight", "w", *targets, *SETTINGS)
+    assert np.array_equal(fastntk.load(tmp_path / "a").coef_, model.coef_)
+    # Columns of doubles make the inputs of this table float64.
+    assert np.allclose(fastntk.load(tmp_path / "b").coef_, model.coef_, atol=1e-3)
+    args = ["predict", tmp_path / "a", folder / "two.npz", "-o", tmp_path / "out.npy", "--target", "y", "--json"]
+    scored = json.loads(run(*args).stdout)
+    predicted = np.load(tmp_path / "out.npy")
+    assert np.allclose(predicted, model.predict(X), atol=1e-4)
+    assert scored["r2"] == pytest.approx(r2_score(Y, predicted), rel=1e-12)
+    refused = run("predict", tmp_path / "a", folder / "x.npz", "-o", tmp_path / "none.npy", "--target", "y", code=2)
+    assert "targets that are text; the model predicts numbers" in refused.stderr
+    assert not (tmp_path / "none.npy").exists()
+
+
+def test_scores_over_blocks_are_scores_of_all_rows():
+    from fastntk.cli._predict import _R2
+
+    class Source:
+        target_dtype = np.dtype(float)
+
+    rng = np.random.default_rng(0)
+    y = rng.standard_normal((500, 3)) * [1, 100, 0] + [1e6, 1, 5]
+    predicted = y + rng.standard_normal(y.shape)
+    score = _R2(Source())
+    for first in range(0, 500, 33):
+        score.add(y[first : first + 33], predicted[first : first + 33])
+    assert score.value() == pytest.approx(r2_score(y, predicted), rel=1e-9)
+    single = _R2(Source())
+    single.add(y[:1], predicted[:1])
+    assert single.value() is None
+
+
+def test_standard_deviations_are_written_beside_predictions(files, tmp_path):
+    folder, X, _, Y, _ = files
+    np.savez(tmp_path / "one.npz", X=X, y=Y[:, 0])
+    run("fit", tmp_path / "one.npz", "-o", tmp_path / "model", "--state", *SETTINGS)
+    run("predict", tmp_path / "model", tmp_path / "one.npz", "-o", tmp_path / "out.npz", "--std")
+    mean, std = fastntk.load(tmp_path / "model").predict(X, return_std=True)
+    with np.load(tmp_path / "out.npz") as out:
+        assert np.allclose(out["y"], mean, atol=1e-4)
+        assert np.allclose(out["std"], std, rtol=1e-4)
+    run("predict", tmp_path / "model", tmp_path / "one.npz", "-o", tmp_path / "out.csv", "--std")
+    assert (tmp_path / "out.csv").read_text().splitlines()[0] == "y,std"
+    refused = run("predict", tmp_path / "model", tmp_path / "one.npz", "-o", tmp_path / "out.npy", "--std", code=2)
+    assert "holds one array" in refused.stderr
+    run("fit", folder / "x.npz", "-o", tmp_path / "labels", *SETTINGS)
+    refused = run("predict", tmp_path / "labels", folder / "x.npz", "-o", tmp_path / "other.npz", "--std", code=2)
+    assert "is a classifier" in refused.stderr
+
+
+def test_info_tells_what_a_model_has_seen(files, tmp_path):
+    folder, *_ = files
+    run("fit", folder / "x.parquet", "-o", tmp_path / "model", *SETTINGS)
+    info = json.loads(run("info", tmp_path / "model", "--json").stdout)
+    assert info["names"] == NAMES
+    assert info["classes"] == ["minus", "plus"]
+    assert info["rows"] == N
+    assert info["bytes"] == (tmp_path / "model").stat().st_size
+    assert "names                       a, b, c" in run("info", tmp_path / "model").stdout
+
+
+def test_info_and_predict_take_every_model_file(files, tmp_path):
+    _, X, *_ = files
+    earlier = Path(__file__).parent / "data" / "model-1-classifier.npz"
+    assert json.loads(run("info", earlier, "--json").stdout)["model"] == "NTKClassifier"
+    model = tmp_path / "model"
+    fastntk.KernelRidge(alpha=1.0).fit(X[:50], X[:50, 0]).save(model)
+    assert json.loads(run("info", model, "--json").stdout)["model"] == "KernelRidge"
+    np.save(tmp_path / "x.npy", X[:9])
+    run("predict", model, tmp_path / "x.npy", "-o", tmp_path / "out.npy")
+    assert np.load(tmp_path / "out.npy").shape == (9,)
+
+
+def test_a_plan_is_told_without_a_fit(files, tmp_path):
+    folder, *_ = files
+    args = ["--n-components", 512, "--features", "random", "--alpha", 1, "--json"]
+    of_file = json.loads(run("plan", folder / "x.parquet", *args).stdout)
+    plan = fastntk.NTKRegressor(512, features="random", alpha=1.0).plan(N, D)
+    assert of_file == {"rows": N, "columns": D, **plan.to_dict()}
+    assert json.loads(run("plan", "--rows", N, "--columns", D, *args).stdout) == of_file
+    assert "passes over the data: " in run("plan", "--rows", N, "--columns", D).stdout
+    assert "one of them is needed" in run("plan", code=2).stderr
+    assert "one of them is needed" in run("plan", folder / "x.parquet", "--rows", 3, code=2).stderr
+    refused = run("plan", "--rows", N, "--columns", D, "--max-memory", "1MB", code=2)
+    assert "lower" in refused.stderr
+
+
+@pytest.fixture(scope="module")
+def many_rows(tmp_path_factory):
+    """A file whose fit takes some seconds."""
+    folder = tmp_path_factory.mktemp("many")
+    rng = np.random.default_rng(0)
+    X = rng.standard_normal((200_000, 8)).astype(np.float32)
+    np.savez(folder / "x.npz", X=X, y=(X[:, 0] * X[:, 1]).astype(np.float32))
+    return folder / "x.npz"
+
+
+def fit_args(data, folder):
+    settings = ["--n-components", 1024, "--features", "random", "--alpha", 1, "--threads", 1]
+    return ["fit", data, "-o", folder / "model", "--checkpoint", folder / "unfinished", *settings]
+
+
+@pytest.fixture
+def begun(many_rows, tmp_path):
+    """A fit that has written its checkpoint at least once."""
+    writes_often = (
+        "import sys, fastntk._checkpoint as c; c._SECONDS, c._PATIENCE = 0.05, 0.0; "
+        "from fastntk.cli import main; sys.argv[0] = 'fastntk'; main()"
+    )
+    args = [sys.executable, "-c", writes_often, *map(str, fit_args(many_rows, tmp_path))]
+    process = subprocess.Popen(args, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    end = time.monotonic() + 60
+    while not (tmp_path / "unfinished").exists():
+        assert process.poll() is None, process.communicate()
+        assert time.monotonic() < end
+        time.sleep(0.01)
+    yield process
+    process.kill()
+    process.wait()
+
+
+def test_a_killed_fit_goes_on(many_rows, tmp_path, begun):
+    begun.kill()
+    assert begun.wait() == -signal.SIGKILL
+    assert not (tmp_path / "model").exists()
+    about = json.loads(run("info", tmp_path / "unfinished", "--json").stdout)
+    assert 0 < about["done"] <= 200_000
+    assert about["class"] == "NTKRegressor"
+    args = fit_args(many_rows, tmp_path)
+    assert "is there already; add --resume" in run(*args, code=2).stderr
+    assert "which is of another fit: its alpha is" in run(*args, "--resume", "--alpha", 2, code=2).stderr
+    run(*args, "--resume")
+    assert not (tmp_path / "unfinished").exists()
+    with np.load(many_rows) as arrays:
+        settings = {"features": "random", "alpha": 1.0, "random_state": 0, "n_threads": 1}
+        whole = fastntk.NTKRegressor(1024, **settings).fit(arrays["X"], arrays["y"])
+    assert np.array_equal(fastntk.load(tmp_path / "model").coef_, whole.coef_)
+
+
+def test_an_interrupted_fit_says_how_to_go_on(tmp_path, begun):
+    begun.send_signal(signal.SIGINT)
+    _, said = begun.communicate(timeout=60)
+    assert begun.returncode == 130
+    assert said.splitlines() == ["fastntk: interrupted; the same command with --resume goes on with it"]
+    assert (tmp_path / "unfinished").exists()
+    assert not (tmp_path / "model").exists()
+
+
+SHELLS = {
+    "bash": ({"COMP_WORDS": "fastntk {word}", "COMP_CWORD": "1"}, "fit"),
+    "zsh": ({"_TYPER_COMPLETE_ARGS": "fastntk {word}"}, "fit"),
+    "fish": ({"_TYPER_COMPLETE_ARGS": "fastntk {word}", "_TYPER_COMPLETE_FISH_ACTION": "get-args"}, "fit"),
+}
+
+
+@pytest.mark.parametrize("shell", SHELLS)
+def test_shells_complete_commands_and_options(shell):
+    variables, wanted = SHELLS[shell]
+
+    def completed(word):
+        environment = {name: value.format(word=word) for name, value in variables.items()}
+        environment |= {"_FASTNTK_COMPLETE": f"complete_{shell}"}
+        if shell == "bash":
+            environment["COMP_CWORD"] = str(len(word.split()))
+        return run(env={**os.environ, **environment}).stdout
+
+    assert wanted in completed("f")
+    assert "--checkpoint" in completed("fit --che")
+    script = run(env={**os.environ, "_FASTNTK_COMPLETE": f"source_{shell}"}).stdout
+    assert "_FASTNTK_COMPLETE" in script
+    assert "complete_" + shell in script
+    help_text = run("--help").stdout
+    assert "--install-completion" in help_text
+    assert "--show-completion" in help_text
+
+
+def test_the_doctor_finds_this_installation_usable():
+    found = json.loads(run("doctor", "--json").stdout)
+    assert found["usable"] is True
+    by_name = {finding["what"]: finding for finding in found["findings"]}
+    assert {"fastntk", "compiled part", "instruction set", "BLAS", "threads", "memory", "CUDA"} <= set(by_name)
+    assert by_name["self-test, cpu"]["state"] == "ok"
+    assert fastntk.__version__ in by_name["fastntk"]["found"]
+    assert all(finding["state"] in ("ok", "note") for finding in found["findings"])
+    text = run("doctor").stdout
+    assert text.splitlines()[-1] == "fastntk can be used"
+
+
+def states():
+    return {finding.what: finding for finding in _doctor.findings()}
+
+
+def test_the_doctor_names_what_is_wrong(monkeypatch, tmp_path):
+    monkeypatch.setitem(_doctor._TESTS, "transforms", lambda device: False)
+    found = states()["self-test, cpu"]
+    assert found.state == "fail"
+    assert "wrong results of transforms" in found.found
+
+    def breaks(device):
+        raise RuntimeError("no such thing")
+
+    monkeypatch.setitem(_doctor._TESTS, "transforms", breaks)
+    broken = next(finding for finding in _doctor.findings() if finding.state == "fail")
+    assert broken.found == "RuntimeError: no such thing"
+
+
+def test_the_doctor_knows_what_to_do(monkeypatch, tmp_path):
+    (tmp_path / "fastntk").mkdir()
+    (tmp_path / "fastntk" / "__init__.py").write_text("")
+    monkeypatch.syspath_prepend(tmp_path)
+    copies = [finding.found for finding in _doctor.findings() if finding.what == "another copy"]
+    assert f"{tmp_path / 'fastntk'} is on the path too" in copies
+    config = dict(_doctor.show_config("dicts"))
+    monkeypatch.setattr(_doctor.util, "find_spec", lambda name: None)
+    monkeypatch.setattr(_doctor, "_processor_quota", lambda: 0.5)
+    monkeypatch.setattr(_doctor, "available_bytes", lambda: 1 << 20)
+    monkeypatch.setattr(
+        _doctor, "show_config", lambda mode: config | {"instruction_set": "baseline", "cuda_status": "built, no driver"}
+    )
+    monkeypatch.setenv("FASTNTK_ISA", "baseline")
+    found = states()
+    assert 'pip install "fastntk[parquet]"' in found["extra parquet"].remedy
+    assert "OMP_NUM_THREADS=1" in found["threads"].remedy
+    assert "unset FASTNTK_ISA" in found["instruction set"].remedy
+    assert "install the NVIDIA driver" in found["CUDA"].remedy
+    assert "lower n_components" in found["memory"].remedy
+
+
+def test_a_doctor_who_fails_ends_with_code_1():
+    code = (
+        "import sys; from fastntk import _doctor; _doctor._TESTS['transforms'] = lambda device: False; "
+        "from fastntk.cli import main; sys.argv[1:] = ['doctor']; main()"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert done.returncode == 1
+    assert done.stdout.splitlines()[-1] == "problems: self-test, cpu"

@@ -1,0 +1,396 @@
+"""Files of rows: the same rows from every format and from any row on, and clear errors for what is wrong with a file."""
+
+import csv
+import io
+import re
+import sys
+import zipfile
+
+import fastntk
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from fastntk._file_sources import file_source
+from fastntk._files import _csv, _source
+from fastntk._files._output import check_output, predictions_file
+from fastntk._sources import BlockSource
+
+N, D = 211, 5
+NAMES = ["a", "b", "c", "d", "e"]
+
+
+@pytest.fixture
+def small_blocks(monkeypatch):
+    monkeypatch.setattr(_source, "_BLOCK_BYTES", 700)
+    monkeypatch.setattr(_csv, "_CHUNK", 500)
+
+
+def data():
+    rng = np.random.default_rng(0)
+    return rng.standard_normal((N, D)).astype(np.float32), rng.integers(0, 3, N)
+
+
+def write(path, X, y, how=""):
+    """A file of these rows; text and Parquet with names."""
+    if path.suffix == ".npy":
+        np.save(path, np.asarray(np.column_stack([X, y]).astype(X.dtype), order=how or "C"))
+    elif path.suffix == ".npz":
+        save = np.savez_compressed if "compressed" in how else np.savez
+        save(path, X=np.asarray(X, order="F" if "F" in how else "C"), y=y)
+    elif path.suffix == ".parquet":
+        columns = {name: X[:, j] for j, name in enumerate(NAMES)}
+        pq.write_table(pa.table({**columns, "y": y}), path, row_group_size=50)
+    else:
+        with open(path, "w", newline="") as file:
+            writer = csv.writer(file, delimiter="\t" if path.suffix == ".tsv" else ",")
+            writer.writerow([*NAMES, "y"])
+            writer.writerows([*x, label] for x, label in zip(X.tolist(), y.tolist(), strict=True))
+    return path
+
+
+FORMS = [
+    ("x.npy", ""),
+    ("x.npy", "F"),
+    ("x.npz", ""),
+    ("x.npz", "F"),
+    ("x.npz", "compressed"),
+    ("x.npz", "compressed F"),
+    ("x.csv", ""),
+    ("x.tsv", ""),
+    ("x.parquet", ""),
+]
+
+
+def read(source, first=0):
+    blocks = list(source.blocks(first))
+    X = np.concatenate([np.empty((0, source.n_features), np.float32), *(X for X, _, _ in blocks)])
+    return X, np.concatenate([np.empty(0, source.target_dtype), *(y for _, y, _ in blocks)]), blocks
+
+
+@pytest.mark.parametrize(("name", "how"), FORMS)
+def test_every_format_gives_the_same_rows_from_any_row_on(tmp_path, small_blocks, name, how):
+    X, y = data()
+    source = file_source(write(tmp_path / name, X, y, how))
+    assert isinstance(source, BlockSource)
+    assert (source.n_rows, source.n_features, source.row_shape) == (N, D, (D,))
+    assert source.names == (None if name.startswith("x.np") else NAMES)
+    assert source.target_dtype == (np.float32 if name == "x.npy" else np.int64)
+    for first in (0, 1, 49, 50, 51, 120, N - 1, N):
+        got, labels, blocks = read(source, first)
+        assert np.array_equal(got, X[first:])
+        assert np.array_equal(labels, y[first:])
+        assert {block.dtype for block, _, _ in blocks} <= {X.dtype}
+    assert len(read(source)[2]) > 3
+    assert np.array_equal(np.concatenate(list(source.targets())), y)
+    assert source.labels().tolist() == [0, 1, 2]
+    assert source.labels().dtype == source.target_dtype
+
+
+@pytest.mark.parametrize("name", ["x.npy", "x.csv", "x.parquet"])
+def test_columns_are_chosen_by_name_or_number(tmp_path, name):
+    X, y = data()
+    path = write(tmp_path / name, X, y)
+    weighted = file_source(path, target=["1", -1], weight=0)
+    block, target, weight = next(weighted.blocks())
+    assert np.array_equal(block, X[:, 2:])
+    assert np.array_equal(target, np.column_stack([X[:, 1], y]))
+    assert np.array_equal(weight, X[:, 0])
+    inputs = file_source(path, with_target=False)
+    assert (inputs.target_dtype, inputs.n_features) == (None, D + 1)
+    assert next(inputs.blocks())[1:] == (None, None)
+    assert next(file_source(path, weight=5).blocks())[1].tolist() == X[:, 4].tolist()  # the last but the weights
+    if name != "x.npy":
+        named = file_source(path, target="y", weight="b", columns=["d", "a"])
+        block, target, weight = next(named.blocks())
+        assert named.names == ["d", "a"]
+        assert np.array_equal(block, X[:, [3, 0]])
+        assert np.array_equal(weight, X[:, 1])
+
+
+def test_the_type_of_labels_is_that_of_the_whole_file(tmp_path, small_blocks):
+    for last, kind in (("7", "i"), ("7.5", "f"), ("seven", "U")):
+        (tmp_path / "x.csv").write_text("\n".join([*(f"{k},{k % 3}" for k in range(300)), f"0,{last}"]))
+        source = file_source(tmp_path / "x.csv")
+        blocks = [y for _, y, _ in source.blocks()]
+        assert source.target_dtype.kind == kind
+        assert {y.dtype.kind for y in blocks} == {kind}
+        assert len(blocks) > 2
+        wanted = np.array([*(str(k % 3) for k in range(300)), last]).astype({"i": np.int64, "f": float, "U": str}[kind])
+        assert np.array_equal(np.concatenate(blocks), wanted)
+        assert np.array_equal(source.labels(), np.unique(wanted))
+
+
+def test_numbers_in_text_are_rounded_once(tmp_path):
+    rng = np.random.default_rng(1)
+    fields = [f"{m:.17g}e{e}" for m, e in zip(rng.standard_normal(4000), rng.integers(-44, 38, 4000), strict=True)]
+    wanted = np.array([float(field) for field in fields]).astype(np.float32)
+    (tmp_path / "plain.csv").write_text("\n".join(f"{field},0" for field in fields))
+    (tmp_path / "quoted.csv").write_text("\n".join(f'"{field}",0' for field in fields))
+    for name in ("plain.csv", "quoted.csv"):
+        assert np.array_equal(read(file_source(tmp_path / name))[0][:, 0], wanted)
+
+
+TEXTS = {
+    "quotes": 'a,b,kind\n1,"2","x, y"\n3,4,"say ""no"""\n',
+    "lines in quotes": 'a,b,kind\n1,2,"x, y"\n"3",4,"say ""no"""\n',
+    "end of line": 'a,b,kind\r\n1,2,"x, y"\r\n3,4,"say ""no"""\r\n',
+    "no end": 'a,b,kind\n1,2,"x, y"\n3,4,"say ""no"""',
+    "blank lines": '\na,b,kind\n\n1,2,"x, y"\n\n\n3,4,"say ""no"""\n\n',
+    "mark of order": '\ufeffa,b,kind\n1,2,"x, y"\n3,4,"say ""no"""\n',
+    "spaces": 'a, b ,kind\n 1,2 ,"x, y"\n3, 4,"say ""no"""\n',
+    "semicolons": 'a;b;kind\n1;2;x, y\n3;4;"say ""no"""\n',
+    "tabs": 'a\tb\tkind\n1\t2\tx, y\n3\t4\t"say ""no"""\n',
+}
+
+
+@pytest.mark.parametrize("chunk", [1, 10, 1 << 22])
+@pytest.mark.parametrize("name", TEXTS)
+def test_text_is_read_as_csv_defines_it(tmp_path, monkeypatch, name, chunk):
+    monkeypatch.setattr(_csv, "_CHUNK", chunk)
+    (tmp_path / "x.csv").write_text(TEXTS[name], newline="", encoding="utf-8")
+    source = file_source(tmp_path / "x.csv")
+    X, y, _ = read(source)
+    assert source.names == ["a", "b"]
+    assert X.tolist() == [[1, 2], [3, 4]]
+    assert y.tolist() == ["x, y", 'say "no"']
+    assert source.n_rows == 2
+
+
+def test_a_quoted_field_goes_over_lines_and_blocks(tmp_path, monkeypatch):
+    (tmp_path / "x.csv").write_text("".join(f'{k},"one\ntwo {k}\n"\n' for k in range(9)) + "9,plain\nx,last\n")
+    for chunk in (1, 7, 30, 1 << 22):
+        monkeypatch.setattr(_csv, "_CHUNK", chunk)
+        source = file_source(tmp_path / "x.csv")
+        assert source.labels().tolist() == sorted([*(f"one\ntwo {k}" for k in range(9)), "plain", "last"])
+        with pytest.raises(ValueError, match="'x' in line 29, column 0; a number is needed"):
+            list(source.blocks())
+
+
+def test_parquet_has_many_types(tmp_path):
+    from decimal import Decimal
+
+    columns = {
+        "short": pa.array([1, 2, 3], pa.int16()),
+        "truth": pa.array([True, False, True]),
+        "decimal": pa.array([Decimal("1.5"), Decimal("2.5"), Decimal("-3.25")]),
+        "half": pa.array(np.array([1, 2, 3], np.float16)),
+        "kind": pa.array(["x", "y", "x"]).dictionary_encode(),
+    }
+    pq.write_table(pa.table(columns), tmp_path / "x.parquet")
+    X, y, _ = read(file_source(tmp_path / "x.parquet"))
+    assert X.tolist() == [[1, 1, 1.5, 1], [2, 0, 2.5, 2], [3, 1, -3.25, 3]]
+    assert y.tolist() == ["x", "y", "x"]
+    single = file_source(tmp_path / "x.parquet", columns=["short", "half"])
+    assert next(single.blocks())[0].dtype == np.float32
+    assert file_source(tmp_path / "x.parquet", target="truth", columns=["short"]).target_dtype.kind == "b"
+
+
+def test_images_keep_their_shape_and_other_arrays_become_rows(tmp_path):
+    images = np.random.default_rng(0).integers(0, 256, (9, 4, 3, 2), dtype=np.uint8)
+    np.save(tmp_path / "x.npy", images)
+    np.savez(tmp_path / "x.npz", X=images, y=np.arange(9), w=np.ones(9))
+    for name in ("x.npy", "x.npz"):
+        source = file_source(tmp_path / name, with_target=False)
+        assert (source.row_shape, source.n_features) == ((4, 3, 2), 24)
+        assert np.array_equal(next(source.blocks(3))[0], images[3:])
+    assert np.array_equal(next(file_source(tmp_path / "x.npz", weight="w").blocks())[2], np.ones(9))
+    np.save(tmp_path / "x.npy", images[..., 0])
+    assert np.array_equal(
+        next(file_source(tmp_path / "x.npy", with_target=False).blocks())[0], images[..., 0].reshape(9, 12)
+    )
+
+
+def parquet(**columns):
+    sink = io.BytesIO()
+    pq.write_table(pa.table(columns), sink)
+    return sink.getvalue()
+
+
+def npy(array):
+    sink = io.BytesIO()
+    np.save(sink, array, allow_pickle=True)
+    return sink.getvalue()
+
+
+def npz(**arrays):
+    sink = io.BytesIO()
+    np.savez(sink, **arrays)
+    return sink.getvalue()
+
+
+BAD = {
+    "suffix": ("x.txt", b"1 2", {}, r"ends in '.txt'; one of .npz, .npy, .csv, .tsv, .parquet is allowed"),
+    "empty csv": ("x.csv", b"", {}, "x.csv has no rows"),
+    "header only": ("x.csv", b"a,b\n", {}, "x.csv has a header and no rows"),
+    "header only, inputs": ("x.csv", b"a,b\n", {"with_target": False}, "x.csv has a header and no rows"),
+    "ragged": ("x.csv", b"a,b\n1,2\n\n1,2,3\n", {}, "x.csv has 3 fields in line 4, and 2 are needed"),
+    "short line": ("x.csv", b"1,2,3\n1,2\n", {}, "x.csv has 2 fields in line 2, and 3 are needed"),
+    "text": ("x.csv", b"a,b\n1,2\nno,3\n", {}, "x.csv has 'no' in line 3, column 'a'; a number is needed$"),
+    "text, no names": ("x.csv", b"1,2\nno,3\n", {}, "x.csv has 'no' in line 2, column 0; a number is needed$"),
+    "text input": ("x.csv", b"1,k\n", {"with_target": False}, "'k' in line 1, column 1; .*if it is the target, name it"),
+    "empty field": ("x.csv", b"a,b\n1,2\n,3\n", {}, "x.csv has nothing in line 3, column 'a'; a number is needed"),
+    "empty target": ("x.csv", b"a,b\n1,2\n2,\n", {}, "x.csv has nothing in line 3, column 'b'; a target is needed"),
+    "nan": ("x.csv", b"a,b\n1,2\nnan,3\n", {}, "x.csv has 'nan' in line 3, column 'a'; a finite number is needed"),
+    "overflow": ("x.csv", b"a,b\n1,2\n1e39,3\n", {}, "x.csv has '1e39' in line 3, column 'a'; a finite number"),
+    "nan target": ("x.csv", b"a,b\n1,2.5\n2,nan\n", {}, "x.csv has 'nan' in line 3, column 'b'; a finite number"),
+    "text weight": ("x.csv", b"a,b,w\n1,2,3\n1,2,x\n", {"target": "b", "weight": "w"}, "'x' in line 3, column 'w'"),
+    "several, text": ("x.csv", b"a,b,c\n1,2,3\n1,2,x\n", {"target": ["b", "c"]}, "'x' in line 3, column 'c'"),
+    "no column": ("x.csv", b"a,b\n1,2\n", {"target": "c"}, "no column 'c'; it has a, b"),
+    "no number": ("x.csv", b"1,2\n", {"target": "c"}, "no column 'c'; it has 2"),
+    "no weight": ("x.csv", b"a,b\n1,2\n", {"weight": "7"}, "weight is 7, and .* has 2 columns"),
+    "no input": ("x.csv", b"a,b\n1,2\n", {"columns": ["a", "z"]}, "no column z, which the model needs; it has a, b"),
+    "one column": ("x.csv", b"a\n1\n", {}, "none of them is left as an input"),
+    "twice": ("x.csv", b"a,b,a\n1,2,3\n", {}, "2 columns named 'a'; names must differ"),
+    "two tasks": ("x.csv", b"a,b\n1,2\n", {"target": "b", "weight": "b"}, "weight is 'b', which is a target of"),
+    "long integer": ("x.csv", b"1,1\n2,99999999999999999999\n", {}, "target 99999999999999999999; an integer of 64 bits"),
+    "not utf-8": ("x.csv", b"a,b\n1,caf\xe9\n", {}, "x.csv is not UTF-8 text"),
+    "not utf-8, later": ("x.csv", b"1,2\n" * 9999 + b"1,caf\xe9\n", {}, "x.csv is not UTF-8 text"),
+    "empty npy": ("x.npy", b"", {}, "x.npy is not a .npy file of numbers"),
+    "objects": ("x.npy", npy(np.array([[1, None]])), {}, "x.npy is not a .npy file of numbers$"),
+    "strings": ("x.npy", npy(np.array([["a", "b"]])), {}, "x.npy is not a .npy file of numbers$"),
+    "vector": ("x.npy", npy(np.arange(3.0)), {}, r"shape \(3,\); 2 dimensions are needed"),
+    "images with targets": ("x.npy", npy(np.zeros((2, 3, 3, 1))), {}, r"shape \(2, 3, 3, 1\); 2 dimensions are needed"),
+    "no rows": ("x.npy", npy(np.empty((0, 3))), {}, "x.npy has no rows"),
+    "inf": ("x.npy", npy(np.array([[1, 2], [np.inf, 1]])), {}, "has infinity in row 1, column 0; a finite number"),
+    "nan in y": ("x.npy", npy(np.array([[1, 2], [1, np.nan]])), {}, "has NaN in row 1, the target; a finite number"),
+    "empty npz": ("x.npz", b"", {}, "x.npz is no .npz file"),
+    "no X": ("x.npz", npz(A=np.ones((2, 2))), {}, "it has the arrays A, and X is needed"),
+    "no y": ("x.npz", npz(X=np.ones((2, 2))), {}, "it has the arrays X, and y is needed"),
+    "no w": ("x.npz", npz(X=np.ones((2, 2)), y=np.ones(2)), {"weight": "w"}, "it has the arrays X, y, and w is needed"),
+    "rows differ": ("x.npz", npz(X=np.ones((2, 2)), y=np.ones(3)), {}, r"y has shape \(3,\), and 2 rows, as X has"),
+    "X of strings": ("x.npz", npz(X=np.array([["a"]]), y=np.ones(1)), {}, "X is of type <U1"),
+    "number for npz": ("x.npz", npz(X=np.ones((2, 2)), y=np.ones(2)), {"target": 1}, "target is 1; the name of an array"),
+    "empty parquet": ("x.parquet", b"", {}, "x.parquet is not a .parquet file"),
+    "text as parquet": ("x.parquet", b"a,b\n1,2\n" * 9, {}, "x.parquet is not a .parquet file"),
+    "no rows of parquet": ("x.parquet", parquet(a=np.empty(0), b=np.empty(0)), {}, "2 columns and no rows"),
+    "null": ("x.parquet", parquet(a=[1.0, None], b=[1, 2]), {}, "no value in row 1, column 'a'"),
+    "null label": ("x.parquet", parquet(a=[1.0, 2.0], b=["x", None]), {}, "no value in row 1, column 'b'"),
+    "nan of parquet": ("x.parquet", parquet(a=[1.0, np.nan], b=[1, 2]), {}, "has NaN in row 1, column 'a'"),
+    "strings of parquet": ("x.parquet", parquet(a=["x", "y"], b=[1, 2]), {}, "strings in column 'a'; numbers are needed$"),
+    "lists of parquet": ("x.parquet", parquet(a=[[1], [2]], b=[1, 2]), {}, "type list<.*> in column 'a'"),
+}
+
+
+@pytest.mark.parametrize("name", BAD)
+def test_bad_files_are_named_with_the_place(tmp_path, name):
+    file, content, how, message = BAD[name]
+    (tmp_path / file).write_bytes(content)
+    with pytest.raises(ValueError, match=message):
+        list(file_source(tmp_path / file, **how).blocks())
+
+
+def test_no_file_is_no_file(tmp_path):
+    for suffix in ("npy", "npz", "csv", "parquet"):
+        with pytest.raises(FileNotFoundError, match="none"):
+            file_source(tmp_path / f"none.{suffix}")
+
+
+def _ends_as_a_line(text):
+    """Whether the last line has the fields that it should have: nothing shows then that there were more."""
+    lines = text.split(b"\n")
+    return len(lines) > 1 and (not lines[-1] or len(re.split(rb"[,\t]", lines[-1].strip())) == D + 1)
+
+
+@pytest.mark.parametrize(("name", "how"), FORMS)
+def test_a_truncated_file_is_a_value_error(tmp_path, name, how):
+    X, y = data()
+    whole = write(tmp_path / name, X, y, how).read_bytes()
+    for size in [*range(0, len(whole), 97), len(whole) - 1]:
+        (tmp_path / name).write_bytes(whole[:size])
+        if name in ("x.csv", "x.tsv") and _ends_as_a_line(whole[:size]):
+            continue
+        with pytest.raises(ValueError, match=re.escape(str(tmp_path / name))):
+            list(file_source(tmp_path / name).blocks())
+
+
+@pytest.mark.parametrize("how", ["", "compressed"])
+def test_a_flipped_bit_in_an_archive_is_found(tmp_path, how):
+    X, y = data()
+    path = write(tmp_path / "x.npz", X, y, how)
+    content = bytearray(path.read_bytes())
+    with zipfile.ZipFile(path) as archive:
+        member = archive.getinfo("X.npy")
+    content[member.header_offset + member.compress_size // 2 + 64] ^= 1
+    path.write_bytes(content)
+    with pytest.raises(ValueError, match=r"x\.npz"):
+        list(file_source(path).blocks())
+
+
+def test_without_pyarrow_the_extra_is_named(tmp_path, monkeypatch):
+    X, y = data()
+    path = write(tmp_path / "x.parquet", X, y)
+    monkeypatch.setitem(sys.modules, "pyarrow", None)
+    monkeypatch.delitem(sys.modules, "pyarrow.parquet", raising=False)
+    with pytest.raises(ImportError, match=r'pip install "fastntk\[parquet\]"'):
+        file_source(path)
+
+
+@pytest.mark.parametrize("suffix", [".npy", ".npz", ".csv", ".tsv", ".parquet"])
+@pytest.mark.parametrize("kind", ["labels", "numbers", "matrix"])
+def test_predictions_come_back_as_they_were_written(tmp_path, suffix, kind):
+    rng = np.random.default_rng(0)
+    y = {
+        "labels": np.array(["one", "two, three", "four"])[rng.integers(0, 3, 40)],
+        "numbers": rng.standard_normal(40).astype(np.float32),
+        "matrix": rng.standard_normal((40, 3)),
+    }[kind]
+    path = tmp_path / f"out{suffix}"
+    check_output(path, several=False)
+    with predictions_file(path) as out:
+        for first in range(0, 40, 7):
+            out.write({"y": y[first : first + 7]})
+        assert not path.exists()
+    assert [entry.name for entry in tmp_path.iterdir()] == [path.name]
+    names = ["y0", "y1", "y2"] if kind == "matrix" else ["y"]
+    if suffix == ".npy":
+        got = np.load(path)
+    elif suffix == ".npz":
+        got = np.load(path)["y"]
+    elif suffix == ".parquet":
+        table = pq.read_table(path)
+        assert table.column_names == names
+        got = np.column_stack([table.column(name).to_numpy() for name in names]).reshape(y.shape)
+    else:
+        with open(path, newline="") as file:
+            header, *rows = csv.reader(file, delimiter="\t" if suffix == ".tsv" else ",")
+        assert header == names
+        got = np.array(rows).reshape(y.shape).astype(y.dtype)
+    assert np.array_equal(got, y)
+
+
+@pytest.mark.parametrize("suffix", [".npy", ".npz", ".csv", ".parquet"])
+def test_a_file_of_predictions_that_is_broken_off_is_as_it_was(tmp_path, suffix):
+    path = tmp_path / f"out{suffix}"
+    path.write_text("as it was")
+
+    def breaks_off():
+        with predictions_file(path) as out:
+            out.write({"y": np.arange(3)})
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        breaks_off()
+    assert path.read_text() == "as it was"
+    assert [entry.name for entry in tmp_path.iterdir()] == [path.name]
+
+
+def test_outputs_that_cannot_be_are_refused_first(tmp_path):
+    for path, several, message in (
+        (tmp_path / "out.txt", False, "ends in '.txt'; one of .npz, .npy, .csv, .tsv, .parquet is allowed"),
+        (tmp_path / "out.npy", True, r"one array; a file that ends in .csv, .npz, .parquet, .tsv is needed"),
+        (tmp_path / "none" / "out.npy", False, "a file in a folder that exists is needed"),
+    ):
+        with pytest.raises(ValueError, match=message):
+            check_output(path, several=several)
+
+
+def test_models_take_files(tmp_path):
+    X, y = data()
+    path = write(tmp_path / "x.csv", X, y)
+    settings = {"features": "random", "alpha": 1.0, "random_state": 0}
+    wanted = fastntk.NTKClassifier(64, **settings).fit(X, y)
+    model = fastntk.NTKClassifier(64, **settings).fit(path)
+    assert np.array_equal(model.coef_, wanted.coef_)
+    assert model.feature_names_in_.tolist() == NAMES
+    assert np.array_equal(model.predict(path), wanted.predict(X))
