@@ -61,6 +61,7 @@ sphinx_gallery_conf = {
                 "images",
                 "rare_clusters",
                 "wide_nets",
+                "cluster_on_one_machine",
             )
         ]
     ),

@@ -2,8 +2,8 @@
 All ridge parameters from one fit
 =================================
 
-One fit keeps sums from which every ridge parameter follows: generalised cross-validation without another look at the rows, and
-the exact leave-one-out score with one.
+One fit keeps sums from which every ridge parameter follows: generalised cross-validation without another look at the rows,
+and the exact leave-one-out score with one.
 """
 
 import fastntk

@@ -28,8 +28,9 @@ print(f"{n_components} columns: error {chosen.error:.4f}")
 # %%
 # All sizes along the way, for two maps.
 maps = [fastntk.NTKRandomFeatures(depth=2), fastntk.NTKSketch(depth=2)]
-display = ErrorDisplay.from_estimators(maps, X, n_components=(256, 512, 1024, 2048, 4096), random_state=0)
-display.ax_.plot(n_components, chosen.error, "r*", markersize=12, label="suggested for .01")
-display.ax_.axhline(0.01, color="gray", linewidth=0.8)
-display.ax_.legend()
+_, ax = plt.subplots(layout="constrained")
+ErrorDisplay.from_estimators(maps, X, n_components=(256, 512, 1024, 2048, 4096), random_state=0, ax=ax)
+ax.plot(n_components, chosen.error, "r*", markersize=12, label="suggested for .01")
+ax.axhline(0.01, color="gray", linewidth=0.8)
+ax.legend()
 plt.show()

@@ -21,19 +21,21 @@ X, Y, X_test = rows[:20], targets[:20], rows[20:]
 # %%
 # While a net trains, its predictions follow the path that the kernel predicts, the more closely the wider it is. The penalty
 # draws the weights to where they started.
-figure, (left, right) = plt.subplots(1, 2, figsize=(9, 3.5), layout="constrained")
+_, ax = plt.subplots()
 for width in (128, 1024, 8192):
     net = TwoLayerReLU(width, alpha=0.05, decay="init", double=True, random_state=0)
     net.fit(X, Y, steps=200, record=("path_distance", "drift"))
     distance = net.history_["path_distance"] / np.linalg.norm(Y)
     print(f"{width:>6} neurons: at most {distance.max():.4f} from the path, moved by {net.history_['drift'][-1]:.3f}")
-    left.loglog(net.history_["time"][1:], distance[1:], label=f"{width} neurons")
-left.set(xlabel="time", ylabel="distance from the kernel's path")
-left.legend()
+    ax.loglog(net.history_["time"][1:], distance[1:], label=f"{width} neurons")
+ax.set(xlabel="time", ylabel="distance from the kernel's path")
+ax.legend()
+plt.show()
 
 # %%
 # The distance at the end against the width, over three seeds, with a penalty that falls as the theorems ask for.
 result = equivalence(X, Y, X_test, widths=[128, 512, 2048], seeds=range(3))
 print("power of the width:", {start: round(float(slope), 2) for start, slope in result.slopes("test_distance").items()})
-result.plot(right, "test_distance")
+_, ax = plt.subplots()
+result.plot(ax, "test_distance")
 plt.show()

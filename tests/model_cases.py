@@ -1,18 +1,18 @@
 """Models of every kind that files hold, small ones, and the fixture files of the present version.
 
-As a program, `python tests/model_cases.py FOLDER`, it writes them: each NAME.safetensors, and beside it NAME.expected.safetensors
-with rows "x", what the model says of them ("scores") and, for other implementations of ridge models, how far they may be from
-that ("tolerance").
+As a program, `python tests/model_cases.py FOLDER`, it writes them: each NAME.safetensors, and beside it
+NAME.expected.safetensors with rows "x", what the model says of them ("scores") and, for other implementations of ridge
+models, how far they may be from that ("tolerance").
 """
 
 from __future__ import annotations
 
+import json
 import sys
 from pathlib import Path
 
-import numpy as np
-
 import fastntk
+import numpy as np
 
 VERSION = 3
 FILES = Path(__file__).parent / "data" / f"model-{VERSION}"
@@ -47,6 +47,14 @@ def sketch(size=16, **params):
     return fastntk.NTKSketch(size, random_state=2, **params)
 
 
+def nystroem(**params):
+    return fastntk.NystroemNTK(12, random_state=4, **params)
+
+
+def product(kernel, **params):
+    return fastntk.DotProductFeatures(kernel, 16, random_state=5, **params)
+
+
 def cntk(size=16, **params):
     return fastntk.CNTKSketch(size, depth=2, degree=2, random_state=3, **params)
 
@@ -78,16 +86,17 @@ RIDGE = {
     "random-leverage": lambda: regressor("leverage", n_components=16, bias=0.25),
     "random-two-targets": two_targets,
     "nystroem-sampled": lambda: regressor("nystroem", n_components=16, depth=2),
-    "nystroem-exact": lambda: classifier(fastntk.NystroemNTK(12, diagonal="exact", bias=0.5, random_state=4), [1.0, 2.0, 4.0]),
+    "nystroem-exact": lambda: classifier(nystroem(diagonal="exact", bias=0.5), [1.0, 2.0, 4.0]),
     "sketch-one-pass": lambda: regressor(sketch(depth=2, bias=1.0)),
     "sketch-layerwise": lambda: classifier(sketch(64, method="layerwise", degree=3, depth=2), [-1, 1]),
     "sketch-papers": lambda: regressor(sketch(16, low_orders="sampled", polynomial="taylor", degree=4)),
     "sketch-data": lambda: regressor(sketch(16, base="countsketch", low_orders="constant", polynomial="data")),
-    "product-named": lambda: regressor(fastntk.DotProductFeatures("arc_cosine_0", 16, random_state=5)),
+    "product-named": lambda: regressor(product("arc_cosine_0")),
     "product-random": lambda: regressor(
-        fastntk.DotProductFeatures([1.0, 0.5, 0.25], 16, method="random_features", bias=0.5, random_state=5), rows(np.float32)
+        product([1.0, 0.5, 0.25], method="random_features", bias=0.5),
+        rows(np.float32),
     ),
-    "product-sketch": lambda: regressor(fastntk.DotProductFeatures([1.0, 0.5, 0.25], 16, random_state=5)),
+    "product-sketch": lambda: regressor(product([1.0, 0.5, 0.25])),
     "gradients-mlp": lambda: regressor(fastntk.GradientFeatures(24, depth=2, bias=0.5, random_state=6)),
     "gradients-cnn": lambda: regressor(
         fastntk.GradientFeatures(24, architecture="cnn", image_shape=(4, 4, 2), random_state=6), float32_images
@@ -116,8 +125,8 @@ def says(model, X):
 def tolerance(model, X):
     """How far scores may be from those of another instruction set, BLAS or order of sums: a matrix like them.
 
-    A feature is a sum over some of the d inputs and at most 64 further operations, each right to eps; a score adds D of them.
-    Nystroem features come from kernel values by a matrix of norm up to eps^(-1/3).
+    A feature is a sum over some of the d inputs and at most 64 further operations, each right to eps; a score adds D of
+    them. Nystroem features come from kernel values by a matrix of norm up to eps^(-1/3).
     """
     Z = model.features_.transform(X).astype(np.float64)
     eps = float(np.finfo(X.dtype).eps)
@@ -126,6 +135,22 @@ def tolerance(model, X):
         error = 8 * eps ** (2 / 3)
     sizes = np.linalg.norm(Z, axis=1)[:, None] * np.linalg.norm(model.coef_, axis=0)
     return error * (sizes + abs(model.intercept_))
+
+
+def edited(path, change):
+    """Change header and tensors of a file, which has the right checksum again."""
+    from fastntk._model_archive import read_archive, write_archive
+
+    header, tensors = read_archive(path)
+    tensors = dict(tensors)
+    change(header, tensors)
+    write_archive(path, header, tensors)
+
+
+def metadata(content):
+    """What the header of a safetensors file says beside the tensors."""
+    size = int.from_bytes(content[:8], "little")
+    return json.loads(content[8 : 8 + size])["__metadata__"]
 
 
 def write(folder):

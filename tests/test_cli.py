@@ -29,7 +29,7 @@ def files(tmp_path_factory):
     lines = [",".join([*map(str, x), name]) for x, name in zip(X, names, strict=True)]
     (folder / "plain.csv").write_text("\n".join(lines))
     (folder / "header.csv").write_text("\n".join(["a,b,c,d,kind", *lines]))
-    (folder / "bad.csv").write_text("a,b,kind\n1,2,x\n1,two,y\n")
+    (folder / "bad.csv").write_text("a,b,kind\n1,2,x\n1,two,y\n1,2,x\n1,2,y\n")
     (folder / "ragged.csv").write_text("1,2,x\n1,y\n")
     (folder / "data.txt").write_text("1 2 3")
     np.savez(folder / "no_x.npz", A=X, y=y)
@@ -147,7 +147,7 @@ BAD = {
         "is there already; add --resume",
     ),
     "no checkpoint": (
-        ["fit", "{files}/iris.npz", "--checkpoint", "{files}/iris.npy", "--resume"],
+        ["fit", "{files}/iris.npz", "--checkpoint", "{files}/iris.npy", "--resume", "--alpha", "1"],
         "iris.npy, which is damaged or no checkpoint",
     ),
     "weights that are not there": (["fit", "{files}/iris.npz", "--weight", "w"], "it has the arrays X, y, and w is needed"),

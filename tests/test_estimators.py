@@ -1,7 +1,5 @@
 """The ridge models on features: solutions, the choice of alpha, streaming, plans, weights and files."""
 
-import contextlib
-import json
 import logging
 import pickle
 
@@ -140,7 +138,7 @@ def test_features_can_be_any_transformer(wave):
     assert model.score(X, y) > 0.95
     assert model.partial_fit(X, y).score(X, y) > 0.95
     with pytest.raises(TypeError, match="cannot be saved"):
-        model.save("unused.npz")
+        model.save("unused")
 
 
 def test_several_targets_and_refits(wave):
@@ -169,7 +167,7 @@ def test_held_out_rows_are_a_sample_that_no_batch_changes(capacity):
         holdout, passed = Holdout(5, capacity), []
         for first, last in zip([0, *cuts], [*cuts, n], strict=True):
             passed += [source.X[index] for source, index in holdout.split(rows.take(slice(first, last)))[0]]
-        return np.concatenate([part.X for part in holdout])[:, 0], np.concatenate(passed)[:, 0]
+        return holdout.rows().X[:, 0], np.concatenate(passed)[:, 0]
 
     kept, passed = split([])
     assert np.array_equal(np.sort(np.concatenate([kept, passed])), np.arange(n))
@@ -218,13 +216,13 @@ def test_saved_classifiers_predict_the_same_bits(digits, tmp_path, labels):
     y = {"numbers": y, "strings": y.astype(str), "objects": y.astype(str).astype(object), "two": y % 2}[labels]
     params = {"depth": 2, "bias": 0.5, "random_state": np.random.default_rng(1), "class_weight": {y[0]: 2.0}}
     model = fastntk.NTKClassifier(128, **params).fit(X, y)
-    model.save(tmp_path / "model.npz")
-    again = fastntk.load(tmp_path / "model.npz")
+    model.save(tmp_path / "model")
+    again = fastntk.load(tmp_path / "model")
     assert isinstance(again, fastntk.NTKClassifier)
     assert np.array_equal(again.predict(X), model.predict(X))
     assert np.array_equal(again.decision_function(X), model.decision_function(X))
     assert (again.seed_, again.alpha_, again.depth) == (model.seed_, model.alpha_, 2)
-    assert list(tmp_path.iterdir()) == [tmp_path / "model.npz"]
+    assert list(tmp_path.iterdir()) == [tmp_path / "model"]
     with pytest.raises(ValueError, match="holds no state"):
         again.partial_fit(X, y)
 
@@ -233,23 +231,8 @@ def test_saved_regressors_predict_the_same_bits(wave, tmp_path):
     X, y = wave
     for targets in (y, np.stack([y, y], axis=1)):
         model = fastntk.NTKRegressor(64, random_state=2**64 - 1).fit(X, targets)
-        model.save(tmp_path / "model.npz")
-        assert np.array_equal(fastntk.load(tmp_path / "model.npz").predict(X), model.predict(X))
-
-
-def test_damaged_model_files_are_refused(wave, tmp_path):
-    path = tmp_path / "model.npz"
-    fastntk.NTKRegressor(16, random_state=0).fit(*wave).save(path)
-    whole = path.read_bytes()
-    for cut in range(0, len(whole), 97):
-        path.write_bytes(whole[:cut])
-        with pytest.raises(ValueError, match="not a fastntk model"):
-            fastntk.load(path)
-    np.savez(path, header=np.array('{"format": "fastntk-model", "format_version": 99}'))
-    with pytest.raises(ValueError, match="version 99"):
-        fastntk.load(path)
-    with pytest.raises(FileNotFoundError):
-        fastntk.load(tmp_path / "missing.npz")
+        model.save(tmp_path / "model")
+        assert np.array_equal(fastntk.load(tmp_path / "model").predict(X), model.predict(X))
 
 
 @pytest.mark.parametrize("fit_intercept", [True, False])
@@ -362,51 +345,12 @@ def test_refusals_of_parameters_leave_the_state(wave):
 def test_files_hold_the_parameters_of_the_fit(wave, tmp_path):
     X, y = wave
     model = fastntk.NTKRegressor(32, depth=2, bias=0.5, random_state=0).fit(X, y)
-    model.set_params(n_components=64, depth=1, bias=0.0, features=fastntk.NTKRandomFeatures(8)).save(tmp_path / "model.npz")
-    again = fastntk.load(tmp_path / "model.npz")
+    model.set_params(n_components=64, depth=1, bias=0.0, features=fastntk.NTKRandomFeatures(8)).save(tmp_path / "model")
+    again = fastntk.load(tmp_path / "model")
     assert (again.n_components, again.depth, again.bias) == (32, 2, 0.5)
     assert np.array_equal(again.predict(X), model.predict(X))
-    again.save(tmp_path / "again.npz")
-    assert np.array_equal(fastntk.load(tmp_path / "again.npz").predict(X), model.predict(X))
-
-
-def test_flipped_bits_give_a_model_or_a_value_error(digits, tmp_path, rng):
-    X, y = digits
-    path = tmp_path / "model.npz"
-    fastntk.NTKClassifier(16, random_state=0).fit(X[:100], y[:100]).save(path)
-    whole = path.read_bytes()
-    for _ in range(500):
-        damaged = bytearray(whole)
-        for position in rng.integers(len(whole), size=3):
-            damaged[position] ^= 1 << rng.integers(8)
-        path.write_bytes(damaged)
-        with contextlib.suppress(ValueError):
-            fastntk.load(path)
-
-
-@pytest.mark.parametrize(
-    ("key", "value"),
-    [
-        ("alpha", -1.0),
-        ("alpha", float("nan")),
-        ("n_features_in", 2.5),
-        ("classes", [1, 1]),
-        ("classes", [[0, 1]]),
-        ("coef", np.inf),
-    ],
-)
-def test_impossible_values_in_files_are_refused(wave, tmp_path, key, value):
-    path = tmp_path / "model.npz"
-    fastntk.NTKClassifier(16, random_state=0).fit(wave[0], wave[1] > 0).save(path)
-    with np.load(path) as archive:
-        arrays = dict(archive)
-    if key in arrays:
-        arrays[key] = np.broadcast_to(value, arrays[key].shape) if key == "coef" else np.array(value)
-    else:
-        arrays["header"] = np.array(json.dumps({**json.loads(str(arrays["header"])), key: value}))
-    np.savez(path, **arrays)
-    with pytest.raises(ValueError, match="not a fastntk model"):
-        fastntk.load(path)
+    again.save(tmp_path / "again")
+    assert np.array_equal(fastntk.load(tmp_path / "again").predict(X), model.predict(X))
 
 
 def test_targets_of_classes_are_one_hot_less_their_mean(rng):

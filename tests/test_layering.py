@@ -22,6 +22,8 @@ MAY_INCLUDE = {
     # Tests of single primitives, of single kernels and of the emulation look inside.
     "tests/cpp": {"csrc/src"},
     "tests/cuda": {"csrc/src", "csrc/cuda", "tests/cpp"},
+    "tests/fuzz": {"csrc/src", "tests/cpp"},
+    "examples": set(),
     "bench": set(),
     "bench/cuda": {"bench"},
     # The bounds that kernels are judged by are the CUDA runtime's and cuBLAS's.

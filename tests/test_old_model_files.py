@@ -117,7 +117,7 @@ def test_they_can_be_saved_again(name, tmp_path):
     X = np.random.default_rng(0).uniform(0, 16, size=(5, model.n_features_in_)).round()
     assert np.array_equal(again.predict(X), model.predict(X))
     assert again.get_params(deep=False).keys() == model.get_params(deep=False).keys()
-    with pytest.raises(ValueError, match="state is True, but this NTK.* holds none"):
+    with pytest.raises(ValueError, match=r"state is True, but this NTK.* holds none"):
         model.save(tmp_path / "model", state=True)
 
 

@@ -351,6 +351,39 @@ def test_leave_one_out_of_a_classifier(rng, classes, class_weight):
     assert 0.4 < got.score < 1
 
 
+@pytest.mark.parametrize("kind", [fastntk.NTKRegressor, fastntk.NTKClassifier])
+def test_rows_may_come_in_blocks(rng, tmp_path, kind):
+    problem = Problem(rng)
+    y = problem.Y if kind is fastntk.NTKRegressor else labels_of(problem)
+    how = {} if kind is fastntk.NTKRegressor else {"class_weight": "balanced"}
+    model = model_of(kind, problem, **how)
+    cuts = [slice(0, 25), slice(25, 26), slice(26, 60)]
+    blocks = [(problem.Z[part], y[part], problem.weight[part]) for part in cuts]
+    for alphas in (None, ALPHAS):
+        whole, got = model.leave_one_out(problem.Z, y, problem.weight, alphas), model.leave_one_out(blocks, alphas=alphas)
+        np.testing.assert_allclose(got.predictions, whole.predictions, rtol=0, atol=1e-12)
+        np.testing.assert_allclose(got.residuals, whole.residuals, rtol=0, atol=1e-12)
+        np.testing.assert_allclose(got.score, whole.score, rtol=1e-12)
+    np.testing.assert_allclose(
+        model.influence(blocks, None, problem.Z[:4]),
+        model.influence(problem.Z, y, problem.Z[:4], problem.weight),
+        rtol=0,
+        atol=1e-12,
+    )
+    np.save(tmp_path / "rows.npy", problem.Z)
+    np.testing.assert_allclose(
+        model.leverage(tmp_path / "rows.npy", problem.weight), model.leverage(problem.Z, problem.weight), rtol=0, atol=1e-12
+    )
+    with pytest.raises(ValueError, match="X has 26 rows of positive weight; all 60 of the fit"):
+        model.leave_one_out(blocks[:2])
+    with pytest.raises(ValueError, match=r"X has shape \(1, 11\)"):
+        model.leave_one_out([blocks[0], (blocks[1][0][:, 1:], *blocks[1][1:])])
+    if kind is fastntk.NTKRegressor:
+        mean, std = model.predict([(problem.Z[:10],), (problem.Z[10:],)], return_std=True)
+        assert mean.shape == std.shape == (60, T)
+        np.testing.assert_allclose(std, model.predict(problem.Z, return_std=True)[1], rtol=1e-12)
+
+
 def test_rows_that_are_not_those_of_the_fit_are_refused(rng):
     problem = Problem(rng)
     model = model_of(fastntk.NTKRegressor, problem)

@@ -5,9 +5,9 @@
 #include <algorithm>
 #include <cmath>
 
+#include "change_stream.hpp"
 #include "net_loss.hpp"
 #include "primitives.hpp"
-#include "ridge_primitives.hpp"
 #include "tiling.hpp"
 
 namespace fastntk {
@@ -58,10 +58,7 @@ DeepNet<T, B>& DeepNet<T, B>::operator=(DeepNet&&) noexcept = default;
 
 template <Real T, Backend B>
 void DeepNet<T, B>::run_on(const B& backend) {
-  State& s = *state_;
-  require_same_memory(s.backend, backend, "DeepNet");
-  run_in_order(s.backend, backend);
-  s.backend = backend;
+  change_stream(state_->backend, backend, "DeepNet");
 }
 
 template <Real T, Backend B>

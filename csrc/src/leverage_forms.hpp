@@ -11,15 +11,6 @@ namespace fastntk::forms {
 /// Columns of a product that one call of a formula takes.
 inline constexpr std::size_t lanes = 16;
 
-/// out = f(x W) for the first out.cols columns of W.
-template <Real T, Backend B>
-void project_columns(Tile<B>& tile, View<const T, B> x, const ProjectionMatrix<T, B>& w, const Activation<T>& f,
-                     View<T, B> out) {
-  constexpr std::size_t panel = ProjectionMatrix<T, B>::panel;
-  for (std::size_t first = 0; first < out.cols; first += panel)
-    project<T, B>(tile, x, w, first, f, out.col_block(first, out.cols - first < panel ? out.cols - first : panel));
-}
-
 /// z <- cos(z) or sin(z).
 template <Real T, Backend B>
 void apply_wave(Tile<B>& tile, bool sine, View<T, B> z) {

@@ -19,6 +19,7 @@
 
 #include "leverage_forms.hpp"
 #include "primitives.hpp"
+#include "projection.hpp"
 #include "tiling.hpp"
 
 namespace fastntk {
@@ -187,9 +188,7 @@ void LeverageFunction<T, B>::State::features(Tile<B>& tile, View<const T, B> w, 
   for (std::size_t p = 0; p < count; ++p) {
     const Component part = parts[first + p];
     const View<T, B> rows = v.row_block(p * w.rows, w.rows);
-    const auto evaluate = [&](Function f, View<T, B> out) {
-      forms::project_columns<T, B>(tile, w, block.points, {f, scale}, out);
-    };
+    const auto evaluate = [&](Function f, View<T, B> out) { project_all<T, B>(tile, w, block.points, {f, scale}, out); };
     if (part.kind == Kind::relu) {
       evaluate(Function::relu, rows);
     } else if (part.kind == Kind::cosine || part.kind == Kind::sine) {

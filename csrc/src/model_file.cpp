@@ -1,5 +1,4 @@
 #include <fastntk/error.hpp>
-#include <fastntk/memory.hpp>
 #include <fastntk/model_file.hpp>
 
 #include <algorithm>
@@ -8,6 +7,7 @@
 #include <fstream>
 #include <istream>
 #include <limits>
+#include <new>
 #include <string_view>
 #include <utility>
 
@@ -114,9 +114,13 @@ std::uint64_t take_checksum(const Json& metadata, std::string& header) {
 
 ModelTensor read_tensor(Input& in, const SafetensorsEntry& entry) {
   const auto bytes = static_cast<std::size_t>(entry.end - entry.begin);
-  const auto memory = std::make_shared<Buffer<char, Cpu>>(Cpu{}, std::max<std::size_t>(bytes, 1));
-  in.read_summed(memory->data(), bytes);
-  return {entry.number, entry.shape, bytes, std::shared_ptr<void>(memory, memory->data())};
+  constexpr std::align_val_t alignment{64};
+  void* const memory = ::operator new(std::max<std::size_t>(bytes, 1), alignment, std::nothrow);
+  if (!memory)
+    throw OutOfMemory("there is no memory for tensor '" + entry.name + "' of " + std::to_string(bytes) + " bytes");
+  std::shared_ptr<void> data(memory, [](void* p) { ::operator delete(p, alignment); });
+  in.read_summed(static_cast<char*>(memory), bytes);
+  return {entry.number, entry.shape, bytes, std::move(data)};
 }
 
 void require_format(const std::string& text) {

@@ -1,4 +1,4 @@
-// Products with all columns of a ProjectionMatrix.
+// Products with many columns of a ProjectionMatrix.
 #pragma once
 
 #include <algorithm>
@@ -8,7 +8,7 @@
 
 namespace fastntk {
 
-/// out = f(x W) for all columns of W.
+/// out = f(x W) for the first out.cols columns of W, all of them as a rule.
 template <Real T, Backend B>
 void project_all(Tile<B>& tile, View<const T, B> x, const ProjectionMatrix<T, B>& w, const Activation<T>& f,
                  View<T, B> out) {

@@ -8,6 +8,7 @@
 #include <variant>
 #include <vector>
 
+#include "change_stream.hpp"
 #include "ridge_bytes.hpp"
 #include "tile.hpp"
 #include "tiling.hpp"
@@ -119,9 +120,7 @@ RidgeState<B>& RidgeState<B>::operator=(RidgeState&&) noexcept = default;
 
 template <Backend B>
 void RidgeState<B>::run_on(const B& backend) {
-  require_same_memory(state_->backend, backend, "RidgeState");
-  run_in_order(state_->backend, backend);
-  state_->backend = backend;
+  change_stream(state_->backend, backend, "RidgeState");
 }
 
 template <Backend B>
@@ -331,7 +330,7 @@ std::string RidgeState<B>::to_bytes() const {
 }
 
 template <Backend B>
-RidgeState<B> RidgeState<B>::from_bytes(const std::string& bytes, B backend) {
+RidgeState<B> RidgeState<B>::from_bytes(std::string_view bytes, B backend) {
   RidgeHeader header;
   require(bytes.size() >= sizeof header + sizeof(std::uint64_t),
           [&] { return "RidgeState: bytes has " + std::to_string(bytes.size()) + " bytes, too few for a state"; });

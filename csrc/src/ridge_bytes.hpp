@@ -8,6 +8,7 @@
 #include <cstdint>
 #include <cstring>
 #include <string>
+#include <string_view>
 #include <utility>
 
 #include "checksum.hpp"
@@ -67,7 +68,7 @@ class ByteWriter {
 /// Reads what ByteWriter wrote. The caller has compared the sizes.
 class ByteReader {
  public:
-  explicit ByteReader(const std::string& bytes) : bytes_(bytes) {}
+  explicit ByteReader(std::string_view bytes) : bytes_(bytes) {}
   template <class T>
   void read(T* values, std::size_t count) {
     if (count > 0) std::memcpy(values, bytes_.data() + at_, count * sizeof(T));
@@ -87,7 +88,7 @@ class ByteReader {
   }
 
  private:
-  const std::string& bytes_;
+  std::string_view bytes_;
   std::size_t at_ = 0;
 };
 

@@ -5,9 +5,9 @@
 #include <utility>
 #include <vector>
 
+#include "change_stream.hpp"
 #include "net_training.hpp"
 #include "primitives.hpp"
-#include "ridge_primitives.hpp"
 #include "tiling.hpp"
 
 namespace fastntk {
@@ -113,9 +113,7 @@ TwoLayerNet<T, B>& TwoLayerNet<T, B>::operator=(TwoLayerNet&&) noexcept = defaul
 
 template <Real T, Backend B>
 void TwoLayerNet<T, B>::run_on(const B& backend) {
-  require_same_memory(state_->backend, backend, "TwoLayerNet");
-  run_in_order(state_->backend, backend);
-  state_->backend = backend;
+  change_stream(state_->backend, backend, "TwoLayerNet");
 }
 
 template <Real T, Backend B>

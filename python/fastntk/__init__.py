@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from ._load import _core
 
 if TYPE_CHECKING:
+    from . import dask as dask
     from . import datasets as datasets
     from . import display as display
     from . import leverage as leverage
@@ -64,7 +65,7 @@ _MODULES = {
     "show_config": "_config",
 }
 
-_SUBMODULES = ("datasets", "display", "leverage", "nets")
+_SUBMODULES = ("dask", "datasets", "display", "leverage", "nets")
 
 __all__ = [
     "SRHT",

@@ -14,7 +14,7 @@ from ._ridge_fit import RidgeFit
 from ._rows import Rows
 from ._transform import goes_along
 
-__all__ = ["FitCheckpoint", "checked_every", "identity_of"]
+__all__ = ["FitCheckpoint", "checked_every", "identity_of", "told_params"]
 
 _FORMAT = "fastntk-fit-1"
 _MAP = "map."
@@ -47,10 +47,9 @@ def identity_of(model: Any, rows: Rows, n: int | None, extra: dict[str, Any]) ->
     for array in (np.asarray(X), first.Y, first.weight):
         if array is not None:
             digest.update(np.ascontiguousarray(array).tobytes())
-    params = {name: _told(value) for name, value in model.get_params(deep=False).items() if name not in _MACHINE}
     return {
         "class": type(model).__name__,
-        **params,
+        **told_params(model),
         "random_state": _told(model.random_state) if isinstance(model.random_state, (int, np.integer)) else None,
         "n_rows": n,
         "n_features_in": int(rows.X.shape[1]),
@@ -59,6 +58,11 @@ def identity_of(model: Any, rows: Rows, n: int | None, extra: dict[str, Any]) ->
         **extra,
         "rows": digest.hexdigest()[:16],
     }
+
+
+def told_params(model: Any) -> dict[str, str]:
+    """The parameters that decide what a model is fitted to be, but for the seed, as texts that are equal for equal values."""
+    return {name: _told(value) for name, value in model.get_params(deep=False).items() if name not in _MACHINE}
 
 
 def _told(value: Any) -> str:

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from ._load import _core
 from ._place import Place
-from ._rows import Rows, stacked
+from ._rows import Rows, blocks, stacked
 
 __all__ = ["Holdout", "holdout_rows"]
 
@@ -83,6 +83,28 @@ class Sample:
         """The numbers of the rows that are set aside, in ascending order."""
         return np.concatenate([numbers for _, numbers in self._kept] or [np.empty(0, np.int64)])
 
+    def merged(self, other: Sample) -> tuple[Sample, NDArray[np.bool_]]:
+        """The sample of both streams, one after another, and which of its candidates, ours first, are in it."""
+        base = self if self._capacity else other
+        both = Sample(base._seed, max(self._capacity, other._capacity))
+        both._threshold = min(part._threshold for part in (self, other) if part._capacity or part is base)
+        words = np.concatenate([words for words, _ in (*self._kept, *other._kept)] or [np.empty(0, np.uint64)])
+        numbers = np.concatenate([self.numbers(), other.numbers() + self.rows_seen])
+        stays = words < both._threshold
+        while stays.sum() > both._capacity:
+            both._threshold //= 2
+            stays = words < both._threshold
+        both.rows_seen = self.rows_seen + other.rows_seen
+        if stays.any():
+            both._kept = [(words[stays], numbers[stays])]
+        return both, stays
+
+    def among(self, stays: NDArray[np.bool_]) -> Sample:
+        """The sample with some of its rows only."""
+        other = copy(self)
+        words = np.concatenate([words for words, _ in self._kept] or [np.empty(0, np.uint64)])
+        other._kept = [(words[stays], self.numbers()[stays])] if stays.any() else []
+        return other
 
     def to_array(self) -> NDArray[np.uint64]:
         """What `from_array` needs: a vector."""
@@ -175,6 +197,34 @@ class Holdout:
             self._aside.append((new, set_aside))
         return [(source, np.concatenate(index)) for source, index in parts], set_aside
 
+    def merged(self, other: Holdout) -> tuple[Holdout, Rows | None]:
+        """The rows of both as one sample of their streams, and those that leave it."""
+        sample, stays = self._sample.merged(other._sample)
+        ours, theirs = self.rows(), other.rows()
+        if theirs is not None and ours is not None:
+            theirs = theirs.moved(ours.place)
+        rows = stacked([part for part in (ours, theirs) if part is not None]) if len(stays) else None
+        if rows is None or stays.all():
+            return Holdout.of(sample, rows), None
+        return Holdout.of(sample, rows.take(stays) if stays.any() else None), rows.take(~stays)
+
+    def without(self, rows: Rows) -> tuple[Holdout, Rows | None]:
+        """The rows but for those that are equal to some of `rows`, one for one; and what is left of these."""
+        own = self.rows()
+        if own is None:
+            return self, rows
+        places: dict[bytes, list[int]] = {}
+        for at, key in enumerate(_keys(own)):
+            places.setdefault(key, []).append(at)
+        gone, left = np.zeros(len(own), bool), np.ones(len(rows), bool)
+        for at, key in enumerate(_keys(rows)):
+            found = places.get(key)
+            if found:
+                gone[found.pop()] = True
+                left[at] = False
+        holdout = self if not gone.any() else Holdout.of(self._sample.among(~gone), None if gone.all() else own.take(~gone))
+        return holdout, rows if left.all() else rows.take(left) if left.any() else None
+
     def move(self, place: Place) -> None:
         """Bring the rows where `place` has arrays."""
         rest = place.at_rest()
@@ -199,3 +249,12 @@ class Holdout:
         """Forget them."""
         self._aside = []
         self._sample = Sample(0, 0)
+
+
+def _keys(rows: Rows) -> Iterator[bytes]:
+    """What tells rows with their targets and weights apart."""
+    for block in blocks(rows, _LEAST_ROWS):
+        X = np.asarray(block.place.fetch(block.X)) + 0  # -0 becomes 0
+        weight = np.ones(len(block)) if block.weight is None else block.weight
+        for x, y, w in zip(X, block.Y, weight, strict=True):
+            yield x.tobytes() + y.tobytes() + w.tobytes()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from functools import cache
 from importlib.resources import files
 from typing import Any
@@ -50,97 +50,93 @@ def model_schema() -> dict[str, Any]:
 
 def require_valid(value: Any, schema: dict[str, Any]) -> None:
     """ValueError, with the place in `value`, if it is not as `schema` says."""
-    problem = _problem(value, schema, schema, "")
+    problem = _Look(schema)(value, schema, "")
     if problem is not None:
         raise ValueError(problem)
 
 
-def _problem(value: Any, schema: dict[str, Any], root: dict[str, Any], at: str) -> str | None:
-    """What is wrong first, or None."""
-    for keyword in KEYWORDS:
-        if keyword in schema:
-            found = _CHECKS.get(keyword, _check_value)(value, schema, root, at, keyword)
-            if found is not None:
-                return found
-    return None
+class _Look:
+    """Says what is wrong first, or None, with a value at a place: `root` is where definitions are."""
+
+    def __init__(self, root: dict[str, Any]) -> None:
+        self._root = root
+
+    def __call__(self, value: Any, schema: dict[str, Any], at: str) -> str | None:
+        checks = (
+            _PARTS[name](self, value, schema, at) if name in _PARTS else _itself(value, schema, name, at)
+            for name in KEYWORDS
+            if name in schema
+        )
+        return _first(checks)
+
+    def defined(self, reference: str) -> dict[str, Any]:
+        """What a reference such as "#/$defs/size" stands for."""
+        target: Any = self._root
+        for step in reference.removeprefix("#/").split("/"):
+            target = target[step]
+        return dict(target)
 
 
-def _check_value(value: Any, schema: dict[str, Any], root: dict[str, Any], at: str, keyword: str) -> str | None:
+def _first(problems: Iterable[str | None]) -> str | None:
+    return next((each for each in problems if each is not None), None)
+
+
+def _itself(value: Any, schema: dict[str, Any], keyword: str, at: str) -> str | None:
     """The keywords that look at the value alone; those of one type say nothing of others."""
     wanted, number = schema[keyword], _TYPES["number"](value)
-    names = [wanted] if isinstance(wanted, str) else wanted
-    what, wrong = {
-        "type": lambda: (f"of type {' or '.join(map(str, names))}", not any(_TYPES[name](value) for name in names)),
-        "const": lambda: (repr(wanted), not _equal(value, wanted)),
-        "enum": lambda: (f"one of {wanted}", not any(_equal(value, each) for each in wanted)),
-        "minimum": lambda: (f"at least {wanted}", number and value < wanted),
-        "exclusiveMinimum": lambda: (f"above {wanted}", number and value <= wanted),
-        "maximum": lambda: (f"at most {wanted}", number and value > wanted),
-        "minItems": lambda: (f"of at least {wanted} items", isinstance(value, list) and len(value) < wanted),
-    }[keyword]()
-    return f"{at or 'it'} is {_short(value)}, and not {what}" if wrong else None
+    kinds = [wanted] if isinstance(wanted, str) else wanted
+    tests: dict[str, Callable[[], tuple[str, bool]]] = {
+        "type": lambda: (f"of type {' or '.join(kinds)}", any(_TYPES[kind](value) for kind in kinds)),
+        "const": lambda: (repr(wanted), _equal(value, wanted)),
+        "enum": lambda: (f"one of {wanted}", any(_equal(value, each) for each in wanted)),
+        "minimum": lambda: (f"at least {wanted}", not number or value >= wanted),
+        "exclusiveMinimum": lambda: (f"above {wanted}", not number or value > wanted),
+        "maximum": lambda: (f"at most {wanted}", not number or value <= wanted),
+        "minItems": lambda: (f"of at least {wanted} items", not isinstance(value, list) or len(value) >= wanted),
+        "required": lambda: (f"an object with {wanted}", not isinstance(value, dict) or value.keys() >= set(wanted)),
+    }
+    what, holds = tests[keyword]()
+    return None if holds else f"{at or 'it'} is {_short(value)}, and not {what}"
 
 
-def _check_ref(value: Any, schema: dict[str, Any], root: dict[str, Any], at: str, keyword: str) -> str | None:
-    target: Any = root
-    for step in schema[keyword].removeprefix("#/").split("/"):
-        target = target[step]
-    return _problem(value, target, root, at)
+def _properties(look: _Look, value: Any, schema: dict[str, Any], at: str) -> str | None:
+    parts = schema["properties"]
+    names = [name for name in parts if name in value] if isinstance(value, dict) else []
+    return _first(look(value[name], parts[name], f"{at}.{name}".lstrip(".")) for name in names)
 
 
-def _check_required(value: Any, schema: dict[str, Any], root: dict[str, Any], at: str, keyword: str) -> str | None:
-    missing = [name for name in schema[keyword] if isinstance(value, dict) and name not in value]
-    return f"{at or 'it'} has no {missing[0]!r}" if missing else None
+def _others(look: _Look, value: Any, schema: dict[str, Any], at: str) -> str | None:
+    allowed = schema["additionalProperties"]
+    names = sorted(value.keys() - schema.get("properties", {}).keys()) if isinstance(value, dict) else []
+    if allowed is False:
+        return f"{at or 'it'} is {_short(value)}, and not without {names[0]!r}" if names else None
+    return _first(look(value[name], allowed, f"{at}.{name}".lstrip(".")) for name in names)
 
 
-def _check_properties(value: Any, schema: dict[str, Any], root: dict[str, Any], at: str, keyword: str) -> str | None:
-    if not isinstance(value, dict):
-        return None
-    for name in schema[keyword].keys() & value.keys():
-        found = _problem(value[name], schema[keyword][name], root, f"{at}.{name}".lstrip("."))
-        if found is not None:
-            return found
-    return None
-
-
-def _check_others(value: Any, schema: dict[str, Any], root: dict[str, Any], at: str, keyword: str) -> str | None:
-    others = sorted(value.keys() - schema.get("properties", {}).keys()) if isinstance(value, dict) else []
-    if schema[keyword] is False:
-        return f"{at or 'it'} has {others[0]!r}, which it must not have" if others else None
-    found = (_problem(value[name], schema[keyword], root, f"{at}.{name}".lstrip(".")) for name in others)
-    return next((each for each in found if each is not None), None)
-
-
-def _check_items(value: Any, schema: dict[str, Any], root: dict[str, Any], at: str, keyword: str) -> str | None:
+def _items(look: _Look, value: Any, schema: dict[str, Any], at: str) -> str | None:
     items = value if isinstance(value, list) else []
-    found = (_problem(each, schema[keyword], root, f"{at}[{i}]") for i, each in enumerate(items))
-    return next((each for each in found if each is not None), None)
+    return _first(look(each, schema["items"], f"{at}[{i}]") for i, each in enumerate(items))
 
 
-def _check_all(value: Any, schema: dict[str, Any], root: dict[str, Any], at: str, keyword: str) -> str | None:
-    found = (_problem(value, each, root, at) for each in schema[keyword])
-    return next((each for each in found if each is not None), None)
-
-
-def _check_any(value: Any, schema: dict[str, Any], root: dict[str, Any], at: str, keyword: str) -> str | None:
-    found = [_problem(value, each, root, at) for each in schema[keyword]]
+def _any_of(look: _Look, value: Any, schema: dict[str, Any], at: str) -> str | None:
+    found = [look(value, each, at) for each in schema["anyOf"]]
     return None if None in found else found[-1]
 
 
-def _check_if(value: Any, schema: dict[str, Any], root: dict[str, Any], at: str, keyword: str) -> str | None:
-    holds = _problem(value, schema[keyword], root, at) is None
-    return _problem(value, schema["then"] if holds else schema.get("else", {}), root, at)
+def _if(look: _Look, value: Any, schema: dict[str, Any], at: str) -> str | None:
+    holds = look(value, schema["if"], at) is None
+    return look(value, schema.get("then" if holds else "else", {}), at)
 
 
-_CHECKS = {
-    "$ref": _check_ref,
-    "required": _check_required,
-    "properties": _check_properties,
-    "additionalProperties": _check_others,
-    "items": _check_items,
-    "allOf": _check_all,
-    "anyOf": _check_any,
-    "if": _check_if,
+# The keywords that look at parts of the value, or at it once more.
+_PARTS: dict[str, Callable[[_Look, Any, dict[str, Any], str], str | None]] = {
+    "$ref": lambda look, value, schema, at: look(value, look.defined(schema["$ref"]), at),
+    "properties": _properties,
+    "additionalProperties": _others,
+    "items": _items,
+    "allOf": lambda look, value, schema, at: _first(look(value, each, at) for each in schema["allOf"]),
+    "anyOf": _any_of,
+    "if": _if,
 }
 
 

@@ -12,6 +12,7 @@ from ._flops import product
 from ._landmark_map import Kernel, ntk_factor
 from ._landmarks import Numbers, Reals, ScoredRows, random_order, ridge_of_size, uniform
 from ._load import _core
+from ._memory import release_heap
 from ._place import Place
 
 __all__ = ["DrawnDirections", "LeverageMap", "Pool", "draw_directions", "drawing_bytes", "drawing_flops"]
@@ -136,8 +137,8 @@ def drawing_bytes(rows: int, directions: int, width: int, item: int) -> tuple[in
     item : int
         Bytes of an entry of the compiled map.
     """
-    # The kernel, its factor, the inverse and the copies of products; rows; a part of the pool.
-    scoring = 8 * (5 * rows * rows + 3 * rows * width + 2 * _PART * width)
+    # The kernel and its inverse with what products of them copy; rows; a part of the pool.
+    scoring = 26 * rows * rows + 8 * (3 * rows * width + 2 * _PART * width)
     return directions * (16 + width * item), max(scoring, 16 * directions * width)
 
 
@@ -154,6 +155,7 @@ def _scores(rows: Reals, place: Place, kernel: Kernel, alpha: float, pool: Pool,
     inverse = np.empty_like(factor)
     _core.linear_kernel(factor, factor, inverse, _core.Cpu(threads))
     del factor
+    release_heap()
     if kernel.bias != 0:
         rows = np.column_stack([rows, np.full(len(rows), kernel.bias)])
     there = place.inside()

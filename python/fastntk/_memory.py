@@ -79,6 +79,15 @@ def require_planned(needed: int, max_memory: Any = None, *, what: str, lower: st
         require_memory(needed, max_memory, what=what, lower=lower)
 
 
+def release_heap() -> None:
+    """Give back to the system what the C library keeps of freed arrays, before large ones are made: it can be a lot."""
+    import ctypes
+
+    trim = getattr(ctypes.CDLL(None), "malloc_trim", None)  # the GNU C library's
+    if trim is not None:
+        trim(0)
+
+
 def allocate(rows: int, cols: int, dtype: Any, place: Place, *, what: str = "an output", lower: str) -> Any:
     """A matrix for results in the caller's kind of memory; MemoryError without room on the host for a large one."""
     needed = rows * cols * dtype.itemsize

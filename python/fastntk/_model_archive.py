@@ -47,7 +47,9 @@ def _stamp(path: Path) -> None:
     """Write the checksum of a file in the place of its zeros."""
     with path.open("r+b") as file, mmap.mmap(file.fileno(), 0) as content:
         at = content.find(_STAMP + _ZEROS.encode()) + len(_STAMP)
-        content[at : at + _DIGITS] = f"{_core.model_checksum(content):016x}".encode()
+        with memoryview(content) as whole:
+            digits = f"{_core.model_checksum(whole):016x}"
+        content[at : at + _DIGITS] = digits.encode()
 
 
 def read_archive(path: Any) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:

@@ -58,8 +58,8 @@ def save(model: Any, path: Any, **what: Any) -> None:
 def load(path: Any) -> Any:
     """Read a model that the `save` of its class wrote, in this version of the package or an earlier one.
 
-    Nothing in the file is executed, and its checksum is compared, so that a damaged file is found out. It needs no GPU, wherever
-    the model was fitted.
+    Nothing in the file is executed, and its checksum is compared, so that a damaged file is found out. It needs no GPU,
+    wherever the model was fitted.
 
     Parameters
     ----------

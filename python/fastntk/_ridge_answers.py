@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 from weakref import WeakKeyDictionary
 
 import numpy as np
@@ -11,14 +11,17 @@ from numpy.typing import NDArray
 from sklearn.metrics import accuracy_score, r2_score
 from sklearn.utils.validation import check_is_fitted
 
+from ._block_rows import BlockRows, Convert
 from ._blocks import BlockFeatures, BlockInputs
 from ._memory import require_memory
 from ._place import Place
 from ._plan import rows_at_once
 from ._prediction import largest_entry
+from ._ridge_blocks import over_blocks, require_names, source_of_predictions
 from ._ridge_equations import Matrix, read_alphas
 from ._ridge_factor import RidgeFactor, factor_bytes
 from ._ridge_spectrum import spectrum_bytes
+from ._sources import blocks_of
 from ._targets import weights
 from ._transform import transform
 
@@ -28,6 +31,8 @@ if TYPE_CHECKING:
     from .ridge import RidgeState
 
 __all__ = ["AlphaPath", "LeaveOneOut", "RidgeAnswers"]
+
+Item = TypeVar("Item")
 
 _LEAST_LEFT = 1e-8  # of 1 - h: below, the quotient of a residual and this is mostly rounding
 
@@ -82,7 +87,9 @@ class RidgeAnswers:
     features_: Any
     fit_intercept: bool
     max_memory: Any
+    n_features_in_: int
     _fit: Any
+    _one_target: bool
 
     if TYPE_CHECKING:  # what the models have
 
@@ -91,8 +98,8 @@ class RidgeAnswers:
         def _see_columns(self, X: Any, array: Any, *, reset: bool) -> None: ...
         def predict(self, X: Any) -> Any: ...
 
-    def _rows_of_fit(self, X: Any, y: Any, sample_weight: Any) -> tuple[Rows, bool]:
-        """Rows of the fit, given again, with the weights of their classes; and whether results have one column less."""
+    def _conversion(self, source: Any) -> Convert:
+        """How X, y and weights become rows as in the fit; `source` is what they come from, None for arrays."""
         raise NotImplementedError
 
     @property
@@ -132,7 +139,8 @@ class RidgeAnswers:
 
         Parameters
         ----------
-        X : array of shape (n, d)
+        X : array of shape (n, d), path or blocks
+            As in `predict`.
         sample_weight : array of shape (n,), optional
             The weights of the fit, those of the classes included.
 
@@ -148,13 +156,13 @@ class RidgeAnswers:
         MemoryError
             If 12 D**2 bytes exceed `max_memory`.
         """
-        array, place = self._read(X, reset=False)
-        self._see_columns(X, array, reset=False)
-        weight = weights(sample_weight, len(array))
-        variance = self._variance(array, place)
+        check_is_fitted(self)
+        source = source_of_predictions(self, X)
+        variance = self._variance(X) if source is None else over_blocks(self, source, RidgeAnswers._variance)
+        weight = weights(sample_weight, len(variance))
         return variance if weight is None else weight * variance
 
-    def leave_one_out(self, X: Any, y: Any, sample_weight: Any = None, alphas: Any = None) -> LeaveOneOut:
+    def leave_one_out(self, X: Any, y: Any = None, sample_weight: Any = None, alphas: Any = None) -> LeaveOneOut:
         """Predict each row of the fit by the fit without it, exactly, in one pass over the rows.
 
         Without row i its residual is e_i / (1 - h_i), h_i its leverage (Allen 1974). The feature map and alpha stay as they
@@ -162,8 +170,8 @@ class RidgeAnswers:
 
         Parameters
         ----------
-        X : array of shape (n, d)
-        y : array of shape (n,) or (n, n_targets)
+        X : array of shape (n, d), path or blocks
+        y : array of shape (n,) or (n, n_targets), optional
         sample_weight : array of shape (n,), optional
             All rows of the fit, as `fit` had them.
         alphas : array of shape (n_alphas,), optional
@@ -187,32 +195,32 @@ class RidgeAnswers:
         Technometrics 16, 1974.
         """
         check_is_fitted(self)
-        rows, one_column = self._rows_of_fit(X, y, sample_weight)
-        state, each = self._state_of_fit(), None if alphas is None else read_alphas(alphas)
-        _require_all(rows, state)
+        each, state = None if alphas is None else read_alphas(alphas), self._state_of_fit()
         n, t, count = state.n_features, state.n_targets, 1 if each is None else len(each)
         making = factor_bytes if each is None else spectrum_bytes
-        self._require(making(n, t) + 16 * count * len(rows) * t, "leave_one_out")
+        self._require(making(n, t) + 32 * count * state.rows * t, "leave_one_out")
         source: Any = self._factor(state) if each is None else state.spectrum(fit_intercept=self.fit_intercept)
-        predictions, residuals = np.empty((count, len(rows), t)), np.empty((count, len(rows), t))
-        for part, Z in self._feature_blocks(rows.X, rows.place, n):
-            centred = source.centred(Z)
-            if each is None:
-                fitted = (centred @ source.coef + source.target_mean)[None]
-                variance = source.variance_of(source.whitened(centred))[None]
-            else:
-                fitted, variance = source.fitted(centred, each)
-            Y = rows.targets(part)
-            left = _left(variance, rows, part, [self._solved().alpha] if each is None else each)
-            residuals[:, part] = (Y - fitted) / left[:, :, None]
-            np.subtract(Y, residuals[:, part], out=predictions[:, part])
-        given = weights(sample_weight, len(rows))
-        scores = np.array([_score(rows, predicted, given) for predicted in predictions])
-        if one_column:
+        used = np.array([self._solved().alpha]) if each is None else each
+        seen = _Seen(state)
+        parts = [self._left_out(source, used, rows) for rows in seen.all_of(self._rows_again(X, y, sample_weight))]
+        predictions, residuals = (np.concatenate(part, axis=1) for part in zip(*parts, strict=True))
+        scores = np.array([seen.score(predicted) for predicted in predictions])
+        if self._one_column():
             predictions, residuals = predictions[:, :, 0], residuals[:, :, 0]
         if each is None:
             return LeaveOneOut(predictions[0], residuals[0], float(scores[0]))
         return LeaveOneOut(predictions, residuals, scores)
+
+    def _left_out(self, source: Any, alphas: Matrix, rows: Rows) -> tuple[Matrix, Matrix]:
+        """Predictions and residuals (n_alphas, n, n_targets) of rows by fits without them."""
+        shape = len(alphas), len(rows), rows.n_targets
+        predictions, residuals = np.empty(shape), np.empty(shape)
+        for part, Z in self._feature_blocks(rows.X, rows.place):
+            fitted, variance = source.fitted(source.centred(Z), alphas)
+            Y = rows.targets(part)
+            residuals[:, part] = (Y - fitted) / _left(variance, rows.weight, part, alphas)[:, :, None]
+            np.subtract(Y, residuals[:, part], out=predictions[:, part])
+        return predictions, residuals
 
     def influence(self, X_train: Any, y_train: Any, X: Any, sample_weight: Any = None) -> Matrix:
         """How the predictions for `X` change when a row of the fit is left out, exactly, with the feature map as it is.
@@ -222,9 +230,9 @@ class RidgeAnswers:
 
         Parameters
         ----------
-        X_train : array of shape (n, d)
+        X_train : array of shape (n, d), path or blocks
             Rows of the fit: all of them or some (all with class_weight="balanced").
-        y_train : array of shape (n,) or (n, n_targets)
+        y_train : array of shape (n,) or (n, n_targets), or None if `X_train` brings it
         X : array of shape (m, d)
         sample_weight : array of shape (n,), optional
             The weights of these rows in the fit.
@@ -242,46 +250,53 @@ class RidgeAnswers:
             If 12 D**2 + 8 D m bytes and those of the result exceed `max_memory`.
         """
         check_is_fitted(self)
-        rows, one_column = self._rows_of_fit(X_train, y_train, sample_weight)
         array, place = self._read(X, reset=False)
         self._see_columns(X, array, reset=False)
         state = self._state_of_fit()
         n, t, m = state.n_features, state.n_targets, len(array)
-        self._require(factor_bytes(n, t) + 8 * m * (n + len(rows) * t), "influence")
+        self._require(factor_bytes(n, t) + 8 * m * (n + 2 * t * (getattr(X_train, "shape", None) or (1,))[0]), "influence")
         factor = self._factor(state)
         whitened = np.empty((n, m))
-        for part, Z in self._feature_blocks(array, place, n):
+        for part, Z in self._feature_blocks(array, place):
             whitened[:, part] = factor.whitened(factor.centred(Z))
-        out = np.empty((len(rows), m, t))
-        for part, Z in self._feature_blocks(rows.X, rows.place, n):
+        rows_again = self._rows_again(X_train, y_train, sample_weight)
+        out = np.concatenate([self._pulls(factor, whitened, rows) for rows, _ in rows_again])
+        return out[:, :, 0] if self._one_column() else out
+
+    def _pulls(self, factor: RidgeFactor, whitened: Matrix, rows: Rows) -> Matrix:
+        """How the predictions for whitened rows change without each of `rows`, (n, m, n_targets)."""
+        out = np.empty((len(rows), whitened.shape[1], rows.n_targets))
+        for part, Z in self._feature_blocks(rows.X, rows.place):
             centred = factor.centred(Z)
             residual = rows.targets(part) - (centred @ factor.coef + factor.target_mean)
             half = factor.whitened(centred)
-            left = _left(factor.variance_of(half)[None], rows, part, [factor.alpha])[0]
-            pull = residual / left[:, None]
+            variance = factor.variance_of(half)[None]
+            pull = residual / _left(variance, rows.weight, part, np.array([factor.alpha]))[0][:, None]
             if rows.weight is not None:
                 pull *= rows.weight[part, None]
             np.multiply(-factor.covariance_of(half, whitened)[:, :, None], pull[:, None, :], out=out[part])
-        return out[:, :, 0] if one_column else out
+        return out
 
     def _predicted_std(self, X: Any) -> Any:
-        """Standard deviations of observations at the rows of `X`, (n, n_targets), in its type and kind of array."""
+        """Standard deviations of observations at the rows of `X`, in the shape, type and kind of array of predictions."""
+        noise = self._factor(self._state_of_fit()).noise_variance
+        array, place = self._read(X, reset=False)
+        std = np.sqrt(np.multiply.outer(1 + self._variance(X), noise)).astype(array.dtype, copy=False)
+        return place.give_back(std[:, 0] if self._one_column() else std)
+
+    def _variance(self, X: Any) -> Matrix:
+        """z^T (G + alpha I)^-1 z with the intercept's part for the rows of an array."""
         array, place = self._read(X, reset=False)
         self._see_columns(X, array, reset=False)
-        noise = self._factor(self._state_of_fit()).noise_variance
-        std = np.sqrt(np.multiply.outer(1 + self._variance(array, place), noise)).astype(array.dtype, copy=False)
-        return place.give_back(std[:, 0] if getattr(self, "_one_target", False) else std)
-
-    def _variance(self, array: Any, place: Place) -> Matrix:
         factor = self._factor(self._state_of_fit())
         out = np.empty(len(array))
-        for part, Z in self._feature_blocks(array, place, len(factor.coef)):
+        for part, Z in self._feature_blocks(array, place):
             out[part] = factor.variance_of(factor.whitened(factor.centred(Z)))
         return out
 
-    def _feature_blocks(self, X: Any, place: Place, n_features: int) -> Iterator[tuple[slice, NDArray[Any]]]:
+    def _feature_blocks(self, X: Any, place: Place) -> Iterator[tuple[slice, NDArray[Any]]]:
         """The features of the rows of `X` on the host, block by block."""
-        n, most = len(X), min(len(X), rows_at_once(8 * n_features, gpu=False))
+        n, most = len(X), min(len(X), rows_at_once(8 * len(self._solved().coef), gpu=False))
         parts = (slice(first, min(n, first + most)) for first in range(0, n, most))
         if place.device is None:
             for part in parts:
@@ -291,6 +306,36 @@ class RidgeAnswers:
         inputs, compute = BlockInputs(self.features_, X, place, most), BlockFeatures(self.features_, X, place, most)
         for part in parts:
             yield part, inside.fetch(compute(inputs(part)))
+
+    def _rows_again(self, X: Any, y: Any, sample_weight: Any) -> Iterator[tuple[Rows, Matrix | None]]:
+        """Rows of the fit that are given again, and their weights without those of classes; arrays as one block."""
+        names = getattr(self, "feature_names_in_", None)
+        source = blocks_of(X, y, sample_weight, names=names)
+        convert, given = self._conversion(source), []
+
+        def converted(*block: Any) -> tuple[Rows, bool]:
+            rows, one_target = convert(*block)
+            if rows.X.shape[1] != self.n_features_in_:
+                raise ValueError(f"X has shape {rows.X.shape}; {self.n_features_in_} columns are needed")
+            if rows.n_targets != self._solved().coef.shape[1]:
+                needed = self._solved().coef.shape[1]
+                raise ValueError(f"y has {rows.n_targets} columns; {needed}, as in the fit, are needed")
+            given.append(weights(block[2], len(rows)))
+            return rows, one_target
+
+        if source is None:
+            rows, _ = converted(X, y, sample_weight)
+            self._see_columns(X, rows.X, reset=False)
+            yield rows, given.pop()
+            return
+        require_names(self, source)
+        for rows in BlockRows(source, converted)():
+            yield rows, given.pop(0)
+
+    def _one_column(self) -> bool:
+        """Whether results have no axis of targets."""
+        classes = getattr(self, "classes_", None)
+        return bool(self._one_target) if classes is None else len(classes) == 2
 
     def _state_of_fit(self) -> RidgeState:
         check_is_fitted(self)
@@ -316,21 +361,60 @@ class RidgeAnswers:
         require_memory(needed, self.max_memory, what=what, lower="lower n_components, or pass fewer rows or alphas")
 
 
-def _require_all(rows: Rows, state: RidgeState) -> None:
-    """ValueError if `rows` cannot be all rows of the state."""
-    n = len(rows) if rows.weight is None else int(np.count_nonzero(rows.weight))
-    if n != state.rows:
-        raise ValueError(f"X has {n} rows of positive weight; all {state.rows} of the fit are needed")
-    total = float(n) if rows.weight is None else float(rows.weight.sum())
-    # Sums of n terms, in two different orders.
-    if abs(total - state.total_weight) > 2 * (n + 8) * np.finfo(np.float64).eps * state.total_weight:
-        raise ValueError(f"sample_weight sums up to {total}; the weights of the fit, {state.total_weight}, are needed")
+class _Seen:
+    """What is left to say of rows of a fit that come again, when they are gone."""
+
+    def __init__(self, state: RidgeState) -> None:
+        self._state = state
+        self._rows = 0
+        self._weight = 0.0
+        self._classes = 0
+        self._targets: list[NDArray[Any]] = []
+        self._given: list[Matrix | None] = []
+
+    def all_of(self, blocks: Iterator[tuple[Rows, Matrix | None]]) -> Iterator[Rows]:
+        """The rows; ValueError if they cannot be all of the state: before the last block is used, if it is the only one."""
+        for (rows, given), last in with_last(blocks):
+            self._classes = rows.classes
+            self._targets.append(rows.Y)
+            self._given.append(given)
+            self._rows += len(rows) if rows.weight is None else int(np.count_nonzero(rows.weight))
+            self._weight += len(rows) if rows.weight is None else float(rows.weight.sum())
+            if last:
+                self._require_all()
+            yield rows
+
+    def _require_all(self) -> None:
+        n, needed = self._rows, self._state.total_weight
+        if n != self._state.rows:
+            raise ValueError(f"X has {n} rows of positive weight; all {self._state.rows} of the fit are needed")
+        # Sums of n terms, in two different orders.
+        if abs(self._weight - needed) > 2 * (n + 8) * np.finfo(np.float64).eps * needed:
+            raise ValueError(f"sample_weight sums up to {self._weight}; the weights of the fit, {needed}, are needed")
+
+    def score(self, predicted: Matrix) -> float:
+        """R^2 of predictions for the rows, or accuracy of decisions."""
+        Y = np.concatenate(self._targets)
+        known = [weight for weight in self._given if weight is not None]
+        weight = np.concatenate(known) if known else None
+        if not self._classes:
+            return float(r2_score(Y, predicted, sample_weight=weight))
+        found = largest_entry(predicted, Place()) if self._classes > 1 else np.zeros(len(predicted), np.intp)
+        return float(accuracy_score(Y, found, sample_weight=weight))
 
 
-def _left(variance: Matrix, rows: Rows, part: slice, alphas: Any) -> Matrix:
+def with_last(items: Iterator[Item]) -> Iterator[tuple[Item, bool]]:
+    """The items, and whether each is the last."""
+    before = next(items, None)
+    while before is not None:
+        after = next(items, None)
+        yield before, after is None
+        before = after
+
+
+def _left(variance: Matrix, weight: Matrix | None, part: slice, alphas: Matrix) -> Matrix:
     """1 - h for rows `part` and each alpha, (n_alphas, m); ValueError where rounding is all that is left."""
-    leverage = variance if rows.weight is None else variance * rows.weight[part]
-    left: Matrix = 1 - leverage
+    left: Matrix = 1 - (variance if weight is None else variance * weight[part])
     if not (left > _LEAST_LEFT).all():
         number, row = np.unravel_index(int(np.argmin(left)), left.shape)
         raise ValueError(
@@ -338,10 +422,3 @@ def _left(variance: Matrix, rows: Rows, part: slice, alphas: Any) -> Matrix:
             "the fit without it is not known; a larger alpha is needed"
         )
     return left
-
-
-def _score(rows: Rows, predicted: Matrix, weight: Matrix | None) -> float:
-    if not rows.classes:
-        return float(r2_score(rows.Y, predicted, sample_weight=weight))
-    found = largest_entry(predicted, Place()) if rows.classes > 1 else np.zeros(len(predicted), np.intp)
-    return float(accuracy_score(rows.Y, found, sample_weight=weight))

@@ -13,15 +13,38 @@ from sklearn.utils.validation import check_is_fitted
 from ._block_rows import BlockRows, Convert, GivenRows, located
 from ._host import on_host
 from ._sources import blocks_of
-from ._stream_fit import Stream, all_rows, few_rows, fit_stream
+from ._stream_fit import Stream, all_rows, few_rows, fit_reads, fit_stream
 
-__all__ = ["fit_to_blocks", "fit_to_more_blocks", "labels_of", "over_blocks", "score_of_blocks", "source_of_predictions"]
+__all__ = [
+    "fit_to_blocks",
+    "fit_to_more_blocks",
+    "labels_of",
+    "over_blocks",
+    "require_names",
+    "score_of_blocks",
+    "source_of_fit",
+    "source_of_predictions",
+]
 
 _ROWS = 1 << 14  # of arrays, between two looks at the clock
 
 
+def source_of_fit(model: Any, X: Any, y: Any, sample_weight: Any) -> Any:
+    """What gives the rows of `X` in blocks, or None if it is an array, or a memory map of which a transformer needs all."""
+    features = model.features
+    if isinstance(X, np.memmap) and not isinstance(features, str) and fit_reads(features) == "all":
+        return None
+    return blocks_of(X, y, sample_weight)
+
+
 def fit_to_blocks(
-    model: Any, source: Any, arrays: tuple[Any, Any, Any], convert: Convert, extra: dict[str, Any], checkpoint: Any, every: Any
+    model: Any,
+    source: Any,
+    arrays: tuple[Any, Any, Any],
+    convert: Convert,
+    extra: dict[str, Any],
+    checkpoint: Any,
+    every: Any,
 ) -> bool:
     """Fit to the rows of a source, or to `arrays` X, y and weights if that is None; whether targets came as vectors.
 
@@ -50,7 +73,7 @@ def fit_to_more_blocks(model: Any, source: Any, convert: Convert, before: Callab
     read = BlockRows(source, convert)
     begun = hasattr(model, "n_features_in_")
     if begun:
-        _require_names(model, source)
+        require_names(model, source)
     read.first()
     for rows in read():
         if not begun:
@@ -85,7 +108,7 @@ def score_of_blocks(model: Any, source: Any, metric: Callable[..., float], call:
 
 def _results(model: Any, source: Any, call: Callable[[Any, Any], Any]) -> Any:
     check_is_fitted(model)
-    _require_names(model, source)
+    require_names(model, source)
     model._solved()
     nameless = copy(model)  # blocks have no names of columns
     nameless.__dict__.pop("feature_names_in_", None)
@@ -142,7 +165,7 @@ def _keep_names(model: Any, read: BlockRows | GivenRows) -> None:
         model.feature_names_in_ = np.array(read.names, dtype=object)
 
 
-def _require_names(model: Any, source: Any) -> None:
+def require_names(model: Any, source: Any) -> None:
     """ValueError if the columns have other names than in the fit."""
     names, seen = source.names, getattr(model, "feature_names_in_", None)
     if names is not None and seen is not None and list(names) != list(seen):

@@ -135,6 +135,15 @@ class RidgeFactor:
         """A float64 copy of rows on the host, less their mean, as `whitened` takes them."""
         return self._equations.centred(Z)
 
+    def fitted(self, centred: Matrix, alphas: Matrix) -> tuple[Matrix, Matrix]:
+        """Predictions (1, n, n_targets) and variances (1, n) for centred rows, which are spoilt; `alphas` is that of this.
+
+        The counterpart of `RidgeSpectrum.fitted`.
+        """
+        assert list(alphas) == [self.alpha]
+        predicted = centred @ self.coef + self.target_mean
+        return predicted[None], self.variance_of(self.whitened(centred))[None]
+
     def whitened(self, centred: Matrix) -> Matrix:
         """L^-1 z for centred rows z, as columns (n_features, n); it takes their place."""
         from scipy.linalg import solve_triangular

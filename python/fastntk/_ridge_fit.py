@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -103,6 +103,34 @@ class RidgeFit:
             for source, index in parts:
                 self._add_to_segments(source, index, done, keep=keep)
         self._holdout, self._sum_target_squares = holdout, target_squares
+
+    def merge(self, other: RidgeFit) -> None:
+        """Add the rows of another fit with the same features, which stays as it is."""
+        theirs, _ = other._total(keep=True)
+        target_squares = self._sum_target_squares + other._sum_target_squares
+        holdout, released = self._holdout, None
+        if holdout is not None and other._holdout is not None:
+            holdout, released = holdout.merged(other._holdout)
+        sums = self.sums.total().merge(theirs)
+        if released is not None:
+            with sums.state.working():
+                accumulate(self._features, released, None, sums, self.block_rows)
+        self._holdout, self._sum_target_squares = holdout, target_squares
+
+    def downdate(self, blocks_of_rows: Iterable[Rows]) -> None:
+        """Remove rows that were added before; ValueError, and nothing is removed, if it shows that some were not."""
+        gone = Sums(self.sums.new_state())
+        target_squares, holdout = 0.0, self._holdout
+        for rows in blocks_of_rows:
+            target_squares = with_target_squares(target_squares, rows)
+            left: Rows | None = rows
+            if holdout is not None:
+                holdout, left = holdout.without(rows)
+            if left is not None:
+                with gone.state.working():
+                    accumulate(self._features, left, None, gone, self.block_rows)
+        self.sums.total().subtract(gone)
+        self._holdout, self._sum_target_squares = holdout, max(0.0, self._sum_target_squares - target_squares)
 
     def _add_to_segments(
         self, source: Rows, index: NDArray[np.int64] | None, done: Callable[[int], Any], *, keep: bool

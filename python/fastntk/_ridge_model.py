@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 from sklearn.base import BaseEstimator, clone
+from sklearn.frozen import FrozenEstimator
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from . import _arguments as arguments
@@ -26,6 +27,7 @@ from ._random import RandomState, resolve_seed
 from ._ridge_answers import RidgeAnswers
 from ._ridge_features import FEATURES, named_map, resolved_name
 from ._ridge_fit import RidgeFit, Settings, Solution
+from ._ridge_merging import RidgeMerging, state_of
 from ._rows import Rows, progress
 from ._segments import Segments
 from ._transform import goes_along, learns
@@ -39,7 +41,7 @@ SELECTION = ("auto", "holdout", "gcv")
 _MOST_FEATURES = 1 << 24  # that a RidgeState holds
 
 
-class RidgeModel(RidgeAnswers, BaseEstimator):  # type: ignore[misc]
+class RidgeModel(RidgeMerging, RidgeAnswers, BaseEstimator):  # type: ignore[misc]
     """A ridge model on features."""
 
     _fit: RidgeFit | None
@@ -101,12 +103,7 @@ class RidgeModel(RidgeAnswers, BaseEstimator):  # type: ignore[misc]
         """Go on with it; `X` is None if its columns were compared."""
         if X is not None:
             self._see_columns(X, rows.X, reset=False)
-        fit = self._fit
-        if fit is None:
-            raise ValueError(
-                f"this {type(self).__name__} holds no state to continue from: "
-                "it was loaded from a file, or a later fit failed"
-            )
+        fit = state_of(self)
         if rows.X.shape[1] != self.n_features_in_:
             raise ValueError(f"X has shape {rows.X.shape}; {self.n_features_in_} columns are needed")
         if rows.n_targets != fit.n_targets:
@@ -288,7 +285,8 @@ class RidgeModel(RidgeAnswers, BaseEstimator):  # type: ignore[misc]
         if rows.weight is not None and not rows.weight.all() and learns(features):
             seen = rows.take(rows.weight > 0)
         X, place = seen.X, rows.place
-        features.fit(place.give_back(X) if place.on_device and not goes_along(features) else X)
+        if not isinstance(features, FrozenEstimator):
+            features.fit(place.give_back(X) if place.on_device and not goes_along(features) else X)
         # Later calls decide for themselves where they compute.
         return features.set_params(device="auto") if isinstance(self.features, str) else features
 

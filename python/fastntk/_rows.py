@@ -70,7 +70,12 @@ class Rows:
         X = LazyRows(arrays["raw"], arrays["empty"].dtype) if "raw" in arrays else arrays["X"]
         Y, weight = arrays["Y"], arrays["weight"] if "weight" in arrays else None
         classes = int(arrays["classes"])
-        if X.ndim != 2 or Y.ndim != (1 if classes else 2) or len(Y) != len(X) or (weight is not None and len(weight) != len(X)):
+        if (
+            X.ndim != 2
+            or Y.ndim != (1 if classes else 2)
+            or len(Y) != len(X)
+            or (weight is not None and len(weight) != len(X))
+        ):
             raise ValueError("rows of other shapes")
         return cls(X, Y, weight, classes)
 

@@ -53,6 +53,11 @@ class Sums:
         self.squares += other.squares
         return self
 
+    def subtract(self, other: Sums) -> None:
+        """Remove those of `other`, which were among these; ValueError, and nothing is removed, if it shows that not all were."""
+        self.state.subtract(other.state)
+        self.squares = max(0.0, self.squares - other.squares) if self.state.rows else 0.0
+
     def copy(self) -> Sums:
         """Sums over the same rows."""
         return Sums(self.state.copy(), self.squares)
@@ -157,7 +162,7 @@ class Segments:
     def __init__(self, n_features: int, n_targets: int, n_threads: int | None = None) -> None:
         self._sizes: tuple[Any, ...] = n_features, n_targets
         self._n_threads = n_threads
-        self.current = self._new()
+        self.current = Sums(self.new_state())
         self._filled = 0  # rows of the current segment
         self._group: Sums | None = None
         self._closed = 0  # segments in the group
@@ -198,8 +203,9 @@ class Segments:
         """So many rows were added to `current`."""
         self._filled += rows
 
-    def _new(self) -> Sums:
-        return Sums(RidgeState(*self._sizes, n_threads=self._n_threads))
+    def new_state(self) -> RidgeState:
+        """One of the same sizes, without rows."""
+        return RidgeState(*self._sizes, n_threads=self._n_threads)
 
     def _parts(self) -> list[Sums]:
         """Those that have rows, groups first; the current segment where there are none."""
@@ -208,7 +214,7 @@ class Segments:
 
     def _close(self) -> None:
         self._group = self.current if self._group is None else self._group.merge(self.current)
-        self.current = self._new()
+        self.current = Sums(self.new_state())
         self._filled = 0
         self._closed += 1
         if self._closed == GROUP_SEGMENTS:

@@ -22,8 +22,9 @@ def row_statistics(X: NDArray[Any], Y: Reals, weight: Reals | None) -> dict[str,
     Returns
     -------
     dict
-        "rows", those of positive weight, and "total_weight"; "target_mean" and "target_std", lists of length k; "column_mean",
-        "column_std", "column_min" and "column_max", lists of length d. Means and standard deviations are weighted.
+        "rows", those of positive weight, and "total_weight"; "target_mean" and "target_std", lists of length k;
+        "column_mean", "column_std", "column_min" and "column_max", lists of length d. Means and standard deviations are
+        weighted.
     """
     if weight is not None and not weight.all():
         X, Y, weight = X[weight > 0], Y[weight > 0], weight[weight > 0]
@@ -50,7 +51,8 @@ def _moments(values: NDArray[Any], weight: Reals | None) -> tuple[Reals, Reals]:
 
     def mean(of: Callable[[Reals], Reals]) -> Reals:
         sums: Reals = sum((shares[part] @ of(values[part]) for part in parts), np.zeros(values.shape[1]))
-        return sums / shares.sum()
+        result: Reals = sums / shares.sum()
+        return result
 
     means = mean(lambda block: block.astype(np.float64))
     return means, np.sqrt(mean(lambda block: (block - means) ** 2))

@@ -10,7 +10,7 @@ from ._plan import GCV_ROWS
 from ._rows import Rows, progress, stacked
 from ._transform import goes_along
 
-__all__ = ["Stream", "all_rows", "few_rows", "fit_stream"]
+__all__ = ["Stream", "all_rows", "few_rows", "fit_reads", "fit_stream"]
 
 
 class Stream:
@@ -97,7 +97,7 @@ class _Learner:
         if saved is not None and self._file is not None and goes_along(features):
             features._restore(saved.map_seed, int(first.X.shape[1]), first.X.dtype, self._file.map_state())
             return features
-        reads = features._fit_reads() if goes_along(features) else "first" if _frozen(features) else "all"
+        reads = fit_reads(features)
         if reads == "first" or isinstance(read, GivenRows):
             return model._fitted(features, first)
         if reads == "all":
@@ -110,8 +110,11 @@ class _Learner:
         return features
 
 
-def _frozen(features: Any) -> bool:
-    return type(features).__name__ == "FrozenEstimator"
+def fit_reads(features: Any) -> str:
+    """What the fit of a transformer sees of the rows: their type and length on the "first" ones, "some" by number, or "all"."""
+    if goes_along(features):
+        return str(features._fit_reads())
+    return "first" if type(features).__name__ == "FrozenEstimator" else "all"
 
 
 def few_rows(model: Any, read: BlockRows) -> bool:

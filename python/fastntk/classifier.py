@@ -14,6 +14,7 @@ from sklearn.utils.validation import column_or_1d
 
 from . import _arguments as arguments
 from ._arrays import Source
+from ._block_rows import Convert
 from ._host import on_host, score_on_host
 from ._place import is_device_array
 from ._prediction import largest_entry
@@ -24,6 +25,7 @@ from ._ridge_blocks import (
     labels_of,
     over_blocks,
     score_of_blocks,
+    source_of_fit,
     source_of_predictions,
 )
 from ._ridge_docs import documented
@@ -150,7 +152,7 @@ class NTKClassifier(ClassifierMixin, RidgeModel):  # type: ignore[misc]
         BackendError
             If a GPU has to compute and cannot.
         """
-        source = blocks_of(X, y, sample_weight)
+        source = source_of_fit(self, X, y, sample_weight)
         given = None if classes is None else np.unique(on_host(classes, "classes"))
         if source is None:
             read, labels, weight = self._labelled(X, y, sample_weight, reset=True)
@@ -207,7 +209,7 @@ class NTKClassifier(ClassifierMixin, RidgeModel):  # type: ignore[misc]
         known = given if first else self.classes_
         if not first and given is not None and not np.array_equal(given, known):
             raise ValueError(f"classes is {classes!r}; the first call's, {known!r}, are needed")
-        source = blocks_of(X, y, sample_weight)
+        source = source_of_fit(self, X, y, sample_weight)
         if source is not None:
             of_class = self._known_classes(source, known)[1]
             convert = partial(self._block_rows_of, classes=known, of_class=of_class, reset=first)
@@ -296,10 +298,12 @@ class NTKClassifier(ClassifierMixin, RidgeModel):  # type: ignore[misc]
             return score_of_blocks(self, source, accuracy_score, NTKClassifier.predict)
         return score_on_host(accuracy_score, y, self.predict(X), sample_weight)
 
-    def _rows_of_fit(self, X: Any, y: Any, sample_weight: Any) -> tuple[Rows, bool]:
-        source, labels, weight = self._labelled(X, y, sample_weight, reset=False)
-        self._see_columns(X, source.array, reset=False)
-        return self._rows(source, labels, weight, self.classes_), len(self.classes_) == 2
+    def _conversion(self, source: Any) -> Convert:
+        of_class = None if source is None else self._known_classes(source, self.classes_)[1]
+        return partial(self._block_rows_of, classes=self.classes_, of_class=of_class, reset=False)
+
+    def _more_rows(self, X: Any, y: Any, sample_weight: Any) -> tuple[Rows, bool]:
+        return self._block_rows_of(X, y, sample_weight, classes=self.classes_, of_class=None, reset=False)
 
     def _known_classes(self, source: Any, given: NDArray[Any] | None) -> tuple[NDArray[Any], NDArray[np.float64] | None]:
         """The classes of a source, and their weights, or None if all are 1."""

@@ -240,6 +240,9 @@ class NTKSketch(FeatureMap):
             s = 0.0 if params["low_orders"] == "sampled" else at_s
         return found
 
+    def _fit_reads(self) -> str:
+        return "all" if self.polynomial == "data" else "first"
+
     def _state(self) -> dict[str, NDArray[Any]]:
         if self.polynomial != "data":
             return {}

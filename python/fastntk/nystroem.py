@@ -13,8 +13,8 @@ from ._feature_map import DIAGONAL, FeatureMap
 from ._flops import product
 from ._landmark_map import PANEL, Kernel, LandmarkMap, kernel_rows, ntk_factor
 from ._landmarks import leverage_rows, random_order
+from ._memory import release_heap
 from ._place import Place
-from ._plan import rows_at_once
 from ._random import RandomState
 from ._shared_docs import documented
 
@@ -134,6 +134,7 @@ class NystroemNTK(FeatureMap):
         rows = place.fetch(take(array, index, place))
         stored = _stored(kernel, rows)
         factor = ntk_factor(kernel, stored, arguments.threads(self.n_threads)).astype(rows.dtype, copy=False)
+        release_heap()
         kept = np.flatnonzero(factor.diagonal())
         if len(kept) < size:
             kept = kept if len(kept) else np.arange(1)  # a zero row of the factor, if all rows are zero
@@ -153,9 +154,7 @@ class NystroemNTK(FeatureMap):
 
     def _working_bytes(self, d: int, item: int) -> int:  # noqa: ARG002 - the same for all d
         row = item * self._checked_components()
-        # Scores leave a block of features in the heap.
-        scored = rows_at_once(row, gpu=False) if self.landmarks == "leverage" else 0
-        return (kernel_rows(row) + scored) * row
+        return kernel_rows(row) * row
 
     def _fit_passes(self, n: int | None) -> int:
         # By leverage a half of the rows is scored first, and a half of that before.

@@ -8,9 +8,16 @@ from typing import Any
 from sklearn.base import MultiOutputMixin, RegressorMixin
 from sklearn.metrics import r2_score
 
-from ._block_rows import BlockRows
+from ._block_rows import BlockRows, Convert
 from ._host import on_host, score_on_host
-from ._ridge_blocks import fit_to_blocks, fit_to_more_blocks, over_blocks, score_of_blocks, source_of_predictions
+from ._ridge_blocks import (
+    fit_to_blocks,
+    fit_to_more_blocks,
+    over_blocks,
+    score_of_blocks,
+    source_of_fit,
+    source_of_predictions,
+)
 from ._ridge_docs import documented
 from ._ridge_model import RidgeModel, require_y
 from ._rows import Rows
@@ -91,7 +98,7 @@ class NTKRegressor(MultiOutputMixin, RegressorMixin, RidgeModel):  # type: ignor
         BackendError
             If a GPU has to compute and cannot.
         """
-        source = blocks_of(X, y, sample_weight)
+        source = source_of_fit(self, X, y, sample_weight)
         if source is None and checkpoint is None:
             rows, one_target = self._rows(X, y, sample_weight, reset=True)
             self._fit_rows(X, rows)
@@ -124,7 +131,7 @@ class NTKRegressor(MultiOutputMixin, RegressorMixin, RidgeModel):  # type: ignor
             As in `fit`; the model is then as it was.
         """
         first = not hasattr(self, "n_features_in_")
-        source = blocks_of(X, y, sample_weight)
+        source = source_of_fit(self, X, y, sample_weight)
         if source is not None:
             fit_to_more_blocks(self, source, partial(self._rows, reset=first), self._begin_with)
             return self
@@ -187,6 +194,9 @@ class NTKRegressor(MultiOutputMixin, RegressorMixin, RidgeModel):  # type: ignor
             return score_of_blocks(self, source, r2_score, NTKRegressor.predict)
         return score_on_host(r2_score, y, self.predict(X), sample_weight)
 
+    def _more_rows(self, X: Any, y: Any, sample_weight: Any) -> tuple[Rows, bool]:
+        return self._rows(X, y, sample_weight, reset=False)
+
     def _begin_with(self, read: BlockRows) -> None:
         self._one_target = read.one_target
 
@@ -199,10 +209,5 @@ class NTKRegressor(MultiOutputMixin, RegressorMixin, RidgeModel):  # type: ignor
         rows = Rows(source.array, targets(Y, n), weights(sample_weight, n, like=source), place=source.place)
         return rows, Y.ndim == 1
 
-    def _rows_of_fit(self, X: Any, y: Any, sample_weight: Any) -> tuple[Rows, bool]:
-        rows, _ = self._rows(X, y, sample_weight, reset=False)
-        self._see_columns(X, rows.X, reset=False)
-        n_targets = self._solved().coef.shape[1]
-        if rows.n_targets != n_targets:
-            raise ValueError(f"y has {rows.n_targets} columns; {n_targets}, as in the fit, are needed")
-        return rows, self._one_target
+    def _conversion(self, source: Any) -> Convert:  # noqa: ARG002 - what a classifier reads for its labels
+        return partial(self._rows, reset=False)

@@ -426,12 +426,12 @@ class RidgeState:
         return bytes(self._seen().to_bytes())
 
     @classmethod
-    def from_bytes(cls, data: bytes, *, n_threads: int | None = None, device: str = "auto") -> RidgeState:
+    def from_bytes(cls, data: bytes | bytearray | memoryview, *, n_threads: int | None = None, device: str = "auto") -> RidgeState:
         """Read a state that `to_bytes` wrote.
 
         Parameters
         ----------
-        data : bytes
+        data : bytes, bytearray or memoryview
         n_threads : int, optional
             Threads; by default all processors that this process may use.
         device : {"auto", "cpu", "cuda"}
@@ -446,12 +446,12 @@ class RidgeState:
         TypeError, ValueError
             If `data` is not bytes, or is anything that `to_bytes` did not write.
         """
-        if not isinstance(data, (bytes, bytearray)):
+        if not isinstance(data, (bytes, bytearray, memoryview)):
             raise TypeError(f"data is of type {type(data).__name__}; bytes are needed")
         threads = arguments.threads(n_threads)
         name = arguments.device(device)
         place = Place(0) if name == "cuda" else Place()
-        compiled = place.core.RidgeState.from_bytes(bytes(data), place.backend(threads))
+        compiled = place.core.RidgeState.from_bytes(data, place.backend(threads))
         state = cls(int(compiled.n_features), int(compiled.n_targets), n_threads=n_threads, device=device)
         state._place, state._state, state._follows = place, compiled, name == "auto"
         return state

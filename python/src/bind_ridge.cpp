@@ -2,7 +2,11 @@
 
 #include <pybind11/stl.h>
 
+#include <cstdint>
+#include <memory>
 #include <optional>
+#include <string>
+#include <string_view>
 #include <tuple>
 
 #include "array_view.hpp"
@@ -83,11 +87,28 @@ void bind_ridge(py::module_& m) {
              }
              return py::bytes(bytes);
            })
+      .def("to_buffer",
+           [](const State& state) {
+             std::unique_ptr<std::string> bytes;
+             {
+               const py::gil_scoped_release unlocked;
+               bytes = std::make_unique<std::string>(state.to_bytes());
+             }
+             const py::capsule owner(bytes.get(), [](void* owned) { delete static_cast<std::string*>(owned); });
+             const std::string& kept = *bytes.release();
+             return py::array_t<std::uint8_t>(static_cast<py::ssize_t>(kept.size()),
+                                              reinterpret_cast<const std::uint8_t*>(kept.data()), owner);
+           })
       .def_static(
           "from_bytes",
-          [](const std::string& data, const B& backend) {
+          [](const py::buffer& data, const B& backend) {
+            const py::buffer_info info = data.request();
+            if (info.ndim != 1 || info.itemsize != 1 || (info.size > 0 && info.strides[0] != 1)) {
+              throw py::type_error("RidgeState: bytes are needed");
+            }
+            const std::string_view bytes(static_cast<const char*>(info.ptr), static_cast<std::size_t>(info.size));
             const py::gil_scoped_release unlocked;
-            return State::from_bytes(data, backend);
+            return State::from_bytes(bytes, backend);
           },
           py::arg("data"), py::arg("backend"));
 }

@@ -80,6 +80,29 @@ void features_approximate_the_kernel() {
         "NtkRandomFeatures approximates the kernel written out");
 }
 
+// A file that Python's save() wrote, used without Python.
+void saved_models_predict() {
+  const auto model = fastntk::Model<float>::read(CONSUME_MODEL, fastntk::Cpu{});
+  const std::size_t d = model.info().n_features_in, t = model.info().n_targets;
+  std::vector<float> x(3 * d, 0.0f), y(3 * t);
+  std::fill_n(x.begin(), d, 1.0f);
+  model.predict({x.data(), 3, d}, {y.data(), 3, t});
+  bool equal = true, differs = false;
+  for (std::size_t j = 0; j < t; ++j) {
+    equal = equal && y[t + j] == y[2 * t + j];
+    differs = differs || y[j] != y[t + j];
+  }
+  check(equal && differs, "a saved model predicts equal rows equally, and others not");
+  bool thrown = false;
+  try {
+    fastntk::ModelFile::read("/nonexistent/model.safetensors");
+  } catch (const fastntk::ModelFileError& error) {
+    thrown = true;
+    std::printf("    %s\n", error.what());
+  }
+  check(thrown, "a file that is not there throws fastntk::ModelFileError");
+}
+
 void bad_arguments_are_errors() {
   std::vector<float> x(8), z(8);
   bool thrown = false;
@@ -143,6 +166,7 @@ int main() {
   srht_is_a_permuted_transform();
   features_approximate_the_kernel();
   readme_example();
+  saved_models_predict();
   bad_arguments_are_errors();
   config_describes_the_build();
 #if FASTNTK_HAS_CUDA

@@ -7,8 +7,8 @@
 #include <string>
 #include <vector>
 
-#include "../../csrc/src/safetensors.hpp"
 #include "check.hpp"
+#include "model_cases.hpp"
 #include "model_files.hpp"
 #include "sketches.hpp"
 
@@ -19,46 +19,9 @@ using fastntk::Model;
 using fastntk::ModelFile;
 using fastntk::ModelFileError;
 using fastntk::Number;
+using model_cases::Expected;
+using model_cases::folder;
 using sketches::Matrix;
-
-const std::filesystem::path folder = std::filesystem::path(FASTNTK_TEST_DATA) / "model-3";
-
-/// A safetensors file beside a model: the rows "x", the "scores" that Python gave, and their "tolerance".
-struct Expected {
-  explicit Expected(const std::string& name) : bytes(model_files::bytes_of(folder / (name + ".expected.safetensors"))) {
-    const std::string_view text = model_files::header_of(bytes);
-    first = sizeof(std::uint64_t) + text.size();
-    header = fastntk::parse_safetensors_header(text, bytes.size() - first);
-  }
-  const fastntk::SafetensorsEntry* find(const std::string& name) const {
-    for (const auto& entry : header.tensors)
-      if (entry.name == name) return &entry;
-    return nullptr;
-  }
-  template <class T>
-  Matrix<T> matrix(const std::string& name) const {
-    const fastntk::SafetensorsEntry& entry = *find(name);
-    Matrix<T> out(entry.shape.at(0), entry.shape.at(1));
-    std::memcpy(out.view().data, bytes.data() + first + entry.begin, entry.end - entry.begin);
-    return out;
-  }
-
-  std::string bytes;
-  std::size_t first;
-  fastntk::SafetensorsHeader header;
-};
-
-/// Names of the models in the folder: those that predict here, or the others.
-std::vector<std::string> names(bool predicted) {
-  std::vector<std::string> out;
-  for (const auto& entry : std::filesystem::directory_iterator(folder)) {
-    const std::filesystem::path expected = entry.path().stem();
-    if (expected.extension() != ".expected") continue;
-    const std::string name = expected.stem().string();
-    if ((Expected(name).find("tolerance") != nullptr) == predicted) out.push_back(name);
-  }
-  return out;
-}
 
 template <class T>
 void check_predictions(const std::string& name, const ModelFile& file, const Expected& expected) {
@@ -96,7 +59,7 @@ void check_predictions(const std::string& name, const ModelFile& file, const Exp
 }
 
 TEST(predictions_are_those_of_python) {
-  const std::vector<std::string> found = names(true);
+  const std::vector<std::string> found = model_cases::names(true);
   CHECK(found.size() >= 18);
   for (const std::string& name : found) {
     const Expected expected(name);
@@ -112,7 +75,7 @@ TEST(predictions_are_those_of_python) {
 }
 
 TEST(other_classes_are_refused) {
-  const std::vector<std::string> found = names(false);
+  const std::vector<std::string> found = model_cases::names(false);
   CHECK(!found.empty());
   for (const std::string& name : found)
     CHECK(check::throws<ModelFileError>([&] { Model<float>::read(folder / (name + ".safetensors")); },

@@ -4,6 +4,7 @@
 #include <fastntk/rng.hpp>
 
 #include <cstring>
+#include <sstream>
 #include <string>
 #include <vector>
 
@@ -140,6 +141,16 @@ TEST(tensors_that_do_not_fit) {
   CHECK(refuses(first + one("U8", "[3]", "[0,3]"), 6, "begins at byte 0 of the data; 3"));
   CHECK(refuses(first + one("F32", "[1]", "[3,7]"), 7, "is not aligned"));
   CHECK(refuses(first + first, 3, "has a name twice"));
+}
+
+// Before a byte of them is read: the stream ends after the header.
+TEST(tensors_larger_than_memory) {
+  const std::string size = std::to_string(std::uint64_t{1} << 60);
+  const std::string header = R"(,"w":{"dtype":"U8","shape":[)" + size + R"(],"data_offsets":[0,)" + size + "]}";
+  const std::string file = model_files::model(text, header);
+  std::istringstream in(file);
+  CHECK(check::throws<fastntk::OutOfMemory>([&] { ModelFile::read(in, file.size() + (std::uint64_t{1} << 60)); },
+                                            "its tensors take 1152921504606846976 bytes; "));
 }
 
 TEST(texts_of_other_formats) {

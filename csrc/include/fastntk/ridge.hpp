@@ -8,6 +8,7 @@
 #include <limits>
 #include <memory>
 #include <string>
+#include <string_view>
 #include <vector>
 
 namespace fastntk {
@@ -127,7 +128,7 @@ class RidgeState {
   /// A self-describing byte string with a checksum, and back, on any backend: equal states give equal bytes. Throws Error on
   /// anything that to_bytes did not write: another format or version, a wrong length, a changed bit.
   std::string to_bytes() const;
-  static RidgeState from_bytes(const std::string& bytes, B backend = {});
+  static RidgeState from_bytes(std::string_view bytes, B backend = {});
 
  private:
   struct State;

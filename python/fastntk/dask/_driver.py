@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import Any
@@ -10,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from .._holdout import Numbers
-from .._segments import GROUP_SEGMENTS
+from .. import _segments
 from . import _tasks as tasks
 from ._cluster import Cluster, Here, Task
 from ._collections import Blocks
@@ -150,15 +149,16 @@ class SegmentDriver:
         self._joining = False
         self._busy: dict[str, int] = {}  # workers that hold a segment, or fold
         self._events: dict[str, Callable[[Task], None]] = {}
-        self._loaded: dict[int, dict[int, Task]] = {}  # pieces of blocks for segments to come
-        self._given: set[tuple[int, int]] = set()  # blocks whose pieces segments have got
+        self._blocks: dict[int, tuple[Task, set[int]]] = {}  # small blocks, and the segments that still need them
+        self._pieces: dict[int, dict[int, Task]] = {}  # of larger ones, for segments to come
+        self._given: set[tuple[int, int]] = set()  # larger blocks whose pieces segments have got
         self._count = 0
 
     def run(self, ordered: Iterable[Ordered]) -> Task:
         """The task that holds the sums of all segments."""
         groups: dict[int, list[Ordered]] = {}
         for one in ordered:
-            groups.setdefault(one.segment.index // GROUP_SEGMENTS, []).append(one)
+            groups.setdefault(one.segment.group, []).append(one)
         self._groups = [_Group(groups[g]) for g in sorted(groups)]
         self._uses = self._users()
         self._cluster.wait_for_workers()
@@ -173,13 +173,13 @@ class SegmentDriver:
         assert self._total is not None
         return self._total
 
-    def _users(self) -> dict[int, deque[tuple[int, int, int]]]:
-        """For each block, the segments that need a piece of it: (segment, start, stop)."""
-        uses: dict[int, deque[tuple[int, int, int]]] = {}
+    def _users(self) -> dict[int, list[tuple[int, int, int]]]:
+        """For each block, the segments that need rows of it: (segment, start, stop)."""
+        uses: dict[int, list[tuple[int, int, int]]] = {}
         for group in self._groups:
             for one in group.segments:
                 for block, start, stop in self._where.blocks(one.start, one.stop):
-                    uses.setdefault(block, deque()).append((one.segment.index, start, stop))
+                    uses.setdefault(block, []).append((one.segment.index, start, stop))
         return uses
 
     def _name(self, what: str, number: int) -> str:
@@ -205,9 +205,10 @@ class SegmentDriver:
         one = group.segments[at]
         index = one.segment.index
         blocks = list(self._where.blocks(one.start, one.stop))
-        pieces = [self._piece(index, block, worker) for block, _, _ in blocks]
-        starts = [self._where.first(block) + start for block, start, _ in blocks]
-        early = [self._early(block, numbers) for block, numbers in self._where.by_block(one.early)]
+        rows = [self._rows(index, block, worker) for block, _, _ in blocks]
+        pieces = [task for task, _ in rows]
+        cuts = [tasks.Cut(self._loads.place(b), start, stop, whole) for (b, start, stop), (_, whole) in zip(blocks, rows, strict=True)]
+        early = [self._picks[block][0] for block, _ in self._where.by_block(one.early)]
         needed = [block for block, _, _ in blocks] + [block for block, _ in self._where.by_block(one.early)]
         where = f"rows {one.start} to {max(one.start, one.stop - 1)}, in blocks {min(needed)} to {max(needed)}"
         task = self._cluster.submit(
@@ -216,8 +217,10 @@ class SegmentDriver:
             self._job,
             self._features,
             one.segment,
-            starts,
+            self._loads.check,
+            cuts,
             pieces,
+            one.start,
             early,
             rank,
             where,
@@ -236,19 +239,26 @@ class SegmentDriver:
                 bad = [block for block, piece in zip(needed, pieces, strict=False) if self._cluster.failed(piece)]
                 self._fail(group, task, bad[:1] or needed)
                 return
-            for piece in pieces:
-                self._cluster.release(piece)
-            for picked in early:
-                self._cluster.release(picked)
+            for (block, _, _), piece in zip(blocks, pieces, strict=True):
+                self._used(index, block, piece)
             group.ready[at] = group.running.pop(at)
             self._report(one.segment.rows)
             self._fold(group)
 
         self._events[task.key] = ended
 
+    def _rows(self, segment: int, block: int, worker: str) -> tuple[Task, bool]:
+        """A task with the rows of a block that a segment needs, and whether they are still to be cut off it."""
+        uses = self._uses[block]
+        if self._where.stop(block) - self._where.first(block) > _segments.SEGMENT_ROWS:
+            return self._piece(segment, block, worker), False
+        if block not in self._blocks:
+            self._blocks[block] = self._loads.begin(block, worker), {other for other, _, _ in uses if other >= segment}
+        return self._blocks[block][0], True
+
     def _piece(self, segment: int, block: int, worker: str) -> Task:
-        """The rows of a block that a segment needs; those for other segments are cut off at the same time."""
-        waiting = self._loaded.setdefault(block, {})
+        """The rows of a large block that a segment needs; those for other segments are cut off at the same time."""
+        waiting = self._pieces.setdefault(block, {})
         if segment not in waiting:
             raw = self._loads.begin(block, worker)
             how = self._loads.check, self._loads.place(block)
@@ -260,8 +270,15 @@ class SegmentDriver:
         self._given.add((block, segment))
         return waiting.pop(segment)
 
-    def _early(self, block: int, numbers: Numbers) -> Task:
-        return self._cluster.submit(self._name("early", block), tasks.Picked.take, self._picks[block][0], numbers)
+    def _used(self, segment: int, block: int, rows: Task) -> None:
+        """A segment has no more need of a block."""
+        if block in self._blocks and self._blocks[block][0] is rows:
+            users = self._blocks[block][1]
+            users.discard(segment)
+            if users:
+                return
+            del self._blocks[block]
+        self._cluster.release(rows)
 
     def _fold(self, group: _Group) -> None:
         """Go on with the group's sum, if the segment that is next is there."""

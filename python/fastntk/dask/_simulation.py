@@ -95,6 +95,11 @@ def _size(count: int) -> str:
     return f"{count / 1000**power:.3g} {('B', 'kB', 'MB', 'GB', 'TB', 'PB')[power]}"
 
 
+def _moved_rows(n: int, block_rows: int, size: int) -> int:
+    """A block up to the size of a segment goes whole to a second worker; of a larger one every worker takes its part."""
+    return n if block_rows <= size else n - n * size // block_rows
+
+
 def simulate(
     local: Any, n: int, d: int, workers: int, threads: int, block_rows: int | None = None, **speeds: float
 ) -> ClusterPlan:
@@ -127,10 +132,10 @@ def simulate(
     early = halvings * capacity // 2
     state = 4 * D * D
 
-    pieces = segments + blocks - 1
+    pieces = segments + blocks - 1  # segments and blocks end in different places
     tasks = {
         "blocks": blocks,
-        "pieces of blocks": pieces,
+        "pieces of blocks": pieces if block_rows > size else 0,
         "segments": segments,
         "folds": segments - groups,
         "joins of groups": groups - 1,
@@ -138,10 +143,10 @@ def simulate(
     }
     picked = min(blocks, early + capacity) if search else 0
     if search:
-        tasks["rows held out"] = 2 * picked + min(early, segments * picked)
+        tasks["rows held out"] = 2 * picked
     moved = {
         "sums that go to the next segment's worker": (segments - 1) * state if workers > 1 else 0,
-        "pieces of blocks that two segments need": (pieces - segments) * size // 2 * d * item if workers > 1 else 0,
+        "rows that are not where they were read": _moved_rows(n, block_rows, size) * d * item if workers > 1 else 0,
         "rows held out": (early + capacity) * d * item,
     }
 

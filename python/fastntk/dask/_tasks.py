@@ -289,27 +289,42 @@ class Part:
             raise Moved(f"the sums of segments {self.start} to {self.stop - 1} were taken over")
         return self._sums
 
-    def __reduce_ex__(self, protocol: Any) -> tuple[Any, ...]:
+    def __reduce__(self) -> tuple[Any, ...]:
+        # An array goes beside the pickle: it is not copied once more.
         sums = self.look()
-        data = sums.state.to_bytes()
-        # Beside the pickle, so that it is not copied once more.
-        packed = pickle.PickleBuffer(data) if protocol >= 5 else data
-        return _unpacked, (self.start, self.stop, sums.squares, packed)
+        return _unpacked, (self.start, self.stop, sums.squares, sums.state._seen().to_buffer())
 
     def __sizeof__(self) -> int:
         return 4 * self._sums.state.n_features ** 2 if self._sums is not None else 100
 
 
-def _unpacked(start: int, stop: int, squares: float, data: Any) -> Part:
-    return Part(start, stop, Sums(RidgeState.from_bytes(bytes(data)), squares))
+def _unpacked(start: int, stop: int, squares: float, data: NDArray[np.uint8]) -> Part:
+    return Part(start, stop, Sums(RidgeState.from_bytes(data.data), squares))
+
+
+@dataclass(frozen=True)
+class Cut:
+    """Rows `start` to `stop` of a block; `whole` if they are still to be cut off it and checked."""
+
+    place: Place
+    start: int
+    stop: int
+    whole: bool
+
+    @property
+    def first(self) -> int:
+        """The number of the first one among all rows."""
+        return self.place.first + self.start
 
 
 def leaf(
     job: Job,
     features: Any,
     segment: Segment,
-    starts: list[int],
-    pieces: list[Rows],
+    check: Check,
+    cuts: list[Cut],
+    pieces: list[Any],
+    start: int,
     picks: list[Picked],
     rank: int,
     where: str,
@@ -322,10 +337,13 @@ def leaf(
     features : fitted map or None
         None if it is rebuilt from the job's.
     segment : Segment
-    starts, pieces : list
-        Rows in a row, and the number of the first of each; ascending.
+    check : Check
+    cuts, pieces : list
+        Rows that follow each other: where they are, and themselves, or the blocks that have them as those came.
+    start : int
+        Rows of lower numbers were held out at first:
     picks : list of Picked
-        Of blocks that came earlier: rows that were held out at first.
+        those of the blocks that have them, and others.
     rank : int
         Of the worker among those of its machine.
     where : str
@@ -336,14 +354,20 @@ def leaf(
         fitted = job.features(features)
         sums = Sums(RidgeState(job.n_features, job.n_targets, n_threads=threads))
         device = place_of(job.device, rank, job.max_memory)
-        early = np.concatenate([part.numbers for part in picks]) if picks else np.empty(0, np.int64)
-        sources = [*pieces, *([stacked([part.rows for part in picks])] if picks else [])]
+        numbers = segment.numbers()
+        early = np.sort(numbers[numbers < start])
+        pieces = [
+            cut(rows, check, part.place, part.start, part.stop) if part.whole else rows
+            for part, rows in zip(cuts, pieces, strict=True)
+        ]
+        starts = np.array([part.first for part in cuts], dtype=np.int64)
+        sources = [*pieces, *([stacked_picks(picks, early)] if len(early) else [])]
         sources = [replace(rows, place=device) for rows in sources]
         try:
             for rows in sources:
                 with_target_squares(0.0, rows)
             with sums.state.working():
-                for source, index in _stretches(segment.numbers(), np.asarray(starts), pieces, early):
+                for source, index in _stretches(numbers, starts, pieces, early):
                     accumulate(fitted, sources[source], index, sums, job.block_rows)
         except ValueError as error:
             raise ValueError(f"{where}: {error}") from error

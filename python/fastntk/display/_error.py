@@ -35,9 +35,9 @@ class ErrorDisplay(Display):
     interval : dict of str to array of shape (2, k), optional
         Lower and upper ends of confidence intervals, by the same names.
     measure : {"kernel", "spectral"}
-        What the errors are: "kernel" is the relative Frobenius error of the kernel off its diagonal, as a map's
-        `estimate_error` gives it; "spectral" the smallest epsilon with (1 - epsilon)(K + alpha I) <= Z Z^T + alpha I <= (1 + epsilon)(K +
-        alpha I), as `fastntk.leverage.spectral_error` does.
+        What the errors are. "kernel": the relative Frobenius error of the kernel off its diagonal, as a map's
+        `estimate_error` gives it. "spectral": the smallest epsilon with (1 - epsilon)(K + alpha I) <= Z Z^T + alpha I <=
+        (1 + epsilon)(K + alpha I), as `fastntk.leverage.spectral_error` gives it.
 
     Attributes
     ----------
