@@ -30,12 +30,12 @@ build := build/make
 # are only compiled in it where nothing else looks at their warnings.
 emulated := build/$(if $(filter ON,$(WERROR)),lint,emulated)
 sources := CMakeLists.txt pyproject.toml $(wildcard README.md) \
-  $(shell find cmake csrc python tests/cpp tests/cuda bench -type f ! -name '*.pyc')
+  $(shell find cmake csrc python tests/cpp tests/cuda tests/fuzz bench -type f ! -name '*.pyc')
 BENCH ?= $(patsubst bench/%.cpp,$(build)/bench/%,$(wildcard bench/bench_*.cpp))
 emulated_targets = $(if $(filter ON,$(WERROR))$(filter %emulated,$@),--target _core cuda_tests cuda_benchmarks)
 # Side by side, but for those that share a device.
 pytest := $(bin)/python -m pytest -n $(JOBS)
-cxx_files := $(filter %.hpp %.cpp %.cuh %.cu,$(sources)) $(wildcard tests/consume/*.cpp)
+cxx_files := $(filter %.hpp %.cpp %.cuh %.cu,$(sources)) $(wildcard tests/consume/*.cpp examples/*.cpp)
 
 .PHONY: demo test test-long bench docs wheel lint clean build/emulated build/lint
 .DELETE_ON_ERROR:
@@ -94,8 +94,8 @@ wheel: $(build)/installed .venv/have-wheel .venv/have-test
 
 lint: $(build)/installed build/lint .venv/have-test .venv/have-dev
 	$(bin)/clang-format --dry-run -Werror $(cxx_files)
-	$(bin)/ruff check python tests bench
-	$(bin)/ruff format --check python tests bench
+	$(bin)/ruff check python tests bench docs examples
+	$(bin)/ruff format --check python tests bench docs examples
 	$(bin)/mypy python/fastntk
 	$(bin)/python -m mypy.stubtest fastntk._core
 	FASTNTK_OBJECTS=$(build) $(bin)/python -m pytest tests/test_layering.py
