@@ -86,6 +86,8 @@ def _link_to_pages(source: list[str]) -> None:
     for file, page in _OUTSIDE.items():
         source[0] = re.sub(rf"\]\((\.\./)?{re.escape(file)}(?=[#)])", f"]({page}", source[0])
     source[0] = re.sub(r"\]\((\.\./)?docs/", "](", source[0])
+    source[0] = re.sub(r"\]\((\.\./)?examples/README\.rst\)", "](auto_examples/index.rst)", source[0])
+    source[0] = re.sub(r"\]\((\.\./)?examples/(\w+)\.py\)", r"](auto_examples/\2.rst)", source[0])
 
 
 # What reStructuredText would read as markup: |x|, u*, n_features_in_.

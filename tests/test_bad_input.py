@@ -254,7 +254,7 @@ BAD = {
         "max_memory is 0; an integer of at least 1",
     ),
     "budget of no kind": (lambda: regressor(max_memory="much"), ValueError, "max_memory is 'much'; a number of bytes"),
-    "kernel ridge too large": (lambda: f.KernelRidge(max_memory=100).fit(X, Y3), MemoryError, "needs 1152 bytes, but 100"),
+    "kernel ridge too large": (lambda: f.KernelRidge(max_memory=100).fit(X, Y3), MemoryError, "needs 2688 bytes, but 100"),
     # protocols
     "a device that is none": (lambda: f.fwht(Odd(2)), TypeError, r"x.__dlpack_device__\(\) is 2; a pair"),
     "a device of three": (lambda: f.fwht(Odd((2, 0, 1))), TypeError, r"x.__dlpack_device__\(\) is \(2, 0, 1\); a pair"),

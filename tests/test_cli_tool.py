@@ -1,11 +1,17 @@
 """The command line as a tool: files of any size, interrupted fits, plans, completion, and the doctor."""
 
+import fcntl
 import io
 import json
 import os
+import pty
+import re
 import signal
+import struct
 import subprocess
 import sys
+import sysconfig
+import termios
 import time
 from contextlib import redirect_stderr, redirect_stdout
 from pathlib import Path
@@ -236,6 +242,20 @@ def test_an_interrupted_fit_says_how_to_go_on(tmp_path, begun):
     assert not (tmp_path / "model").exists()
 
 
+def test_a_terminal_sees_how_far_a_fit_is(files, tmp_path):
+    folder, *_ = files
+    ours, theirs = pty.openpty()
+    fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", 40, 100, 0, 0))
+    for what in (["fit", folder / "x.npz", *SETTINGS], ["predict", tmp_path / "model", folder / "x.npz"]):
+        output = tmp_path / ("model" if what[0] == "fit" else "out.npy")
+        args = [sys.executable, "-m", "fastntk", *map(str, [*what, "-o", output])]
+        done = subprocess.run(args, stdout=subprocess.PIPE, stderr=theirs, check=True)
+        assert b"rows" in done.stdout
+        assert b"3.00k/3.00k" in os.read(ours, 1 << 16)
+    os.close(ours)
+    os.close(theirs)
+
+
 SHELLS = {
     "bash": ({"COMP_WORDS": "fastntk {word}", "COMP_CWORD": "1"}, "fit"),
     "zsh": ({"_TYPER_COMPLETE_ARGS": "fastntk {word}"}, "fit"),
@@ -324,3 +344,23 @@ def test_a_doctor_who_fails_ends_with_code_1():
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
     assert done.returncode == 1
     assert done.stdout.splitlines()[-1] == "problems: self-test, cpu"
+
+
+@pytest.mark.parametrize(
+    ("there", "said"),
+    [
+        ([], "there is none in .*, which is perhaps the source: pip install fastntk, or start Python in another directory"),
+        (["_core.cpython-27-x86_64-linux-gnu.so"], "for another version of Python: pip install --force-reinstall fastntk"),
+        (["_core{}"], "a library that _core.* needs is missing or of another version: pip install --force-reinstall"),
+    ],
+)
+def test_a_compiled_part_that_cannot_be_loaded_is_explained(tmp_path, there, said):
+    package = tmp_path / "fastntk"
+    package.mkdir()
+    for name in ("__init__.py", "_load.py"):
+        (package / name).write_bytes((Path(fastntk.__file__).parent / name).read_bytes())
+    for name in there:
+        (package / name.format(sysconfig.get_config_var("EXT_SUFFIX"))).write_bytes(b"no library")
+    code = f"import sys; sys.path.insert(0, {str(tmp_path)!r}); import fastntk"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert re.search(said, done.stderr.splitlines()[-1])

@@ -9,22 +9,18 @@ import threading
 import time
 import warnings
 
-import numpy as np
-import pytest
-
+import dask
+import dask.array as da
+import dask.dataframe as dd
+import distributed
 import fastntk
+import fastntk.dask
+import numpy as np
+import pandas as pd
+import pytest
 from fastntk import _segments
-
-da = pytest.importorskip("dask.array")
-dd = pytest.importorskip("dask.dataframe")
-pd = pytest.importorskip("pandas")
-distributed = pytest.importorskip("distributed")
-
-import dask  # noqa: E402
-
-import fastntk.dask  # noqa: E402
-from fastntk.dask import _driver, _order, _tasks, _worker  # noqa: E402
-from fastntk.dask._cluster import Cluster  # noqa: E402
+from fastntk.dask import _driver, _order, _tasks, _worker
+from fastntk.dask._cluster import Cluster
 
 # Of distributed and what it uses, in its own threads and at the end of a cluster.
 pytestmark = [
@@ -226,17 +222,17 @@ def test_few_rows_are_fitted_by_one_worker(client):
 def test_transform_is_lazy_and_equal(client):
     X, _ = rows(3000)
     dX = da.from_array(X, chunks=(700, -1))
-    for map in (fastntk.NTKRandomFeatures(D, random_state=1), fastntk.NystroemNTK(D, random_state=1).fit(X[:500])):
-        Z = fastntk.dask.transform(map, dX)
+    for features in (fastntk.NTKRandomFeatures(D, random_state=1), fastntk.NystroemNTK(D, random_state=1).fit(X[:500])):
+        Z = fastntk.dask.transform(features, dX)
         assert Z.shape == (3000, D)
         assert Z.dtype == np.float32
-        expected = map.fit(X).transform(X) if isinstance(map, fastntk.NTKRandomFeatures) else map.transform(X)
+        expected = features.fit(X).transform(X) if isinstance(features, fastntk.NTKRandomFeatures) else features.transform(X)
         np.testing.assert_array_equal(Z.compute(), expected)
-    assert fastntk.dask.transform(map, dX.astype(np.int64)).dtype == np.float32
+    assert fastntk.dask.transform(features, dX.astype(np.int64)).dtype == np.float32
     with pytest.raises(ValueError, match="takes rows for landmarks"):
         fastntk.dask.transform(fastntk.NystroemNTK(D), dX)
     with pytest.raises(ValueError, match="5 columns; 4"):
-        fastntk.dask.transform(map, da.zeros((10, 5)))
+        fastntk.dask.transform(features, da.zeros((10, 5)))
     with pytest.raises(TypeError, match="feature map"):
         fastntk.dask.transform("random", dX)
 
@@ -356,7 +352,7 @@ def test_a_block_that_kills_workers_is_named(client):
 
     shards = loaders(X, y)
     shards[3] = deadly
-    with pytest.raises(fastntk.dask.BlockError, match="block 3.*died"):
+    with pytest.raises(fastntk.dask.BlockError, match=r"block 3.*died"):
         fastntk.dask.NTKRegressor(**regressor()).fit(shards)
     client.wait_for_workers(2, timeout=60)
 
@@ -418,9 +414,9 @@ def test_sums_are_taken_over_once():
     sent = pickle.loads(pickle.dumps(parts[0], protocol=5))
     total = _tasks.fold(parts[0], parts[1])
     assert (total.start, total.stop) == (0, 2)
-    with pytest.raises(_tasks.Moved):
+    with pytest.raises(_tasks.MovedError):
         _tasks.fold(parts[0], parts[1])
-    with pytest.raises(_tasks.Moved, match="cannot be followed"):
+    with pytest.raises(_tasks.MovedError, match="cannot be followed"):
         _tasks.fold(sent, _tasks.Part(2, 3, parts[1].look()))
     assert _tasks.fold(sent, parts[1]).look().state.to_bytes() == total.look().state.to_bytes()
 
@@ -433,7 +429,7 @@ def test_a_group_whose_sum_is_lost_begins_again(monkeypatch):
     def lost(total, part):
         calls.append(part.start)
         if len(calls) in (2, 5):
-            raise _tasks.Moved("taken over by a task that died")
+            raise _tasks.MovedError("taken over by a task that died")
         return fold(total, part)
 
     monkeypatch.setattr(_tasks, "fold", lost)
@@ -441,8 +437,8 @@ def test_a_group_whose_sum_is_lost_begins_again(monkeypatch):
     model.fit(da.from_array(X, chunks=(5000, -1)), da.from_array(y, chunks=5000))
     assert len(calls) > 5
     same(model, local)
-    monkeypatch.setattr(_tasks, "fold", lambda total, part: (_ for _ in ()).throw(_tasks.Moved("always")))
-    with pytest.raises(_tasks.Moved):
+    monkeypatch.setattr(_tasks, "fold", lambda total, part: (_ for _ in ()).throw(_tasks.MovedError("always")))
+    with pytest.raises(_tasks.MovedError):
         model.fit(da.from_array(X, chunks=(5000, -1)), da.from_array(y, chunks=5000))
 
 

@@ -299,7 +299,7 @@ def test_memory_is_required_before_anything_is_built():
 
 def test_plans_count_the_selection_and_the_copy(wave):
     few, many = (fastntk.NTKRegressor(512, max_memory="1GB").plan(n, 2) for n in (400, 5000))
-    assert few.parts["selection"] + few.parts["solution"] >= 400 * 512 * 4 + 3 * 8 * 400**2
+    assert sum(few.parts[part] for part in ("features", "solution", "selection")) >= 400 * 512 * 4 + 3 * 8 * 400**2
     assert "selection" not in many.parts
     model = fastntk.NTKRegressor(512, max_memory=many.bytes + 4 * 512**2)
     with pytest.raises(MemoryError):

@@ -64,3 +64,43 @@ def test_sketches_take_what_is_planned(params):
         "model.fit_transform(X)\ntold = model._fit_bytes(None, 20, 8)[1]",
     )
     assert 0.4 * taken < planned < 1.1 * taken
+
+
+@pytest.mark.parametrize("form", ["npy", "npy F", "npz", "npz compressed", "csv", "parquet"])
+def test_files_are_read_a_block_at_a_time(tmp_path, form):
+    suffix, _, how = form.partition(" ")
+    path = str(tmp_path / f"x.{suffix}")
+    write = {
+        "npy": f"np.save({path!r}, np.asarray(X, order={how or 'C'!r}))",
+        "npz": f"np.savez{'_compressed' if how else ''}({path!r}, X=X, y=X[:, 0])",
+        "csv": f"open({path!r}, 'w').writelines(','.join(row) + '\\n' for row in X.astype(str).tolist())",
+        "parquet": "import pyarrow as pa, pyarrow.parquet as pq\n"
+        f"pq.write_table(pa.table({{str(j): X[:, j] for j in range(20)}}), {path!r})",
+    }[suffix]
+    rows = 200_000 if suffix == "csv" else 2_000_000
+    fresh_process(f"{SETUP}X = np.random.default_rng(0).random(({rows}, 20), np.float32)\n{write}\nprint(0)", threads=1)
+    taken, read = measured(
+        "from fastntk._file_sources import file_source\n"
+        # What is loaded for the first block, the libraries of pyarrow for one, is no block.
+        f"next(file_source({path!r}).blocks())",
+        f"told = sum(len(X) for X, y, _ in file_source({path!r}).blocks())",
+    )
+    assert read == rows
+    # A whole file is 160 MB, of text more as it is read. Of an array in Fortran order all pages are seen, but they belong to
+    # the file; of the 20 columns of a .parquet file there are pages of 1 MB as they are stored and as they are read.
+    assert taken < {"npy F": 250e6, "parquet": 100e6}.get(form, 60e6)
+
+
+@pytest.mark.parametrize("what", ["spectrum", "factor"])
+def test_what_a_ridge_state_tells_takes_what_is_planned(what):
+    call = {"spectrum": "state.spectrum()", "factor": "state.factor(1.0)"}[what]
+    taken, planned = measured(
+        "from fastntk._ridge_spectrum import spectrum_bytes\nfrom fastntk._ridge_factor import factor_bytes\n"
+        "def make(n):\n    rows = np.random.default_rng(0).normal(size=(64, n))\n"
+        "    return fastntk.RidgeState(n, 2, n_threads=1).update(rows, np.ones((64, 2)))\n"
+        f"state = make(200); {call}\nstate = make(2200)",
+        f"{call}\ntold = {what}_bytes(2200, 2)",
+    )
+    # What the BLAS and the threads of the products work in is not counted: 5 MB here. Arrays below 32 MB, which malloc would
+    # keep when they are free, are not looked at.
+    assert 0.85 * taken < planned < 1.05 * taken

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 from fastntk import _segments
 from fastntk._model_archive import read_archive
-from model_cases import edited, rows
+from model_cases import FILES, edited, rows
 from sklearn.base import clone
 
 
@@ -108,3 +108,45 @@ def test_a_damaged_state_is_refused(path):
     edited(path, lambda header, tensors: tensors.update({k: v for k, v in wrong.items() if k.startswith("state.sums.")}))
     with pytest.raises(fastntk.ModelFileError, match="a state of 25 features"):
         fastntk.load(path)
+
+
+def test_the_fixture_goes_on():
+    """That of `model_cases.py`, a fit to 60 rows, and to 40 more now."""
+    model = fastntk.load(FILES / "with-state.safetensors")
+    X, y = rows(n=100)
+    assert model.statistics_["rows"] == 60
+    first = rows()[0]
+    model.partial_fit(X[60:], y[60:])
+    assert model.statistics_["rows"] == 100
+    Z = model.features_.transform(np.vstack([first, X[60:]]))
+    targets = np.concatenate([rows()[1], y[60:]])
+    mean = Z.mean(axis=0)
+    system = (Z - mean).T @ (Z - mean) + 0.5 * np.eye(Z.shape[1])
+    exact = np.linalg.solve(system, (Z - mean).T @ (targets - targets.mean()))
+    # Rounding of features on the machine that wrote it, and of sums, times a condition number below 1e6.
+    np.testing.assert_allclose(model.coef_[:, 0], exact, rtol=0, atol=1e-8 * abs(exact).max())
+
+
+@pytest.mark.parametrize("named", [True, False])
+def test_states_of_files_are_merged(named, tmp_path):
+    X, y = rows(n=400)
+
+    def made():
+        if named:
+            return fastntk.NTKRegressor(24, features="random", alpha=0.5, random_state=0)
+        return fastntk.NTKRegressor(features=fastntk.NTKSketch(24, random_state=1, device="cpu"), alpha=0.5, random_state=0)
+
+    parts = [made().partial_fit(X[part], y[part]) for part in (slice(0, 150), slice(150, 400))]
+    read = []
+    for i, part in enumerate(parts):
+        part.save(tmp_path / str(i), state=True)
+        read.append(fastntk.load(tmp_path / str(i)))
+    merged, straight = read[0].merge(read[1]), parts[0].merge(parts[1])
+    assert np.array_equal(merged.coef_, straight.coef_)
+    merged.save(tmp_path / "merged", state=True)
+    left = fastntk.load(tmp_path / "merged").downdate(X[150:], y[150:])
+    assert np.array_equal(left.coef_, straight.downdate(X[150:], y[150:]).coef_)
+    # Rounding of the sums that were there, times a condition number below 1e6.
+    alone = made().partial_fit(X[:150], y[:150]).coef_
+    np.testing.assert_allclose(left.coef_, alone, rtol=0, atol=1e-8 * abs(alone).max())
+    assert fastntk.load(tmp_path / "0").merge(parts[1]).statistics_["rows"] == 400  # one of a file, and one that is not

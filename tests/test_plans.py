@@ -1,6 +1,7 @@
 """What plans say: memory against peaks that the system counts, operations against counts of their own, and budgets."""
 
 import json
+from itertools import pairwise
 
 import fastntk
 import numpy as np
@@ -57,7 +58,7 @@ CASES = {
         f"fastntk.NTKRandomFeatures(%d, directions='leverage', score_rows=3500, {MACHINE})", 256, 8000, 50
     ),
     "landmarks": of_map(f"fastntk.NystroemNTK(%d, {MACHINE})", 4000, 5000, 50),
-    "leverage landmarks": of_map(f"fastntk.NystroemNTK(%d, landmarks='leverage', {MACHINE})", 3000, 12_000, 50),
+    "leverage landmarks": of_map(f"fastntk.NystroemNTK(%d, landmarks='leverage', {MACHINE})", 3000, 15_000, 50),
     "sketch": of_map(f"fastntk.NTKSketch(%d, {MACHINE})", 8192, 8000, 100),
     "layerwise sketch": of_map(f"fastntk.NTKSketch(%d, method='layerwise', depth=2, {MACHINE})", 8192, 8000, 100),
     "paper's sketch": of_map(f"fastntk.NTKSketch(%d, low_orders='sampled', power_features=1 << 21, {MACHINE})", 64, 10, 20),
@@ -149,12 +150,13 @@ class Untouched(fastntk.NTKRandomFeatures):
         raise AssertionError("fitted")
 
 
-class UnreadSource:
-    """Rows that must not be read."""
+class FirstBlock:
+    """Rows of which no more than the first block may be read: it tells types and sizes."""
 
     n_rows, n_features, names = 5000, 10, None
 
     def blocks(self, first_row=0):
+        yield ROWS, ROWS[:, 0], None
         raise AssertionError("read")
 
 
@@ -192,9 +194,9 @@ def test_a_budget_below_the_least_is_refused_before_any_work(model, call, lower)
     assert not [name for name in vars(model) if name.endswith("_")]
 
 
-def test_a_source_is_not_read_where_the_budget_is_too_small():
+def test_a_source_is_not_read_through_where_the_budget_is_too_small():
     with pytest.raises(MemoryError, match="max_memory; lower n_components"):
-        fastntk.NTKRegressor(512, features="random", max_memory="1MB").fit(UnreadSource())
+        fastntk.NTKRegressor(512, features="random", max_memory="1MB").fit(FirstBlock())
 
 
 @pytest.mark.parametrize(
@@ -204,9 +206,7 @@ def test_a_source_is_not_read_where_the_budget_is_too_small():
 def test_a_budget_of_a_map_counts_its_output(make):
     model = make(n_components=256, random_state=0, n_threads=1).fit(ROWS.astype(np.float32))
     output = 300 * 256 * 4
-    with pytest.raises(
-        MemoryError, match="an output of 300 x 256 needs .* max_memory; lower n_components or pass fewer rows"
-    ):
+    with pytest.raises(MemoryError, match=r"an output of 300 x 256 needs .* max_memory; lower n_components or"):
         model.set_params(max_memory=output - 1).transform(ROWS.astype(np.float32))
     allowed = model.plan(300, 10).bytes
     assert allowed >= output
@@ -287,7 +287,7 @@ def test_operations_of_nets_are_those_of_forward_and_backward_products():
     n, d, widths, k = 40, 7, [30, 20], 2
     rng = np.random.default_rng(0)
     sizes = [d, *widths, k]
-    weights = [rng.normal(size=pair) for pair in zip(sizes, sizes[1:], strict=False)]
+    weights = [rng.normal(size=pair) for pair in pairwise(sizes)]
 
     def step(product):
         outputs = [rng.normal(size=(n, d))]
@@ -324,10 +324,12 @@ def test_states_of_long_fits_are_counted():
         return fastntk.NTKRegressor(2048, features="random", alpha=1.0).plan(n, 10)
 
     one, two, three = planned(1 << 16), planned((1 << 16) + 1), planned((1 << 23) + 1)
-    state = one.parts["state"]
-    assert two.parts["state"] == three.parts["state"] == state
-    assert two.bytes - one.bytes == state - one.parts["solution"]
-    assert three.bytes - one.bytes == 2 * state - one.parts["solution"]
+    state, features = one.parts["state"], one.parts["features"]
+    solution = features + one.parts["solution"]
+    # The other states are merged before the solution, which is smaller than one of them.
+    assert two.parts["other states"] == state > solution
+    assert two.bytes == one.bytes - one.parts["solution"] + state
+    assert three.bytes == two.bytes + state
 
 
 def test_plans_are_read_and_written():

@@ -152,6 +152,17 @@ def test_spectrum_answers_for_every_alpha(problem):
     assert np.array_equal(spectrum.gcv(ALPHAS), np.concatenate([spectrum.gcv(alpha) for alpha in ALPHAS]))
 
 
+def test_directions_without_rows_are_not_fitted(rng):
+    Z = rng.normal(size=(50, 4))[:, [0, 0, 1, 1, 2, 3]]
+    Y = Z @ rng.normal(size=(6, 2)) + 0.1 * rng.normal(size=(50, 2))
+    spectrum = fastntk.RidgeState(6, 2).update(Z, Y).spectrum(fit_intercept=False)
+    assert (spectrum.eigenvalues == 0).sum() == 2
+    # Far below all rounding the solution is the limit of alpha to 0; eps times the condition of the rows, below 10, is left.
+    path = spectrum.solve(1e-20)
+    np.testing.assert_allclose(path.coef[0], np.linalg.pinv(Z) @ Y, rtol=0, atol=1e-12)
+    assert spectrum.statistical_dimension(1e-20)[0] == pytest.approx(4)
+
+
 def test_targets_may_have_alphas_of_their_own(rng):
     problem = Problem(rng, n=200)
     # The first target is noise, the others almost linear.
@@ -406,8 +417,11 @@ def test_a_leverage_of_one_is_refused(rng):
     for alphas in (None, [1.0, 1e-10]):
         with pytest.raises(ValueError, match=r"has leverage 1 up to rounding with alpha=1e-10"):
             model.leave_one_out(X, y, alphas=alphas)
-    with pytest.raises(ValueError, match=r"row \d+ has leverage 1"):
-        model.influence(X, y, X[:2])
+    with pytest.raises(ValueError, match=r"row 0 has leverage 1"):
+        model.influence(X[:1], y[:1], X[:2])
+    # In blocks the number is that of the whole.
+    with pytest.raises(ValueError, match=r"row 2 has leverage 1"):
+        model.influence([(X[:2], y[:2], np.zeros(2)), (X[2:3], y[2:3], np.ones(1))], None, X[:2])
 
 
 def test_influence_is_that_of_refits(problem, rng):

@@ -97,7 +97,7 @@ std::shared_ptr<const Array<T, B>> repeated(const B& backend, const ModelFile& f
 template <Real T, Backend B>
 RowMap<T, B> make(const ImageMapParams& params, const ModelFile& file, const B& backend) {
   const CntkSketch<T, B> sketch(params.sketch, backend);
-  if (params.standardize == Standardisation::none) return sketch;
+  if (params.standardize == Standardisation::none) return RowMap<T, B>(sketch);
   const ImageShape image = params.sketch.kernel.image;
   const std::size_t d = image.features();
   if (params.standardize == Standardisation::channels) {

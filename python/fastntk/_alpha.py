@@ -12,6 +12,7 @@ from scipy.linalg import eigh
 
 from ._arrays import FloatArray
 from ._holdout import Holdout
+from ._memory import release_heap
 from ._plan import GRAM_COLUMNS
 from ._prediction import LinearMap
 from ._rows import Rows
@@ -72,6 +73,7 @@ class AlphaSearch:
         """The alpha of the least squared error on rows that are not in the state."""
 
         def score(alpha: float) -> float:
+            release_heap()
             coef, intercept, *_ = self._solve(alpha, mixed_precision=True)
             loss, linear = 0.0, None
             for block in holdout.blocks(self._block_rows):

@@ -71,7 +71,7 @@ class BlockRows:
         return self._blocks(first_row)
 
     def numbered(self) -> NumberedRows:
-        """The rows of positive weight, by number: for what reads them a few times. ValueError if they can be read once only."""
+        """The rows of positive weight, by number, for what reads them a few times; ValueError if they come once only."""
         if not self.again:
             raise ValueError(
                 "X gives its blocks once only, and these features learn from the rows before they map any: pass a function "

@@ -45,8 +45,8 @@ class CheckpointFile:
     noun : str
         What messages call it.
     every : int or float, optional
-        Steps (int) or seconds (float) between two writes. By default a minute, or longer if writing takes more than a thirtieth
-        of the time.
+        Steps (int) or seconds (float) between two writes; by default a minute, or thirty times as long as writing takes if
+        that is more.
 
     Raises
     ------

@@ -61,14 +61,19 @@ def identity_of(model: Any, rows: Rows, n: int | None, extra: dict[str, Any]) ->
 
 
 def told_params(model: Any) -> dict[str, str]:
-    """The parameters that decide what a model is fitted to be, but for the seed, as texts that are equal for equal values."""
+    """The parameters that decide what a fit gives, but for the seed, as texts that are equal for equal values."""
     return {name: _told(value) for name, value in model.get_params(deep=False).items() if name not in _MACHINE}
 
 
 def _told(value: Any) -> str:
     """A parameter as a text that is equal for equal values only, as far as they tell."""
     if hasattr(value, "get_params"):
-        params = ", ".join(f"{name}={_told(part)}" for name, part in sorted(value.get_params(deep=False).items()))
+        own = {
+            name: part
+            for name, part in value.get_params(deep=False).items()
+            if name not in _MACHINE or name == "random_state"
+        }
+        params = ", ".join(f"{name}={_told(part)}" for name, part in sorted(own.items()))
         return f"{type(value).__name__}({params})"
     if isinstance(value, np.ndarray) and value.dtype != object:
         return f"array({value.dtype}, {value.shape}, {hashlib.sha256(value.tobytes()).hexdigest()[:16]})"

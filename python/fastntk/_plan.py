@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import asdict, dataclass, field
 from typing import Any, NamedTuple
 
@@ -186,23 +185,14 @@ def plan_fit(
     held_out = holdout_rows(d * item) if search else 0
     solution = triangle + 16 * n_features * n_targets
     others = (states_at_once(n) - 1) * state
-    parts = {
-        "state": state,
-        # The others are gone when there is a solution, unless more rows can follow.
-        "other states": others if more else max(0, others - solution),
-        "solution": solution,
-        "features": 0,
-        "held-out rows": held_out * d * item,
-    }
+    parts = {"state": state, "held-out rows": held_out * d * item}
     if more:
         # A solution folds copies of the states, and takes the held-out rows into them.
         parts["copies of states"] = min(2, states_at_once(n)) * state
-    selection = {}
     by_rows = search and n is not None and n < n_features and (by_gcv or n < GCV_ROWS)
+    selection = 0
     if by_rows and n is not None:
-        # It is over before the solution, which takes its room.
-        needed = n * features + 8 * n * (3 * n + GRAM_COLUMNS + 2 * n_targets)
-        selection["selection"] = needed if gpu else max(0, needed - solution)
+        selection = n * features + 8 * n * (3 * n + GRAM_COLUMNS + 2 * n_targets)
     the_map = {"map": costs.kept} if costs.kept else {}
     block_rows = rows_at_once(features, gpu=gpu, max_memory=max_memory)
     if n is not None:
@@ -213,21 +203,25 @@ def plan_fit(
         # Of each thread: a tile of the products, and what it is added to.
         threads = threads or int(_core.config()["threads"])
         parts["workspace"] = threads * _edge(n_features) ** 2 * (item + 8) + costs.working
-        parts |= selection | the_map
-        # Those of held-out rows come while the heap still holds a block of the others.
-        aside = 0 if not search or by_rows else held_out if n is None else min(held_out, n // 8)
-        blocks = 1 + min(aside, block_rows) / block_rows
-        block_rows = within(block_rows, math.ceil(blocks * features), sum(parts.values()), max_memory)
-        parts["features"] = (block_rows + min(aside, block_rows)) * features
+        parts |= the_map
+        block_rows = within(block_rows, features, sum(parts.values()) + others, max_memory)
+        # One after the other, each in the room of those before: other states are merged before there is a solution, unless
+        # more rows can follow.
+        parts |= {"other states": others, "features": block_rows * features}
+        room = parts["features"] + (0 if more else others)
+        parts["solution"] = max(0, solution - room)
+        parts["selection"] = max(0, selection - max(solution, room))
         parts |= _beyond(costs.fitting, sum(parts.values()))
+        parts = {name: size for name, size in parts.items() if size or name == "solution"}
         return Plan(sum(parts.values()), passes, block_rows, parts, flops=operations)
+    parts |= {"solution": solution, "other states": others if more else max(0, others - solution)}
     parts["features"] = block_rows * features
     # Rows without the held-out ones are a copy; those from the host come in while others are computed on.
     parts["rows"] = (2 if staged else 1) * block_rows * d * item
     at_hand = rows_at_hand(n_targets, block_rows)
     parts["targets"] = (at_hand if n is None else min(n, at_hand)) * (8 * n_targets + 16)
     parts |= the_map
-    host = {"solution": 16 * n_features * n_targets, **selection, **the_map}
+    host = {"solution": 16 * n_features * n_targets, **({"selection": selection} if by_rows else {}), **the_map}
     if staged:
         host["held-out rows"] = parts.pop("held-out rows")
     host |= _beyond(costs.fitting, sum(host.values()))

@@ -44,13 +44,13 @@ def working_bytes(params: dict[str, Any], item: int, threads: int) -> int:
     threads = threads or int(_core.config()["threads"])
     m_0, m_1 = layered_sizes(params)
     D = params["out_features"]
-    return threads * _TILE_ROWS * item * (D + m_0 + m_1 + padded(D) + padded(m_0))
+    return int(threads * _TILE_ROWS * item * (D + m_0 + m_1 + padded(D) + padded(m_0)))
 
 
 def row_flops(params: dict[str, Any]) -> int:
     """Operations for one row."""
     structured = _directions(params) == "structured"
-    D = params["out_features"]
+    D = int(params["out_features"])
     if not _is_layered(params):
         return projection(_width(params), D - _exact_columns(params), structured=structured)
     total = 0
@@ -65,7 +65,7 @@ def _width(params: dict[str, Any]) -> int:
 
 
 def _is_layered(params: dict[str, Any]) -> bool:
-    return params["low_orders"] == "sampled" or params["directions"] == "leverage"
+    return bool(params["low_orders"] == "sampled" or params["directions"] == "leverage")
 
 
 def _directions(params: dict[str, Any]) -> str:

@@ -189,6 +189,16 @@ class RidgeAnswers:
         MemoryError
             If 12 D**2 bytes (24 with `alphas`) and those of the result exceed `max_memory`.
 
+        Examples
+        --------
+        >>> import numpy as np, fastntk
+        >>> X = np.linspace(-1, 1, 200).reshape(-1, 1)
+        >>> y = np.sin(3 * X[:, 0])
+        >>> model = fastntk.NTKRegressor(64, bias=1.0, alpha=1e-3, random_state=0).fit(X, y)
+        >>> left_out = model.leave_one_out(X, y)
+        >>> left_out.predictions.shape, bool(left_out.score > 0.99)
+        ((200,), True)
+
         References
         ----------
         Allen, "The relationship between variable selection and data augmentation and a method for prediction",
@@ -199,10 +209,10 @@ class RidgeAnswers:
         n, t, count = state.n_features, state.n_targets, 1 if each is None else len(each)
         making = factor_bytes if each is None else spectrum_bytes
         self._require(making(n, t) + 32 * count * state.rows * t, "leave_one_out")
-        source: Any = self._factor(state) if each is None else state.spectrum(fit_intercept=self.fit_intercept)
+        source: Any = self._factor() if each is None else state.spectrum(fit_intercept=self.fit_intercept)
         used = np.array([self._solved().alpha]) if each is None else each
         seen = _Seen(state)
-        parts = [self._left_out(source, used, rows) for rows in seen.all_of(self._rows_again(X, y, sample_weight))]
+        parts = [self._left_out(source, used, block) for block in seen.all_of(self._rows_again(X, y, sample_weight))]
         predictions, residuals = (np.concatenate(part, axis=1) for part in zip(*parts, strict=True))
         scores = np.array([seen.score(predicted) for predicted in predictions])
         if self._one_column():
@@ -211,14 +221,15 @@ class RidgeAnswers:
             return LeaveOneOut(predictions[0], residuals[0], float(scores[0]))
         return LeaveOneOut(predictions, residuals, scores)
 
-    def _left_out(self, source: Any, alphas: Matrix, rows: Rows) -> tuple[Matrix, Matrix]:
+    def _left_out(self, source: Any, alphas: Matrix, block: _Again) -> tuple[Matrix, Matrix]:
         """Predictions and residuals (n_alphas, n, n_targets) of rows by fits without them."""
+        rows = block.rows
         shape = len(alphas), len(rows), rows.n_targets
         predictions, residuals = np.empty(shape), np.empty(shape)
         for part, Z in self._feature_blocks(rows.X, rows.place):
             fitted, variance = source.fitted(source.centred(Z), alphas)
             Y = rows.targets(part)
-            residuals[:, part] = (Y - fitted) / _left(variance, rows.weight, part, alphas)[:, :, None]
+            residuals[:, part] = (Y - fitted) / block.left(variance, part, alphas)[:, :, None]
             np.subtract(Y, residuals[:, part], out=predictions[:, part])
         return predictions, residuals
 
@@ -252,26 +263,27 @@ class RidgeAnswers:
         check_is_fitted(self)
         array, place = self._read(X, reset=False)
         self._see_columns(X, array, reset=False)
-        state = self._state_of_fit()
-        n, t, m = state.n_features, state.n_targets, len(array)
-        self._require(factor_bytes(n, t) + 8 * m * (n + 2 * t * (getattr(X_train, "shape", None) or (1,))[0]), "influence")
-        factor = self._factor(state)
+        (n, t), m = self._solved().coef.shape, len(array)
+        rows_of_result = X_train.shape[0] if hasattr(X_train, "shape") else 1
+        self._require(factor_bytes(n, t) + 8 * m * (n + 2 * t * rows_of_result), "influence")
+        factor = self._factor()
         whitened = np.empty((n, m))
         for part, Z in self._feature_blocks(array, place):
             whitened[:, part] = factor.whitened(factor.centred(Z))
         rows_again = self._rows_again(X_train, y_train, sample_weight)
-        out = np.concatenate([self._pulls(factor, whitened, rows) for rows, _ in rows_again])
+        out = np.concatenate([self._pulls(factor, whitened, block) for block in rows_again])
         return out[:, :, 0] if self._one_column() else out
 
-    def _pulls(self, factor: RidgeFactor, whitened: Matrix, rows: Rows) -> Matrix:
-        """How the predictions for whitened rows change without each of `rows`, (n, m, n_targets)."""
+    def _pulls(self, factor: RidgeFactor, whitened: Matrix, block: _Again) -> Matrix:
+        """How the predictions for whitened rows change without each row of a block, (n, m, n_targets)."""
+        rows = block.rows
         out = np.empty((len(rows), whitened.shape[1], rows.n_targets))
         for part, Z in self._feature_blocks(rows.X, rows.place):
             centred = factor.centred(Z)
             residual = rows.targets(part) - (centred @ factor.coef + factor.target_mean)
             half = factor.whitened(centred)
             variance = factor.variance_of(half)[None]
-            pull = residual / _left(variance, rows.weight, part, np.array([factor.alpha]))[0][:, None]
+            pull = residual / block.left(variance, part, np.array([factor.alpha]))[0][:, None]
             if rows.weight is not None:
                 pull *= rows.weight[part, None]
             np.multiply(-factor.covariance_of(half, whitened)[:, :, None], pull[:, None, :], out=out[part])
@@ -279,7 +291,7 @@ class RidgeAnswers:
 
     def _predicted_std(self, X: Any) -> Any:
         """Standard deviations of observations at the rows of `X`, in the shape, type and kind of array of predictions."""
-        noise = self._factor(self._state_of_fit()).noise_variance
+        noise = self._factor().noise_variance
         array, place = self._read(X, reset=False)
         std = np.sqrt(np.multiply.outer(1 + self._variance(X), noise)).astype(array.dtype, copy=False)
         return place.give_back(std[:, 0] if self._one_column() else std)
@@ -288,7 +300,7 @@ class RidgeAnswers:
         """z^T (G + alpha I)^-1 z with the intercept's part for the rows of an array."""
         array, place = self._read(X, reset=False)
         self._see_columns(X, array, reset=False)
-        factor = self._factor(self._state_of_fit())
+        factor = self._factor()
         out = np.empty(len(array))
         for part, Z in self._feature_blocks(array, place):
             out[part] = factor.variance_of(factor.whitened(factor.centred(Z)))
@@ -307,8 +319,8 @@ class RidgeAnswers:
         for part in parts:
             yield part, inside.fetch(compute(inputs(part)))
 
-    def _rows_again(self, X: Any, y: Any, sample_weight: Any) -> Iterator[tuple[Rows, Matrix | None]]:
-        """Rows of the fit that are given again, and their weights without those of classes; arrays as one block."""
+    def _rows_again(self, X: Any, y: Any, sample_weight: Any) -> Iterator[_Again]:
+        """Rows of the fit that are given again, arrays as one block."""
         names = getattr(self, "feature_names_in_", None)
         source = blocks_of(X, y, sample_weight, names=names)
         convert, given = self._conversion(source), []
@@ -326,11 +338,13 @@ class RidgeAnswers:
         if source is None:
             rows, _ = converted(X, y, sample_weight)
             self._see_columns(X, rows.X, reset=False)
-            yield rows, given.pop()
+            yield _Again(rows, given.pop(), 0)
             return
         require_names(self, source)
+        first = 0
         for rows in BlockRows(source, converted)():
-            yield rows, given.pop(0)
+            yield _Again(rows, given.pop(0), first)
+            first += len(rows)
 
     def _one_column(self) -> bool:
         """Whether results have no axis of targets."""
@@ -338,6 +352,10 @@ class RidgeAnswers:
         return bool(self._one_target) if classes is None else len(classes) == 2
 
     def _state_of_fit(self) -> RidgeState:
+        """The state of all rows; it is not to be changed."""
+        return self._fit_with_state().whole()
+
+    def _fit_with_state(self) -> RidgeFit:
         check_is_fitted(self)
         fit: RidgeFit | None = self._fit
         if fit is None:
@@ -345,20 +363,40 @@ class RidgeAnswers:
                 f"this {type(self).__name__} holds no state of its fit: it was loaded from a file without one (save it with "
                 "state=True), or a later fit failed"
             )
-        return fit.whole()
+        return fit
 
-    def _factor(self, state: RidgeState) -> RidgeFactor:
+    def _factor(self) -> RidgeFactor:
         """The factor for the solution in use; it is kept until there is another one."""
-        solution = self._solved()
-        known = _factors.get(self._fit)
+        fit, solution = self._fit_with_state(), self._solved()
+        known = _factors.get(fit)
         if known is None or known[0] is not solution:
-            factor = state.factor(solution.alpha, fit_intercept=self.fit_intercept, max_memory=self.max_memory)
-            known = _factors[self._fit] = solution, factor
+            factor = fit.whole().factor(solution.alpha, fit_intercept=self.fit_intercept, max_memory=self.max_memory)
+            known = _factors[fit] = solution, factor
         return known[1]
 
     def _require(self, needed: int, method: str) -> None:
         what = f"{type(self).__name__}.{method}"
         require_memory(needed, self.max_memory, what=what, lower="lower n_components, or pass fewer rows or alphas")
+
+
+class _Again(NamedTuple):
+    """Rows of a fit that come again; their weights without those of classes; and the number of the first."""
+
+    rows: Rows
+    given: Matrix | None
+    first: int
+
+    def left(self, variance: Matrix, part: slice, alphas: Matrix) -> Matrix:
+        """1 - h for rows `part` and each alpha, (n_alphas, m); ValueError where rounding is all that is left."""
+        weight = self.rows.weight
+        left: Matrix = 1 - (variance if weight is None else variance * weight[part])
+        if not (left > _LEAST_LEFT).all():
+            number, row = np.unravel_index(int(np.argmin(left)), left.shape)
+            raise ValueError(
+                f"row {self.first + part.start + int(row)} has leverage 1 up to rounding with "
+                f"alpha={float(alphas[number]):.3g}: the fit without it is not known; a larger alpha is needed"
+            )
+        return left
 
 
 class _Seen:
@@ -372,17 +410,18 @@ class _Seen:
         self._targets: list[NDArray[Any]] = []
         self._given: list[Matrix | None] = []
 
-    def all_of(self, blocks: Iterator[tuple[Rows, Matrix | None]]) -> Iterator[Rows]:
-        """The rows; ValueError if they cannot be all of the state: before the last block is used, if it is the only one."""
-        for (rows, given), last in with_last(blocks):
+    def all_of(self, blocks: Iterator[_Again]) -> Iterator[_Again]:
+        """The blocks; ValueError, before the last is used, if they cannot be all rows of the state."""
+        for block, last in _with_last(blocks):
+            rows = block.rows
             self._classes = rows.classes
             self._targets.append(rows.Y)
-            self._given.append(given)
+            self._given.append(block.given)
             self._rows += len(rows) if rows.weight is None else int(np.count_nonzero(rows.weight))
             self._weight += len(rows) if rows.weight is None else float(rows.weight.sum())
             if last:
                 self._require_all()
-            yield rows
+            yield block
 
     def _require_all(self) -> None:
         n, needed = self._rows, self._state.total_weight
@@ -403,22 +442,10 @@ class _Seen:
         return float(accuracy_score(Y, found, sample_weight=weight))
 
 
-def with_last(items: Iterator[Item]) -> Iterator[tuple[Item, bool]]:
+def _with_last(items: Iterator[Item]) -> Iterator[tuple[Item, bool]]:
     """The items, and whether each is the last."""
     before = next(items, None)
     while before is not None:
         after = next(items, None)
         yield before, after is None
         before = after
-
-
-def _left(variance: Matrix, weight: Matrix | None, part: slice, alphas: Matrix) -> Matrix:
-    """1 - h for rows `part` and each alpha, (n_alphas, m); ValueError where rounding is all that is left."""
-    left: Matrix = 1 - (variance if weight is None else variance * weight[part])
-    if not (left > _LEAST_LEFT).all():
-        number, row = np.unravel_index(int(np.argmin(left)), left.shape)
-        raise ValueError(
-            f"row {part.start + int(row)} has leverage 1 up to rounding with alpha={float(alphas[number]):.3g}: "
-            "the fit without it is not known; a larger alpha is needed"
-        )
-    return left

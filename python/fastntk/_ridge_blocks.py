@@ -143,7 +143,8 @@ def labels_of(source: Any, *, weighted: bool) -> tuple[NDArray[Any], NDArray[np.
         what = "class_weight='balanced' needs their frequencies" if weighted else "the labels are not known"
         remedy = "a dict as class_weight" if weighted else "classes=, all labels that occur"
         raise ValueError(
-            f"X gives its blocks once only, and {what} before the fit: pass {remedy}; or a function that returns a new iterator"
+            f"X gives its blocks once only, and {what} before the fit: pass {remedy}; or a function that returns a new "
+            "iterator"
         )
     totals: dict[Any, float] = {}
     labels: NDArray[Any] | None = None
@@ -153,8 +154,9 @@ def labels_of(source: Any, *, weighted: bool) -> tuple[NDArray[Any], NDArray[np.
         found, index = np.unique(on_host(y, "y"), return_inverse=True)
         labels = found if labels is None else np.union1d(labels, found)
         given = None if weight is None else np.broadcast_to(on_host(weight, "sample_weight"), index.shape)
-        for label, total in zip(found.tolist(), np.bincount(index.ravel(), given).tolist(), strict=False):
-            totals[label] = totals.get(label, 0.0) + total
+        sums = np.array([totals.get(label, 0.0) for label in found.tolist()])
+        np.add.at(sums, index.ravel(), 1.0 if given is None else given.ravel())  # in order, as if all came at once
+        totals.update(zip(found.tolist(), sums.tolist(), strict=True))
     if labels is None or not len(labels):
         raise ValueError("X has 0 sample(s) in all its blocks while a minimum of 1 is required.")
     return labels, np.array([totals[label] for label in labels.tolist()])

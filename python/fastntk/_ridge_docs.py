@@ -36,20 +36,22 @@ fit_intercept : bool
 
 _ROWS_OF_A_FIT = """\
 X : array of shape (n, d), path, memory map or blocks
-    Rows that need not fit into memory: the path of a `.npy`, `.npz`, `.parquet` or `.csv` file; a `numpy.memmap`; an iterator
-    or a list of blocks (X, y) or (X, y, sample_weight), a function that returns a new iterator of them, or an object with
-    `n_rows`, `n_features`, `names` and `blocks(first_row)`. All give the bits of the array of all rows, if their number is
-    known (files, memory maps); where it is not, "auto" features are "random", and alpha is chosen as in `partial_fit`."""
+    Rows that need not fit into memory: the path of a `.npy`, `.npz`, `.parquet` or `.csv` file; a `numpy.memmap`; an
+    iterator or a list of blocks (X, y) or (X, y, sample_weight), a function that returns a new iterator of them, or an
+    object with `n_rows`, `n_features`, `names` and `blocks(first_row)`. Files and memory maps give the bits of the array of
+    all rows. So do blocks of an unknown number of rows, but "auto" features are "random" then, and alpha is chosen as in
+    `partial_fit`. Features that learn from the rows ("nystroem", "leverage") read them in passes of their own, which an
+    iterator does not allow."""
 
 _TARGETS_OF_A_FIT = """\
-Blocks bring theirs along. For a file, the name of a column (by default the last, or the array y of an `.npz`), or the path of
-a file of targets."""
+Blocks bring theirs along. For a file, the name of a column (by default the last, or the array y of an `.npz`), or the
+path of a file of targets."""
 
 _CHECKPOINT = """\
 checkpoint : path, optional
-    A file that the state of the fit is written to now and then, with a checksum and in the place of the last one at once. The
-    same call after the process was killed goes on where that file is, does not compute earlier features again, and ends with
-    the same bits. It is deleted at the end. A file of another fit, or a damaged one, is a ValueError.
+    A file that the state of the fit is written to now and then, with a checksum and in the place of the last one at once.
+    The same call after the process was killed goes on where that file is, does not compute earlier features again, and ends
+    with the same bits. It is deleted at the end. A file of another fit, or a damaged one, is a ValueError.
 checkpoint_every : int or float, optional
     Rows (int) or seconds (float) between two writes; by default a minute, or thirty times as long as writing takes."""
 
@@ -77,6 +79,9 @@ alpha_ : float
     The ridge parameter in use.
 features_ : transformer
     The fitted feature map.
+statistics_ : dict
+    What the data of the fit were: "rows" of positive weight and "total_weight", and the weighted "target_mean" and "target_std"
+    of each target; those of classes are one-hot less 1 / n_classes. None if the model is of a file that does not tell.
 seed_ : int
 n_features_in_ : int
 feature_names_in_ : ndarray

@@ -82,19 +82,23 @@ def ridge_from(header: dict[str, Any], arrays: dict[str, NDArray[Any]]) -> Any:
     model = fitted_model(named, map_from(features, _part(arrays, _FEATURES), header["seed"], d, dtype), coef, intercept)
     state = _part(arrays, _STATE)
     if state:
-        fit = RidgeFit.from_arrays(
-            model.features_, state, dtype=dtype, block_rows=header["block_rows"], n_threads=model.n_threads
-        )
-        sums = fit.sums.current.state
-        if (sums.n_features, sums.n_targets) != coef.shape:
-            raise ValueError(f"a state of {sums.n_features} features and {sums.n_targets} targets")
-        if ("sample" in state) != (model.alpha == "auto"):
-            raise ValueError("a state without held-out rows, or one that holds some for no use")
-        aside = state.get("rows.X", state.get("rows.raw"))
-        if aside is not None and math.prod(aside.shape[1:]) != d:
-            raise ValueError(f"held-out rows of {math.prod(aside.shape[1:])} columns")
-        model._fit = fit
+        model._fit = _fit_from(model, state, d)
     return model
+
+
+def _fit_from(model: Any, state: dict[str, NDArray[Any]], d: int) -> RidgeFit:
+    """The fit behind a model that is restored but for it; something of `DAMAGE` is raised if it does not fit the model."""
+    how: Any = {"dtype": model._dtype, "block_rows": model._block_rows, "n_threads": model.n_threads}
+    fit = RidgeFit.from_arrays(model.features_, state, **how)
+    sums = fit.sums.current.state
+    if (sums.n_features, sums.n_targets) != model.coef_.shape:
+        raise ValueError(f"a state of {sums.n_features} features and {sums.n_targets} targets")
+    if ("sample" in state) != (model.alpha == "auto"):
+        raise ValueError("a state without held-out rows, or one that holds some for no use")
+    aside = state.get("rows.X", state.get("rows.raw"))
+    if aside is not None and math.prod(aside.shape[1:]) != d:
+        raise ValueError(f"held-out rows of {math.prod(aside.shape[1:])} columns")
+    return fit
 
 
 def fitted_model(header: dict[str, Any], features: Any, coef: NDArray[Any], intercept: NDArray[Any]) -> Any:

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from ._accumulate import accumulate
 from ._alpha import AlphaSearch
 from ._holdout import Holdout, Sample
+from ._memory import release_heap
 from ._plan import GCV_ROWS, rows_at_hand
 from ._rows import Rows, blocks, with_target_squares
 from ._segments import Segments, Sums
@@ -78,8 +79,11 @@ class RidgeFit:
 
     @property
     def rows(self) -> int:
-        """Rows in the sums, and held-out ones, but for those of weight 0 in the sums."""
-        return self.sums.rows + (0 if self._holdout is None else len(self._holdout))
+        """Rows of positive weight, held-out ones included."""
+        held_out = None if self._holdout is None else self._holdout.rows()
+        if held_out is None:
+            return self.sums.rows
+        return self.sums.rows + (len(held_out) if held_out.weight is None else int(np.count_nonzero(held_out.weight)))
 
     def add(self, rows: Rows, *, done: Callable[[int], Any] = int, batch: bool) -> None:
         """Stream rows through the features into the sums, which go where they are computed on.
@@ -154,6 +158,7 @@ class RidgeFit:
         `rows` are those of the sums and the held-out ones together, if they are at hand.
         """
         holdout = self._holdout
+        release_heap()
         sums, own = self._total(keep=keep_holdout)
         alpha: Any = None if holdout is not None else settings.alpha
         if holdout is not None and self._says_enough(sums.state, holdout, settings.selection):
@@ -165,6 +170,7 @@ class RidgeFit:
         if alpha is None:
             search, state = self._search(sums, settings), sums.state
             alpha = search.by_rows(rows) if rows is not None and state.rows < state.n_features else search.by_gcv()
+        release_heap()
         solved = sums.state.solve(alpha, fit_intercept=settings.fit_intercept)
         if solved.jitter:
             _log.warning("alpha=%.3g is too small for this data: %.3g was added to the diagonal", alpha, solved.jitter)

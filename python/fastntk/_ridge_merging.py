@@ -14,7 +14,7 @@ from ._fit_checkpoint import told_params
 from ._memory import require_memory
 from ._place import Place
 from ._ridge_blocks import require_names
-from ._ridge_fit import RidgeFit
+from ._ridge_fit import RidgeFit, Solution
 from ._rows import Rows
 from ._sources import blocks_of
 from ._transform import goes_along, transform
@@ -27,11 +27,12 @@ _REMEDY = "give both models the same parameters and the same int as random_state
 class RidgeMerging:
     """Adds to a ridge model what works on the sums of its rows."""
 
-    def merge(self, other: Any) -> Any:
-        """Add all rows of another model, as if they had come in `partial_fit`, up to rounding; the solution is computed when
-        it is next needed.
+    _solution: Solution | None
 
-        Models that were fitted to parts of the data in different processes, and came here by pickling or in files that were
+    def merge(self, other: Any) -> Any:
+        """Add all rows of another model, as if they had come in `partial_fit`, up to rounding.
+
+        The solution is computed when it is next needed. Models that were fitted to parts of the data in different processes, and came here by pickling or in files that were
         saved with their state, become the model of all rows.
 
         Parameters
@@ -54,9 +55,9 @@ class RidgeMerging:
 
         Notes
         -----
-        With alpha="auto", the rows that two models of `partial_fit` hold out to choose it become one such sample. `fit` takes
-        its held-out rows into the sums at its end: for models that were merged from these, generalised cross-validation
-        chooses.
+        With alpha="auto", the rows that two models of `partial_fit` hold out to choose it become one such sample. `fit`
+        takes its held-out rows into the sums at its end: for models that were merged from these, generalised
+        cross-validation chooses.
         """
         check_is_fitted(self)
         if type(other) is not type(self):
@@ -69,8 +70,9 @@ class RidgeMerging:
         return self
 
     def downdate(self, X: Any, y: Any = None, sample_weight: Any = None) -> Any:
-        """Remove rows that were added before, as if they had never been, up to rounding; the solution is computed when it is
-        next needed.
+        """Remove rows that were added before, as if they had never been, up to rounding.
+
+        The solution is computed when it is next needed.
 
         Parameters
         ----------
@@ -102,7 +104,9 @@ class RidgeMerging:
         check_is_fitted(self)
         fit = state_of(self)
         if getattr(self, "class_weight", None) == "balanced":
-            raise ValueError("class_weight is 'balanced', and the weights that the rows were added with are not known; pass a dict")
+            raise ValueError(
+                "class_weight is 'balanced', and the weights that the rows were added with are not known; pass a dict"
+            )
         what = f"{type(self).__name__}.downdate with {fit.sums.n_features} features"
         more = 4 * fit.sums.n_features**2
         require_memory(more, self.max_memory, what=what, lower="lower n_components")  # type: ignore[attr-defined]
@@ -116,8 +120,8 @@ def state_of(model: Any, name: str = "this") -> RidgeFit:
     fit = model._fit
     if fit is None:
         raise ValueError(
-            f"{name} {type(model).__name__} holds no state to continue from: it was loaded from a file that has none, or a later "
-            "fit failed"
+            f"{name} {type(model).__name__} holds no state to continue from: "
+            "it was loaded from a file without one, or a later fit failed"
         )
     assert isinstance(fit, RidgeFit)
     return fit

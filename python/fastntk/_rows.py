@@ -68,7 +68,7 @@ class Rows:
     def from_arrays(cls, arrays: Mapping[str, NDArray[Any]]) -> Rows:
         """The rows that `to_arrays` gave; ValueError or LookupError if they are damaged."""
         X = LazyRows(arrays["raw"], arrays["empty"].dtype) if "raw" in arrays else arrays["X"]
-        Y, weight = arrays["Y"], arrays["weight"] if "weight" in arrays else None
+        Y, weight = arrays["Y"], arrays.get("weight")
         classes = int(arrays["classes"])
         if (
             X.ndim != 2

@@ -54,7 +54,7 @@ class Sums:
         return self
 
     def subtract(self, other: Sums) -> None:
-        """Remove those of `other`, which were among these; ValueError, and nothing is removed, if it shows that not all were."""
+        """Remove those of `other`; ValueError, and nothing is removed, if it shows that not all of them were among these."""
         self.state.subtract(other.state)
         self.squares = max(0.0, self.squares - other.squares) if self.state.rows else 0.0
 
@@ -117,15 +117,16 @@ def segments(n: int, sample: Sample | None) -> Iterator[Segment]:
     ----------
     n : int
     sample : Sample or None
-        ``Sample(seed, holdout_rows(row_bytes))``, new, if alpha is chosen: when all segments were yielded, `sample.numbers()`
-        are the rows that are held out to the end.
+        ``Sample(seed, holdout_rows(row_bytes))``, new, if alpha is chosen: when all segments were yielded,
+        `sample.numbers()` are the rows that are held out to the end.
     """
     index, rows, pieces = 0, 0, list[Run | Numbers]()
     for numbers in _order(n, sample):
-        while len(numbers):
-            part = numbers[: SEGMENT_ROWS - rows]
+        done = 0
+        while done < len(numbers):
+            part = numbers[done : done + SEGMENT_ROWS - rows]
             pieces.append(_packed(part))
-            rows, numbers = rows + len(part), numbers[len(part) :]
+            rows, done = rows + len(part), done + len(part)
             if rows == SEGMENT_ROWS:
                 yield Segment(index, rows, tuple(pieces))
                 index, rows, pieces = index + 1, 0, []

@@ -173,9 +173,8 @@ def blocks_of(X: Any, y: Any = None, sample_weight: Any = None, *, with_target: 
         return None
     if isinstance(X, BlockSource):
         return X if y is None and sample_weight is None else WithTargets(X, y, sample_weight)
-    if isinstance(X, (list, tuple)) and X and y is None and all(_is_block(item) for item in X):
-        return IterableBlocks(X)
-    if isinstance(X, _COLLECTIONS) or not (callable(X) or hasattr(X, "__iter__")):
+    blocks = isinstance(X, (list, tuple)) and len(X) > 0 and all(_is_block(item) for item in X)
+    if (isinstance(X, _COLLECTIONS) and not blocks) or not (callable(X) or hasattr(X, "__iter__")):
         return None
     for name, array in (("y", y), ("sample_weight", sample_weight)):
         if array is not None:

@@ -52,7 +52,9 @@ def fit_stream(model: Any, stream: Stream) -> dict[str, Any]:
     file = stream.checkpoint(model)
     saved = None if file is None else file.read()
     learner = _Learner(read, file, saved)
-    begun = model._begin(read.given, first, n, learn=learner, seed=None if saved is None else saved.seed, more=False)
+    begun: dict[str, Any] = model._begin(
+        read.given, first, n, learn=learner, seed=None if saved is None else saved.seed, more=False
+    )
     fit, seed, features = begun["_fit"], begun["seed_"], begun["features_"]
     row = 0
     if file is not None and saved is not None:
@@ -102,8 +104,8 @@ class _Learner:
             return model._fitted(features, first)
         if reads == "all":
             raise ValueError(
-                f"features is a {type(features).__name__}, which learns from all rows at once, and X comes in blocks: pass X as "
-                "an array, or fit the map to some of the rows and pass sklearn.frozen.FrozenEstimator(map)"
+                f"features is a {type(features).__name__}, which learns from all rows at once, and X comes in blocks: pass X "
+                "as an array, or fit the map to some of the rows and pass sklearn.frozen.FrozenEstimator(map)"
             )
         numbered = read.numbered()
         features._fit_numbered(numbered, numbered.place)
@@ -111,7 +113,7 @@ class _Learner:
 
 
 def fit_reads(features: Any) -> str:
-    """What the fit of a transformer sees of the rows: their type and length on the "first" ones, "some" by number, or "all"."""
+    """What a transformer's fit sees of the rows: type and length on the "first" ones, "some" by number, or "all"."""
     if goes_along(features):
         return str(features._fit_reads())
     return "first" if type(features).__name__ == "FrozenEstimator" else "all"

@@ -132,8 +132,8 @@ class NTKClassifier(ClassifierMixin, RidgeModel):  # type: ignore[misc]
         sample_weight : array of shape (n,), optional
             Non-negative weights.
         classes : array, optional
-            All labels that occur. Without it they are those of `y`; blocks are read for them once more, and an iterator, which
-            can be read once only, needs it.
+            All labels that occur. Without it they are those of `y`; blocks are read for them once more, and an iterator,
+            which can be read once only, needs it.
         <checkpoint>
 
         Returns
@@ -348,7 +348,7 @@ class NTKClassifier(ClassifierMixin, RidgeModel):  # type: ignore[misc]
         classes: NDArray[Any],
         of_class: NDArray[np.float64] | None = None,
     ) -> Rows:
-        """Rows whose targets are the classes' numbers; `of_class` are the weights of these, by default those for `labels`."""
+        """Rows whose targets are the classes' numbers; `of_class` are the weights of these, by default from `labels`."""
         index = np.minimum(np.searchsorted(classes, labels), len(classes) - 1)
         unknown = classes[index] != labels
         if unknown.any():

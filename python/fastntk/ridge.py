@@ -378,6 +378,18 @@ class RidgeState:
             If no row was added, or sums are not finite.
         MemoryError
             If 24 n_features**2 + 32 n_features (n_targets + 2) bytes exceed the budget; nothing has been done then.
+
+        Examples
+        --------
+        >>> import numpy as np, fastntk
+        >>> Z = np.array([[1.0, 0.0], [0.0, 2.0], [0.0, 0.0]])
+        >>> spectrum = fastntk.RidgeState(2, 1).update(Z, [1.0, 2.0, 3.0]).spectrum(fit_intercept=False)
+        >>> spectrum.eigenvalues
+        array([1., 4.])
+        >>> spectrum.statistical_dimension([1.0, 4.0])
+        array([1.3, 0.7])
+        >>> spectrum.solve([1.0, 4.0]).coef.shape
+        (2, 2, 1)
         """
         self._require(spectrum_bytes(self.n_features, self.n_targets), max_memory, "spectrum")
         return RidgeSpectrum(RidgeEquations.of(self._seen(), bool(fit_intercept)))
@@ -426,7 +438,9 @@ class RidgeState:
         return bytes(self._seen().to_bytes())
 
     @classmethod
-    def from_bytes(cls, data: bytes | bytearray | memoryview, *, n_threads: int | None = None, device: str = "auto") -> RidgeState:
+    def from_bytes(
+        cls, data: bytes | bytearray | memoryview, *, n_threads: int | None = None, device: str = "auto"
+    ) -> RidgeState:
         """Read a state that `to_bytes` wrote.
 
         Parameters

@@ -1,5 +1,6 @@
 // Models of Python's save() predict as they did there: one file for every map, and what is refused.
 #include <fastntk/error.hpp>
+#include <fastntk/exact.hpp>
 #include <fastntk/model.hpp>
 
 #include <filesystem>
@@ -146,6 +147,46 @@ TEST(shapes_are_checked) {
   model.predict(x.view().row_block(0, 0), out.view().row_block(0, 0));
   model.predict(x.view(), out.view());
   for (std::size_t i = 0; i < 4; ++i) CHECK(out(i, 0) == 0.5f);  // zero rows have zero features
+}
+
+// K(x, S) W^T coef + intercept written out, with more landmarks than a panel of the product has, and columns of zeros
+// behind.
+TEST(many_landmarks) {
+  constexpr std::size_t r = 700, features = 703, n = 5;
+  const Matrix<double> landmarks = sketches::random_rows<double>(r, 2, 1), x = sketches::random_rows<double>(n, 2, 2);
+  const Matrix<double> factor = sketches::random_rows<double>(1, r * (r + 1) / 2, 3);
+  Matrix<double> coef = sketches::random_rows<double>(features + 1, 1, 4);  // the last one is the intercept
+  Small small;
+  small.op = R"("operator":"NystroemNtk","in_features":2,"out_features":703,"depth":2,"bias":0.5,"diagonal":"sampled")";
+  const auto tensor = [&](const char* name, const std::string& shape, const Matrix<double>& values) {
+    const std::size_t begin = 8 * small.numbers.size();
+    const auto view = values.view();
+    small.numbers.insert(small.numbers.end(), view.data, view.data + view.rows * view.cols);
+    return "\"" + std::string(name) + R"(":{"dtype":"F64","shape":)" + shape + R"(,"data_offsets":[)" +
+           std::to_string(begin) + "," + std::to_string(8 * small.numbers.size()) + "]}";
+  };
+  small.numbers.clear();
+  const std::string both = tensor("coef", "[703,1]", coef);
+  small.coef = both.substr(0, both.find("[0,")) + "[0,5624]}";
+  small.intercept = R"("intercept":{"dtype":"F64","shape":[1],"data_offsets":[5624,5632]})";
+  small.intercept += "," + tensor("features.landmarks", "[700,2]", landmarks);
+  small.intercept += "," + tensor("features.factor", "[245350]", factor);
+  const Model<double> model(model_files::read(small.file()));
+  Matrix<double> out(n, 1), kernel(n, r);
+  model.predict(x.view(), out.view());
+
+  fastntk::ntk_kernel<double, Cpu>(Cpu{1}, x.view(), landmarks.view(), {.depth = 2, .bias = 0.5}, kernel.view());
+  for (std::size_t i = 0; i < n; ++i) {
+    double score = coef(features, 0), size = std::abs(score);
+    for (std::size_t k = 0; k < r; ++k)
+      for (std::size_t j = 0; j <= k; ++j) {
+        const double part = kernel(i, j) * factor(0, k * (k + 1) / 2 + j) * coef(k, 0);
+        score += part;
+        size += std::abs(part);
+      }
+    // Sums of r and of `features` numbers on one side, of r^2 / 2 on the other.
+    CHECK_CLOSE(out(i, 0), score, (r + features + r * r / 2) * std::numeric_limits<double>::epsilon() * size);
+  }
 }
 
 TEST(what_does_not_fit_together) {

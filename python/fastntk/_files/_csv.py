@@ -19,7 +19,7 @@ from ._source import FileSource, choose_columns
 __all__ = ["CsvSource"]
 
 _CHUNK = 1 << 22  # characters
-_MOST_LABELS = 1 << 20  # that are kept from the first reading
+_MOST_LABELS = 1 << 16  # that are kept from the first reading
 _KINDS = (np.dtype(np.int64), np.dtype(np.float64), np.dtype(str))
 
 

@@ -15,7 +15,7 @@ from ._source import FileSource, choose_columns, rows_of_block
 
 __all__ = ["ParquetSource", "pyarrow_parquet"]
 
-_BUFFER_BYTES = 1 << 20  # of a column that is read; without a limit it is all of a row group's
+_BUFFER_BYTES = 1 << 16  # of a column that is read; without it, and with threads, a row group of a column is in memory
 
 
 def pyarrow_parquet() -> Any:
@@ -87,7 +87,7 @@ class ParquetSource(FileSource):
             row, groups = 0, list(range(file.metadata.num_row_groups))
             while groups and row + file.metadata.row_group(groups[0]).num_rows <= first_row:
                 row += file.metadata.row_group(groups.pop(0)).num_rows
-            for batch in file.iter_batches(size, row_groups=groups, columns=names):
+            for batch in file.iter_batches(size, row_groups=groups, columns=names, use_threads=False):
                 skipped = min(len(batch), max(0, first_row - row))
                 if skipped < len(batch):
                     yield row + skipped, batch.slice(skipped)
@@ -138,7 +138,7 @@ class ParquetSource(FileSource):
 
         with open(self.path, "rb") as raw:  # OSError is about the file here, and about what is in it below
             try:
-                with parquet.ParquetFile(raw, buffer_size=_BUFFER_BYTES) as file:
+                with parquet.ParquetFile(raw, buffer_size=_BUFFER_BYTES, pre_buffer=False) as file:
                     yield file
             except (pa.ArrowException, OSError) as error:
                 raise ValueError(f"{self.path} is not a .parquet file that can be read: {error}") from error

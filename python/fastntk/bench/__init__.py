@@ -24,6 +24,7 @@ BENCHMARKS = {
     "sketch": "sketch_errors",
     "threads": "threads",
     "cuda": "cuda",
+    "cluster-plan": "cluster_plan",
 }
 # Minutes to hours each, so that they run only when they are named.
 STUDIES = {
@@ -40,6 +41,7 @@ STUDIES = {
     "cntk": "cntk",
     "leverage": "leverage",
     "equivalence": "equivalence",
+    "cluster": "cluster",
 }
 
 

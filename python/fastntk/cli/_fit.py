@@ -98,7 +98,7 @@ def fit(
         again = "the same command with --resume goes on with it"
     start = time.perf_counter()
     with interrupted(again):
-        model.fit(source, **({} if checkpoint is None else {"checkpoint": checkpoint}))
+        model.fit(source, checkpoint=checkpoint)
     seconds = time.perf_counter() - start
     model.save(output, state=state)
     result: dict[str, Any] = {

@@ -82,7 +82,7 @@ class Cluster:
             time.sleep(min(0.1, self._timeout))
 
     def submit(self, key: str, function: Callable[..., Any], *args: Any, worker: str | None = None) -> Task:
-        """Start a task, on that worker if it lives; tasks among the arguments are waited for and replaced by their results."""
+        """Start a task, on that worker if it lives; tasks among the arguments are replaced by their results."""
         where = {} if worker is None else {"workers": [worker], "allow_other_workers": True}
         return self._watched(self.client.submit(function, *args, key=key, pure=False, **where))
 
@@ -133,16 +133,13 @@ class Cluster:
         task.release()
 
     def forget(self) -> None:
-        """Release all tasks that are not kept; what kept ones need can still be computed again."""
+        """Release all tasks that are not kept: those that run are stopped, and what kept ones need can be computed again.
+
+        `Client.cancel` would make the scheduler fail on tasks whose dependents nobody wants.
+        """
         live, self._live = list(self._live.values()), {}
         for task in live:
             task.release()
-
-    def cancel(self) -> None:
-        """Stop all tasks and what depends on them."""
-        live, self._live = list(self._live.values()), {}
-        if live and self.client.status == "running":
-            self.client.cancel(live, force=True)
 
     def keep(self, task: Task) -> Task:
         """A task that `forget` leaves alone."""
@@ -209,9 +206,6 @@ class Here:
         task.value = None
 
     def forget(self) -> None:
-        self._done = []
-
-    def cancel(self) -> None:
         self._done = []
 
     def keep(self, task: Task) -> Task:

@@ -63,7 +63,9 @@ class Blocks:
 
 def inputs_of(loaders: Sequence[Any]) -> list[Delayed]:
     """What loaders give, for those that give X alone."""
-    return [loader if isinstance(loader, Delayed) else delayed(_plainly_called, pure=False)(_Call(loader)) for loader in loaders]
+    return [
+        loader if isinstance(loader, Delayed) else delayed(_plainly_called, pure=False)(_Call(loader)) for loader in loaders
+    ]
 
 
 def blocks_of(X: Any, y: Any, sample_weight: Any) -> Blocks:
@@ -98,8 +100,8 @@ def not_blocks(X: Any) -> TypeError:
     """The error for what is no Dask collection and no list of loaders."""
     kind = f"a list of {type(X[0]).__name__}" if isinstance(X, (list, tuple)) and X else f"of type {type(X).__name__}"
     return TypeError(
-        f"X is {kind}; a dask array, a dask dataframe or a list of loaders (callables or Delayed objects that give (X, y) or "
-        "(X, y, weights)) is needed. Arrays in memory are for fastntk's own models"
+        f"X is {kind}; a dask array, a dask dataframe or a list of loaders (callables or Delayed objects that give (X, y) "
+        "or (X, y, weights)) is needed. Arrays in memory are for fastntk's own models"
     )
 
 
@@ -134,10 +136,10 @@ def _of_collections(X: Any, y: Any, sample_weight: Any) -> Blocks:
         if part is None:
             columns.append([None] * len(columns[0]))
             continue
-        part = _aligned(part, name, X, lengths)
-        if name == "y" and is_array(X) and is_array(part):
-            like = Like(int(X.shape[1]), X.dtype, tuple(part.shape[1:])) if not np.isnan(X.shape[1]) else None
-        found = _blocks(part)
+        aligned = _aligned(part, name, lengths)
+        if name == "y" and is_array(X) and is_array(aligned):
+            like = Like(int(X.shape[1]), X.dtype, tuple(aligned.shape[1:])) if not np.isnan(X.shape[1]) else None
+        found = _blocks(aligned)
         if len(found) != len(columns[0]):
             raise ValueError(f"{name} has {len(found)} blocks; as many as X has, {len(columns[0])}, are needed")
         columns.append(found)
@@ -146,11 +148,13 @@ def _of_collections(X: Any, y: Any, sample_weight: Any) -> Blocks:
     return Blocks(whole, labels, lengths, names, like)
 
 
-def _aligned(part: Any, name: str, X: Any, lengths: list[int] | None) -> Any:
+def _aligned(part: Any, name: str, lengths: list[int] | None) -> Any:
     """A dask collection with blocks like those of X."""
     if not (is_array(part) or is_frame(part)):
         if is_dask_collection(part) or lengths is None:
-            raise TypeError(f"{name} is of type {type(part).__name__}; a dask array, series or dataframe, as X is, is needed")
+            raise TypeError(
+                f"{name} is of type {type(part).__name__}; a dask array, series or dataframe, as X is, is needed"
+            )
         import dask.array as da
 
         part = da.from_array(np.asarray(part), chunks=-1)

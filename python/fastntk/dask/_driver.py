@@ -6,10 +6,8 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
-import numpy as np
-
-from .._holdout import Numbers
 from .. import _segments
+from .._holdout import Numbers
 from . import _tasks as tasks
 from ._cluster import Cluster, Here, Task
 from ._collections import Blocks
@@ -52,7 +50,7 @@ class Loads:
 
     def error(self, error: BaseException, blocks: Iterable[int], task: Task) -> BaseException:
         """The error of a task that needed these blocks, with the one named that it is about, if that is known."""
-        if isinstance(error, (BlockError, tasks.Moved)):
+        if isinstance(error, (BlockError, tasks.MovedError)):
             return error
         name = getattr(error, "task", None)  # of a KilledWorker: what the worker was doing
         block = self._of_key.get(str(name), self._of_key.get(task.key, -1))
@@ -194,7 +192,9 @@ class SegmentDriver:
         for worker in workers:
             if self._busy.get(worker):
                 continue
-            open_groups = [g for g in self._groups[self._first_open : self._first_open + chains] if g.begun < len(g.segments)]
+            open_groups = [
+                g for g in self._groups[self._first_open : self._first_open + chains] if g.begun < len(g.segments)
+            ]
             if not open_groups:
                 return
             group = min(open_groups, key=lambda g: len(g.ready) + len(g.running))
@@ -207,7 +207,10 @@ class SegmentDriver:
         blocks = list(self._where.blocks(one.start, one.stop))
         rows = [self._rows(index, block, worker) for block, _, _ in blocks]
         pieces = [task for task, _ in rows]
-        cuts = [tasks.Cut(self._loads.place(b), start, stop, whole) for (b, start, stop), (_, whole) in zip(blocks, rows, strict=True)]
+        cuts = [
+            tasks.Cut(self._loads.place(b), start, stop, whole)
+            for (b, start, stop), (_, whole) in zip(blocks, rows, strict=True)
+        ]
         early = [self._picks[block][0] for block, _ in self._where.by_block(one.early)]
         needed = [block for block, _, _ in blocks] + [block for block, _ in self._where.by_block(one.early)]
         where = f"rows {one.start} to {max(one.start, one.stop - 1)}, in blocks {min(needed)} to {max(needed)}"
@@ -290,7 +293,9 @@ class SegmentDriver:
             self._folded(group, worker)
             return
         total = group.total
-        task = self._cluster.submit(self._name("fold", group.segments[group.folded].segment.index), tasks.fold, total, part, worker=worker)
+        task = self._cluster.submit(
+            self._name("fold", group.segments[group.folded].segment.index), tasks.fold, total, part, worker=worker
+        )
         group.folding = task, worker
         restarts = group.restarts
 
@@ -355,7 +360,7 @@ class SegmentDriver:
     def _fail(self, group: _Group, task: Task, blocks: list[int]) -> None:
         """Raise what is wrong, or begin a group again whose sums a dead worker took along."""
         error = self._cluster.error(task)
-        if isinstance(error, tasks.Moved) and group.restarts < _MOST_RESTARTS:
+        if isinstance(error, tasks.MovedError) and group.restarts < _MOST_RESTARTS:
             self._restart(group)
             return
         raise self._loads.error(error, blocks, task) from error
@@ -376,7 +381,7 @@ class SegmentDriver:
     def _fail_all(self, task: Task) -> None:
         error = self._cluster.error(task)
         restarts = max(group.restarts for group in self._groups)
-        if not isinstance(error, tasks.Moved) or restarts >= _MOST_RESTARTS:
+        if not isinstance(error, tasks.MovedError) or restarts >= _MOST_RESTARTS:
             raise error
         for group in self._groups:
             self._restart(group)
@@ -387,7 +392,9 @@ class SegmentDriver:
 
 
 def in_turn(
-    cluster: Cluster | Here, jobs: Iterable[tuple[Any, Callable[[], tuple[Task, list[Task]]]]], ended: Callable[[Any, Task], None]
+    cluster: Cluster | Here,
+    jobs: Iterable[tuple[Any, Callable[[], tuple[Task, list[Task]]]]],
+    ended: Callable[[Any, Task], None],
 ) -> None:
     """Run many light tasks, a few for each thread at a time.
 

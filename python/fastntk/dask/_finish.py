@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from .._holdout import Holdout, Numbers, Sample
 from .._ridge_fit import RidgeFit
 from .._rows import Rows
-from .._segments import Segments, Sums
+from .._segments import Segments
 from . import _tasks as tasks
 from ._worker import turn, use_threads, worker_threads
 
@@ -64,16 +64,18 @@ def solve(
     model = setting.kind(**setting.params)
     with turn():
         sums = total.take()
-        threads = worker_threads(job.n_threads)
-        use_threads(sums.state, threads)
+        use_threads(sums.state, worker_threads(job.n_threads))
+        sums.state._n_threads = job.n_threads
         fitted = job.features(features)
         holdout = None
         if sample is not None:
-            holdout = _holdout(sample, held, picks)
-        ridge = _ridge_fit(fitted, sums, holdout, np.dtype(setting.dtype), job)
+            holdout = Holdout.of(sample, tasks.stacked_picks(picks, held) if len(held) else None)
+        ridge = RidgeFit(fitted, Segments.of(sums), holdout, np.dtype(setting.dtype), job.block_rows)
         solution = ridge.solve(model._settings(), keep_holdout=False)
-        use_threads(sums.state, job.n_threads)
-        sums.state._n_threads = job.n_threads
+        if setting.classes is None:
+            ridge._sum_target_squares = float(np.sum(sums.state._seen().target_sums()[job.n_targets :]))
+        for thing in (sums.state, fitted):
+            use_threads(thing, job.n_threads)
         attributes = {
             "seed_": setting.seed,
             "features_": fitted,
@@ -92,19 +94,6 @@ def solve(
             attributes["_one_target"] = setting.one_target
         model.__dict__.update(attributes)
         return model
-
-
-def _holdout(sample: Sample, held: Numbers, picks: list[tasks.Picked]) -> Holdout:
-    holdout = Holdout(0, 0)
-    holdout._sample = sample
-    holdout._aside = [(held, tasks.stacked_picks(picks, held))] if len(held) else []
-    return holdout
-
-
-def _ridge_fit(features: Any, sums: Sums, holdout: Holdout | None, dtype: np.dtype[Any], job: tasks.Job) -> RidgeFit:
-    segments = Segments(job.n_features, job.n_targets, job.n_threads)
-    segments.current = sums
-    return RidgeFit(features, segments, holdout, dtype, job.block_rows)
 
 
 def fit_whole(

@@ -5,25 +5,27 @@ from __future__ import annotations
 import uuid
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from .. import _arguments as arguments
+from .. import _segments
 from .._arrays import matrix
 from .._holdout import Numbers, Sample, holdout_rows
 from .._memory import require_memory
 from .._random import resolve_seed
 from .._ridge_model import SELECTION
 from .._rows import progress
-from .. import _segments
 from . import _finish as finish
 from . import _maps as maps
 from . import _tasks as tasks
 from ._cluster import Cluster, Here, Task
 from ._collections import Blocks
 from ._driver import Loads, SegmentDriver, in_turn
+from ._errors import of_block
 from ._order import Blocked, ordered_segments
 
 __all__ = ["Fitted", "fit"]
@@ -74,12 +76,9 @@ class _Fit:
 
     def run(self) -> Fitted:
         try:
-            fitted = self._run()
-        except BaseException:  # Ctrl-C too
-            self.cluster.cancel()
-            raise
-        self.cluster.forget()
-        return fitted
+            return self._run()
+        finally:
+            self.cluster.forget()  # after Ctrl-C too
 
     def _run(self) -> Fitted:
         local = self.local
@@ -104,7 +103,9 @@ class _Fit:
         if positive == 0:
             raise ValueError("sample_weight is zero in all rows; at least one positive weight is needed")
         if len(first.target_shape) > (0 if self.classifies else 1):
-            raise ValueError(f"y has {len(first.target_shape) + 1} dimensions; {'1 is' if self.classifies else '1 or 2 are'} needed")
+            raise ValueError(
+                f"y has {len(first.target_shape) + 1} dimensions; {'1 is' if self.classifies else '1 or 2 are'} needed"
+            )
         self.one_target = not first.target_shape
 
         unfitted = maps.seeded(local._unfitted(seed, n, self.columns))
@@ -122,9 +123,7 @@ class _Fit:
         else:
             check = replace(check, n_targets=n_targets)
         gpu = local.device == "cuda"
-        plan = local._plan(
-            n, self.columns, self.dtype.itemsize, n_features, n_targets, unfitted, gpu=gpu, staged=gpu
-        )
+        plan = local._plan(n, self.columns, self.dtype.itemsize, n_features, n_targets, unfitted, gpu=gpu, staged=gpu)
         if local.max_memory is not None:
             what = f"{type(local).__name__}.fit with {n_features} features"
             require_memory(plan.bytes, local.max_memory, what=f"each worker of {what}", lower="lower n_components")
@@ -213,10 +212,10 @@ class _Fit:
         def ended(block: int, task: Task) -> None:
             if self.cluster.failed(task):
                 error = self.cluster.error(task)
-                raise tasks.of_block(error, block, f"block {block}") from error
+                raise of_block(error, block, f"block {block}") from error
             found[block] = self.cluster.result(task)
 
-        in_turn(self.cluster, ((block, lambda block=block: begin(block)) for block in numbers), ended)
+        in_turn(self.cluster, ((block, partial(begin, block)) for block in numbers), ended)
         return [found[block] for block in numbers]
 
     def _counted(self) -> list[tasks.Counted]:
@@ -272,7 +271,7 @@ class _Fit:
             picks[block] = task, part
 
         parts = list(self.where.by_block(numbers))
-        in_turn(self.cluster, ((part, lambda part=part: begin(*part)) for part in parts), ended)
+        in_turn(self.cluster, ((part, partial(begin, *part)) for part in parts), ended)
         return picks
 
     def _landmark_map(self, unfitted: Any, check: tasks.Check) -> Task:
@@ -303,7 +302,7 @@ class _Fit:
         for block, part in wanted:
             places[block] = order[first : first + len(part)]
             first += len(part)
-        in_turn(self.cluster, ((part, lambda part=part: begin(*part)) for part in wanted), ended)
+        in_turn(self.cluster, ((part, partial(begin, *part)) for part in wanted), ended)
         in_order = [block for block, _ in wanted]
         task = self.cluster.submit(
             f"fastntk-map-{self.key}",
@@ -336,7 +335,7 @@ class _Fit:
             found[block] = self.cluster.result(task)
 
         blocks = [b for b in range(len(self.blocks)) if self.where.stop(b) > self.where.first(b)]
-        in_turn(self.cluster, ((block, lambda block=block: begin(block)) for block in blocks), ended)
+        in_turn(self.cluster, ((block, partial(begin, block)) for block in blocks), ended)
         return found
 
 

@@ -76,7 +76,9 @@ def map_rows_of(
         out = dtype(X.dtype) if callable(dtype) else np.dtype(dtype)
         meta = np.empty((0,) if columns is None else (0, columns), out)
         kwargs: Any = {"drop_axis": 1} if columns is None else {"chunks": (X.chunks[0], (columns,))}
-        return da.map_blocks(_block, X, function=function, thing=thing, columns=columns, out=out, dtype=out, meta=meta, **kwargs)
+        return da.map_blocks(
+            _block, X, function=function, thing=thing, columns=columns, out=out, dtype=out, meta=meta, **kwargs
+        )
     if not is_loaders(X):
         raise not_blocks(X)
     out = np.dtype(np.float32) if callable(dtype) else np.dtype(dtype)

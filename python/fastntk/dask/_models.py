@@ -207,7 +207,8 @@ def _documented(kind: Any) -> Any:
     local = f"fastntk.{kind.__name__}"
     extra = 'class_weight : None, "balanced" or dict\n    As there; "balanced" takes a pass over the labels.\n'
     parts = {
-        name: text.format(local=local, extra=extra if kind._kind is classifier.NTKClassifier else "") for name, text in _PARTS.items()
+        name: text.format(local=local, extra=extra if kind._kind is classifier.NTKClassifier else "")
+        for name, text in _PARTS.items()
     }
     return with_parts(parts)(kind)
 
@@ -461,5 +462,3 @@ def _predict(model: Any, X: Any) -> Any:
 
 def _decide(model: Any, X: Any) -> Any:
     return with_threads(model.features_, model.n_threads, lambda: model.decision_function(X))
-
-

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -58,11 +59,9 @@ def _of_blocks(function: Callable[..., Any], model: Any, blocks: Blocks, cluster
     try:
         cluster.wait_for_workers()
         sent = cluster.scatter(model)
-        in_turn(cluster, ((block, lambda block=block: begin(block)) for block in range(len(blocks))), ended)
-    except BaseException:  # Ctrl-C too
-        cluster.cancel()
-        raise
-    cluster.forget()
+        in_turn(cluster, ((block, partial(begin, block)) for block in range(len(blocks))), ended)
+    finally:
+        cluster.forget()  # after Ctrl-C too
     return [found[block] for block in range(len(blocks))]
 
 

@@ -18,24 +18,29 @@ from .._rows import Rows, stacked, with_target_squares
 from .._segments import Segment, Sums
 from .._targets import targets, weights
 from ..ridge import RidgeState
-from ._errors import BlockError, of_block
+from ._errors import of_block
 from ._worker import cached, place_of, turn, use_threads, worker_threads
 
 __all__ = [
     "Check",
+    "Counted",
+    "Cut",
     "Job",
     "MapSpec",
-    "Moved",
+    "MovedError",
     "Part",
     "Picked",
+    "Place",
     "add_weights",
-    "check_rows",
     "count",
     "cut",
     "fold",
     "leaf",
     "pick",
+    "pick_positive",
+    "positives",
     "see_labels",
+    "stacked_picks",
 ]
 
 
@@ -263,14 +268,14 @@ class Job:
         return use_threads(fitted, worker_threads(self.n_threads))
 
 
-class Moved(RuntimeError):
+class MovedError(RuntimeError):
     """A sum was asked for that another task has taken over."""
 
 
 class Part:
     """The sums of segments `start` to `stop`. Who takes them over owns them: there is never a copy.
 
-    A task that died after it had taken them leaves them `Moved` for the one that comes in its place.
+    A task that died after it had taken them leaves them `MovedError` for the one that comes in its place.
     """
 
     def __init__(self, start: int, stop: int, sums: Sums) -> None:
@@ -286,7 +291,7 @@ class Part:
     def look(self) -> Sums:
         """The sums, which stay here."""
         if self._sums is None:
-            raise Moved(f"the sums of segments {self.start} to {self.stop - 1} were taken over")
+            raise MovedError(f"the sums of segments {self.start} to {self.stop - 1} were taken over")
         return self._sums
 
     def __reduce__(self) -> tuple[Any, ...]:
@@ -295,7 +300,7 @@ class Part:
         return _unpacked, (self.start, self.stop, sums.squares, sums.state._seen().to_buffer())
 
     def __sizeof__(self) -> int:
-        return 4 * self._sums.state.n_features ** 2 if self._sums is not None else 100
+        return 4 * self._sums.state.n_features**2 if self._sums is not None else 100
 
 
 def _unpacked(start: int, stop: int, squares: float, data: NDArray[np.uint8]) -> Part:
@@ -404,5 +409,5 @@ def fold(total: Part, part: Part) -> Part:
     with turn():
         added = part.look()
         if part.start != total.stop:
-            raise Moved(f"segments {total.start} to {total.stop - 1} cannot be followed by {part.start}")
+            raise MovedError(f"segments {total.start} to {total.stop - 1} cannot be followed by {part.start}")
         return Part(total.start, part.stop, total.take().merge(added))

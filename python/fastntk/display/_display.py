@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Iterable, Mapping
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["Display", "named", "require_plots", "spaced"]
+__all__ = ["Display", "draw_curves", "named", "require_plots", "spaced"]
 
 
-class Display:
+class Display(ABC):
     """A plot of data that the object holds.
 
     Attributes
@@ -27,15 +28,44 @@ class Display:
     figure_: Any
     lines_: list[Any]
 
-    def _axes(self, ax: Any) -> Any:
-        """`ax`, or that of a new figure; kept with its figure."""
+    def plot(self, ax: Any = None, **kwargs: Any) -> Self:
+        """Draw the data.
+
+        Parameters
+        ----------
+        ax : matplotlib Axes, optional
+            By default a new figure's.
+        **kwargs
+            For Matplotlib's `plot` of the curves.
+
+        Returns
+        -------
+        Display
+            The object itself.
+
+        Raises
+        ------
+        ImportError
+            Without Matplotlib.
+        """
         require_plots(type(self))
         if ax is None:
             from matplotlib import pyplot as plt
 
             ax = plt.subplots()[1]
-        self.ax_, self.figure_, self.lines_ = ax, ax.figure, []
-        return ax
+        self.ax_, self.figure_ = ax, ax.figure
+        self.lines_ = self._draw(ax, kwargs)
+        ax.legend()
+        return self
+
+    @abstractmethod
+    def _draw(self, ax: Any, style: dict[str, Any]) -> list[Any]:
+        """Draw on axes, curves in the style that is given; the lines."""
+
+
+def draw_curves(ax: Any, x: Any, curves: Mapping[str, Any], style: dict[str, Any]) -> list[Any]:
+    """Draw a curve for each name."""
+    return [ax.plot(x, values, **{"marker": "o", "label": name, **style})[0] for name, values in curves.items()]
 
 
 def require_plots(display: type[Display]) -> None:

@@ -13,7 +13,7 @@ from .. import _arguments as arguments
 from .._place import Place
 from .._random import RandomState, resolve_seed
 from .._spectral import SpectralError
-from ._display import Display, named, require_plots
+from ._display import Display, draw_curves, named, require_plots
 
 __all__ = ["ErrorDisplay"]
 
@@ -75,35 +75,13 @@ class ErrorDisplay(Display):
         if unknown:
             raise ValueError(f"interval has {sorted(unknown)}; names of error, {', '.join(self.error)}, are allowed")
 
-    def plot(self, ax: Any = None, **kwargs: Any) -> Self:
-        """Draw the curves.
-
-        Parameters
-        ----------
-        ax : matplotlib Axes, optional
-            By default a new figure's.
-        **kwargs
-            For Matplotlib's `plot` of every curve.
-
-        Returns
-        -------
-        ErrorDisplay
-            The object itself.
-
-        Raises
-        ------
-        ImportError
-            Without Matplotlib.
-        """
-        ax = self._axes(ax)
-        for name, values in self.error.items():
-            (line,) = ax.plot(self.n_components, values, **{"marker": "o", "label": name, **kwargs})
-            self.lines_.append(line)
+    def _draw(self, ax: Any, style: dict[str, Any]) -> list[Any]:
+        lines = draw_curves(ax, self.n_components, self.error, style)
+        for name, line in zip(self.error, lines, strict=True):
             if name in self.interval:
                 ax.fill_between(self.n_components, *self.interval[name], color=line.get_color(), alpha=0.2, linewidth=0)
         ax.set(xscale="log", yscale="log", xlabel="number of components", ylabel=_MEASURES[self.measure])
-        ax.legend()
-        return self
+        return lines
 
     @classmethod
     def from_results(cls, n_components: Any, error: Any, *, ax: Any = None, **kwargs: Any) -> Self:

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from sklearn.base import clone, is_classifier
 
 from .. import _arguments as arguments
-from ._display import Display, named, require_plots, spaced
+from ._display import Display, draw_curves, named, require_plots, spaced
 
 __all__ = ["LearningCurveDisplay"]
 
@@ -78,33 +78,9 @@ class LearningCurveDisplay(Display):
             raise ValueError(f"{name} has shape {array.shape}; {self.n_rows.shape}, that of n_rows, is needed")
         return array
 
-    def plot(self, ax: Any = None, **kwargs: Any) -> Self:
-        """Draw the curves.
-
-        Parameters
-        ----------
-        ax : matplotlib Axes, optional
-            By default a new figure's.
-        **kwargs
-            For Matplotlib's `plot` of every curve.
-
-        Returns
-        -------
-        LearningCurveDisplay
-            The object itself.
-
-        Raises
-        ------
-        ImportError
-            Without Matplotlib.
-        """
-        ax = self._axes(ax)
-        for name, values in self.score.items():
-            (line,) = ax.plot(self.n_rows, values, **{"marker": "o", "label": name, **kwargs})
-            self.lines_.append(line)
+    def _draw(self, ax: Any, style: dict[str, Any]) -> list[Any]:
         ax.set(xscale="log", xlabel="number of rows", ylabel=self.score_name)
-        ax.legend()
-        return self
+        return draw_curves(ax, self.n_rows, self.score, style)
 
     @classmethod
     def from_results(cls, n_rows: Any, score: Any, *, ax: Any = None, **kwargs: Any) -> Self:

@@ -61,38 +61,16 @@ class SpectrumDisplay(Display):
         self.alpha = None if alpha is None else arguments.real(alpha, "alpha", positive=True)
         self.statistical_dimension = None if self.alpha is None else float((values / (values + self.alpha)).sum())
 
-    def plot(self, ax: Any = None, **kwargs: Any) -> Self:
-        """Draw the eigenvalues that are not 0.
-
-        Parameters
-        ----------
-        ax : matplotlib Axes, optional
-            By default a new figure's.
-        **kwargs
-            For Matplotlib's `plot` of the eigenvalues.
-
-        Returns
-        -------
-        SpectrumDisplay
-            The object itself.
-
-        Raises
-        ------
-        ImportError
-            Without Matplotlib.
-        """
-        ax = self._axes(ax)
+    def _draw(self, ax: Any, style: dict[str, Any]) -> list[Any]:
         positive = self.eigenvalues[self.eigenvalues > 0]
-        style = {"label": "eigenvalues", **kwargs}
-        self.lines_ += ax.plot(np.arange(1, len(positive) + 1), positive, **style)
+        lines = list(ax.plot(np.arange(1, len(positive) + 1), positive, **{"label": "eigenvalues", **style}))
         if self.alpha is not None and self.statistical_dimension is not None:
             grey = {"color": "grey", "linewidth": 1}
-            self.lines_.append(ax.axhline(self.alpha, linestyle="--", label=f"alpha = {self.alpha:.3g}", **grey))
             text = f"statistical dimension = {self.statistical_dimension:.3g}"
-            self.lines_.append(ax.axvline(max(self.statistical_dimension, 1.0), linestyle=":", label=text, **grey))
+            lines.append(ax.axhline(self.alpha, linestyle="--", label=f"alpha = {self.alpha:.3g}", **grey))
+            lines.append(ax.axvline(max(self.statistical_dimension, 1.0), linestyle=":", label=text, **grey))
         ax.set(xscale="log", yscale="log", xlabel="number", ylabel="eigenvalue of $Z^T Z$")
-        ax.legend()
-        return self
+        return lines
 
     @classmethod
     def from_estimator(

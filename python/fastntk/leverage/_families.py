@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from .. import _arguments as arguments
 from .._load import _core
+from ._docs import documented
 from ._kernels import KernelFunction, Reals
 
 __all__ = ["FAMILIES", "FeatureFamily", "NamedFamily", "family_of", "kernel_of"]
@@ -55,18 +56,11 @@ class FeatureFamily(Protocol):
         """phi(x, w), real or complex: (n, m, d2) for rows (n, d) and directions (m, any)."""
 
 
+@documented
 class NamedFamily:
     """One of the families that are known by name. Step(0) = 0, and a is the cosine of x and z.
 
-    ============  ==============================  =======================================
-    name          phi(x, w)                       K(x, z)
-    ============  ==============================  =======================================
-    ntk           x Step(w.x)                     <x, z> kappa_0(a) / 2
-    relu_ntk      sqrt(2) (ReLU(w.x), x Step)     |x||z| K_1(a), the NTK of depth 1
-    arc_cosine_0  sqrt(2) Step(w.x)               kappa_0(a)
-    arc_cosine_1  sqrt(2) ReLU(w.x)               |x||z| kappa_1(a)
-    fourier       (cos(w.x), sin(w.x))            exp(-|x - z|^2 / (2 lengthscale^2))
-    ============  ==============================  =======================================
+    <families>
 
     p is the standard normal density, of "fourier" that with the standard deviation 1 / lengthscale.
     """

@@ -12,6 +12,7 @@ from .. import _arguments as arguments
 from .._landmarks import Numbers, leverage_scores, random_order
 from .._memory import require_planned
 from .._random import RandomState, resolve_seed
+from ._docs import documented
 from ._kernels import KernelFunction, Reals, host_rows
 
 __all__ = ["LANDMARKS", "KernelRows", "approximate_scores", "recursive_leverage_scores", "require_recursion_memory"]
@@ -20,6 +21,7 @@ LANDMARKS = 1024
 _BLOCK_BYTES = 1 << 25  # of the kernel with a sample at a time
 
 
+@documented
 def recursive_leverage_scores(
     X: Any,
     alpha: float,
@@ -51,10 +53,7 @@ def recursive_leverage_scores(
         the exact ones with high probability; with fewer they are too large.
     random_state : None, int, numpy.random.Generator or numpy.random.RandomState
         An int is the seed itself.
-    n_threads : int, optional
-        Threads of the kernels; by default all processors that this process may use.
-    max_memory : None, int or str
-        Memory that this may take, in bytes or as in "2GB"; by default what is available.
+    <threads and memory>
 
     Returns
     -------

@@ -12,6 +12,7 @@ from .._landmarks import Numbers, random_order, uniform
 from .._load import _core
 from .._memory import require_planned
 from .._random import RandomState, resolve_seed
+from ._docs import documented
 from ._kernels import KernelFunction, Reals, host_rows
 from ._recursive import LANDMARKS, approximate_scores, require_recursion_memory
 
@@ -20,6 +21,7 @@ __all__ = ["select_rows"]
 _ORDER_SEED, _DRAW_SEED, _SCORE_SEED = 0, 1, 2
 
 
+@documented
 def select_rows(
     X: Any,
     m: int,
@@ -56,10 +58,7 @@ def select_rows(
         Of "leverage": rows from which scores are approximated; see `recursive_leverage_scores`.
     random_state : None, int, numpy.random.Generator or numpy.random.RandomState
         Of "leverage"; an int is the seed itself.
-    n_threads : int, optional
-        Threads of the kernels; by default all processors that this process may use.
-    max_memory : None, int or str
-        Memory that this may take, in bytes or as in "2GB"; by default what is available.
+    <threads and memory>
 
     Returns
     -------

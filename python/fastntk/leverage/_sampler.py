@@ -11,6 +11,7 @@ from .._arrays import Source, matrix
 from .._load import _core
 from .._memory import require_planned
 from .._random import RandomState, resolve_seed
+from ._docs import documented
 from ._families import FeatureFamily, NamedFamily, family_of, kernel_of
 from ._gibbs import Chains, gibbs_directions
 from ._inverse import Inverse, exact_inverse, inverse_through_features
@@ -29,6 +30,7 @@ _POOL_FACTOR, _LEAST_POOL = 16, 1024
 _INVERSE_SEED, _POOL_SEED, _CALLS_SEED = 0, 1, 2
 
 
+@documented
 class LeverageSampler:
     """Directions of random features, drawn by their ridge leverage function.
 
@@ -48,15 +50,7 @@ class LeverageSampler:
     family : {"ntk", "relu_ntk", "arc_cosine_0", "arc_cosine_1", "fourier"} or FeatureFamily
         The features phi(x, w); a is the cosine of x and z, and Step(0) = 0.
 
-        ============  ==============================  =======================================
-        name          phi(x, w)                       K(x, z)
-        ============  ==============================  =======================================
-        ntk           x Step(w.x)                     <x, z> kappa_0(a) / 2
-        relu_ntk      sqrt(2) (ReLU(w.x), x Step)     |x||z| K_1(a), the NTK of depth 1
-        arc_cosine_0  sqrt(2) Step(w.x)               kappa_0(a)
-        arc_cosine_1  sqrt(2) ReLU(w.x)               |x||z| kappa_1(a)
-        fourier       (cos(w.x), sin(w.x))            exp(-|x - z|^2 / (2 lengthscale^2))
-        ============  ==============================  =======================================
+        <families>
 
         "ntk" is the paper's: networks whose first layer alone is trained. p is standard normal, of "fourier" with the
         standard deviation 1 / lengthscale.
