@@ -5,7 +5,7 @@
 # make docs   the HTML documentation, in build/docs
 # make wheel  a wheel for other machines in build/dist, tried in a fresh environment where no compiler is in reach
 # make lint   formatting, linters, types, stubs, warnings as errors, layering
-# make clean  remove .venv and build
+# make clean  remove .venv, build and what `make docs` left in docs
 #
 # Needs Python >= 3.11 with venv, a C++20 compiler and a package index; cmake and ninja come from there.
 # Variables: PYTHON (makes .venv), JOBS, CXX, FASTNTK_CUDA=AUTO|ON|OFF, TEST_ARGS (for pytest), BENCH (native programs),
@@ -127,4 +127,4 @@ required := $(bin)/python -c 'import re, sys, tomllib; t = tomllib.load(open("py
 	$(PYTHON) -m venv .venv
 
 clean:
-	rm -rf .venv build
+	rm -rf .venv build docs/generated docs/auto_examples docs/sg_execution_times.rst

@@ -8,6 +8,7 @@ import sys
 import threading
 import time
 import warnings
+from contextlib import contextmanager
 
 import dask
 import dask.array as da
@@ -34,18 +35,25 @@ D = 64
 SEGMENT = 2048
 
 
-@pytest.fixture(scope="module")
-def cluster():
-    """Two workers that are processes."""
+@contextmanager
+def processes(workers, allowed_failures=3):
+    """A cluster of workers that are processes, and may die."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         with (
-            dask.config.set({"distributed.scheduler.allowed-failures": 2, "distributed.worker.memory.terminate": False}),
+            dask.config.set({"distributed.scheduler.allowed-failures": allowed_failures}),
             distributed.LocalCluster(
-                n_workers=2, threads_per_worker=1, dashboard_address=":0", silence_logs=50, host="127.0.0.1"
+                n_workers=workers, threads_per_worker=1, dashboard_address=":0", silence_logs=50, host="127.0.0.1"
             ) as made,
         ):
             yield made
+
+
+@pytest.fixture(scope="module")
+def cluster():
+    """Two workers for all tests that leave them alive."""
+    with processes(2) as made:
+        yield made
 
 
 @pytest.fixture
@@ -344,7 +352,7 @@ def test_workers_that_vanish_for_good_end_the_fit():
         timer.join()
 
 
-def test_a_block_that_kills_workers_is_named(client):
+def test_a_block_that_kills_workers_is_named():
     X, y = rows(8000)
 
     def deadly():
@@ -352,9 +360,9 @@ def test_a_block_that_kills_workers_is_named(client):
 
     shards = loaders(X, y)
     shards[3] = deadly
-    with pytest.raises(fastntk.dask.BlockError, match=r"block 3.*died"):
-        fastntk.dask.NTKRegressor(**regressor()).fit(shards)
-    client.wait_for_workers(2, timeout=60)
+    with processes(1, allowed_failures=0) as made, distributed.Client(made, timeout=20) as client:
+        with pytest.raises(fastntk.dask.BlockError, match=r"block 3.*died"):
+            fastntk.dask.NTKRegressor(**regressor(), client=client).fit(shards)
 
 
 class Kills:
@@ -376,35 +384,33 @@ class Kills:
         monkeypatch.setattr(_driver.SegmentDriver, "_folded", folded)
 
 
-def test_killed_workers_do_not_change_a_bit(client, monkeypatch):
+def fit_with_kills(X, y, monkeypatch, workers, after):
+    """A fit on a new cluster whose workers are killed after so many segments."""
+    with (
+        processes(workers, allowed_failures=10) as made,
+        distributed.Client(made, timeout=20) as client,
+        monkeypatch.context() as patch,
+    ):
+        client.wait_for_workers(workers, timeout=60)
+        kills = Kills(patch, after)
+        model = fastntk.dask.NTKRegressor(**regressor(), client=client).fit(loaders(X, y, size=1500))
+        assert kills.killed == len(after)
+        return model
+
+
+def test_killed_workers_do_not_change_a_bit(monkeypatch):
     X, y = rows(20000)
-    local = fastntk.NTKRegressor(**regressor()).fit(X, y)
-    kills = Kills(monkeypatch, [4])
-    model = fastntk.dask.NTKRegressor(**regressor()).fit(loaders(X, y, size=1500))
-    assert kills.killed == 1
-    same(model, local)
-    client.wait_for_workers(2, timeout=60)
+    model = fit_with_kills(X, y, monkeypatch, 2, [4])
+    same(model, fastntk.NTKRegressor(**regressor()).fit(X, y))
 
 
 @pytest.mark.long
-def test_three_kills_in_each_of_twenty_runs(monkeypatch):
+@pytest.mark.parametrize("run", range(20))
+def test_three_kills_do_not_change_a_bit(monkeypatch, run):
     X, y = rows(40000)
-    local = fastntk.NTKRegressor(**regressor()).fit(X, y)
-    rng = np.random.default_rng(0)
-    config = {"distributed.scheduler.allowed-failures": 10}
-    with (
-        dask.config.set(config),
-        distributed.LocalCluster(n_workers=3, threads_per_worker=1, dashboard_address=":0", silence_logs=50) as made,
-        distributed.Client(made, timeout=30) as client,
-    ):
-        for run in range(20):
-            client.wait_for_workers(3, timeout=120)
-            signal.alarm(120)
-            with monkeypatch.context() as patch:
-                kills = Kills(patch, np.sort(rng.integers(1, 17, 3)))
-                model = fastntk.dask.NTKRegressor(**regressor()).fit(loaders(X, y, size=1500))
-            assert kills.killed == 3, run
-            same(model, local)
+    after = np.sort(np.random.default_rng(run).integers(1, 17, 3)).tolist()
+    model = fit_with_kills(X, y, monkeypatch, 3, after)
+    same(model, fastntk.NTKRegressor(**regressor()).fit(X, y))
 
 
 def test_sums_are_taken_over_once():

@@ -108,17 +108,20 @@ def test_columns_are_chosen_by_name_or_number(tmp_path, name):
         assert np.array_equal(weight, X[:, 1])
 
 
-def test_the_type_of_labels_is_that_of_the_whole_file(tmp_path, small_blocks):
-    for last, kind in (("7", "i"), ("7.5", "f"), ("seven", "U")):
-        (tmp_path / "x.csv").write_text("\n".join([*(f"{k},{k % 3}" for k in range(300)), f"0,{last}"]))
-        source = file_source(tmp_path / "x.csv")
-        blocks = [y for _, y, _ in source.blocks()]
-        assert source.target_dtype.kind == kind
-        assert {y.dtype.kind for y in blocks} == {kind}
-        assert len(blocks) > 2
-        wanted = np.array([*(str(k % 3) for k in range(300)), last]).astype({"i": np.int64, "f": float, "U": str}[kind])
-        assert np.array_equal(np.concatenate(blocks), wanted)
-        assert np.array_equal(source.labels(), np.unique(wanted))
+@pytest.mark.parametrize("at", [0, 300])
+@pytest.mark.parametrize(("odd", "kind"), [("7", "i"), ("7.5", "f"), ("seven", "U")])
+def test_the_type_of_labels_is_that_of_the_whole_file(tmp_path, small_blocks, odd, kind, at):
+    labels = [str(k % 3) for k in range(300)]
+    labels.insert(at, odd)
+    (tmp_path / "x.csv").write_text("\n".join(f"{k},{label}" for k, label in enumerate(labels)))
+    source = file_source(tmp_path / "x.csv")
+    blocks = [y for _, y, _ in source.blocks()]
+    assert source.target_dtype.kind == kind
+    assert {y.dtype.kind for y in blocks} == {kind}
+    assert len(blocks) > 2
+    wanted = np.array(labels).astype({"i": np.int64, "f": float, "U": str}[kind])
+    assert np.array_equal(np.concatenate(blocks), wanted)
+    assert np.array_equal(source.labels(), np.unique(wanted))
 
 
 def test_numbers_in_text_are_rounded_once(tmp_path):

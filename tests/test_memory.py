@@ -104,3 +104,40 @@ def test_what_a_ridge_state_tells_takes_what_is_planned(what):
     # What the BLAS and the threads of the products work in is not counted: 5 MB here. Arrays below 32 MB, which malloc would
     # keep when they are free, are not looked at.
     assert 0.85 * taken < planned < 1.05 * taken
+
+
+STREAM = """
+from pathlib import Path
+path, n, d, D = Path({folder!r}) / "rows.npy", {n}, 64, 512
+# A file with holes: zeros that take no room on the disk, and rows in between.
+rows = np.lib.format.open_memmap(path, "w+", np.float32, (n, d))
+rows[:: n // 2000] = np.random.default_rng(0).normal(size=(len(rows[:: n // 2000]), d))
+targets = rows[:, 0].astype(np.float64) + 1
+del rows
+model = fastntk.NTKRegressor(D, features="random", random_state=0, n_threads=1)
+small = np.random.default_rng(1).normal(size=(3000, d)).astype(np.float32)
+fastntk.NTKRegressor(D, features="random", random_state=0, n_threads=1).fit(small, small[:, 0])
+"""
+
+
+@pytest.mark.parametrize("given", ["path", "np.load(path, mmap_mode='r')", "source"])
+def test_a_fit_to_a_file_takes_what_is_planned_and_not_the_file(given, tmp_path):
+    n = 1_200_000
+    setup = STREAM.format(folder=str(tmp_path), n=n)
+    setup += """
+class Source:
+    n_rows, n_features, names = n, d, None
+    def blocks(self, first_row=0):
+        table = np.load(path, mmap_mode="r")
+        for first in range(first_row, n, 40000):
+            yield np.array(table[first : first + 40000]), targets[first : first + 40000], None
+source = Source()
+"""
+    taken, planned = measured(
+        setup, f"model.fit({given}, None if {given == 'source'} else targets)\ntold = model.plan(n, d).bytes"
+    )
+    file = 4 * 64 * n
+    assert file > 300e6
+    # The file's pages are the system's, and counted where they are mapped: a few blocks of 16 MiB at a time beside the plan.
+    assert taken < planned + 4 * 2**24
+    assert taken < file / 2

@@ -37,8 +37,9 @@ double condition_number(const Equations& equations, double diagonal, const F* fa
     equations.solve(factor, solved);
     return std::vector<double>(solved.begin(), solved.end());
   });
+  const double condition = largest * of_inverse;
   // Estimates from below; that of a multiple of the identity may lie below 1 by rounding.
-  return std::max(1.0, largest * of_inverse);
+  return std::isnan(condition) ? std::numeric_limits<double>::infinity() : std::max(1.0, condition);
 }
 
 template <Backend B, class Equations>

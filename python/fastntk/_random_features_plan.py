@@ -61,7 +61,7 @@ def row_flops(params: dict[str, Any]) -> int:
 
 
 def _width(params: dict[str, Any]) -> int:
-    return int(params["in_features"]) + (params["bias"] != 0)
+    return int(params["in_features"]) + bool(params["bias"] != 0)
 
 
 def _is_layered(params: dict[str, Any]) -> bool:

@@ -77,11 +77,14 @@ verbose : bool
 _ATTRIBUTES = """\
 alpha_ : float
     The ridge parameter in use.
+condition_ : float
+    An estimate, from below, of the condition number of the equations that were solved.
 features_ : transformer
     The fitted feature map.
 statistics_ : dict
-    What the data of the fit were: "rows" of positive weight and "total_weight", and the weighted "target_mean" and "target_std"
-    of each target; those of classes are one-hot less 1 / n_classes. None if the model is of a file that does not tell.
+    What the data of the fit were: "rows" of positive weight and "total_weight", and the weighted "target_mean" and
+    "target_std" of each target; those of classes are one-hot less 1 / n_classes. None if the model is of a file that does
+    not tell.
 seed_ : int
 n_features_in_ : int
 feature_names_in_ : ndarray

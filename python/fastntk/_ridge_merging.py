@@ -32,8 +32,8 @@ class RidgeMerging:
     def merge(self, other: Any) -> Any:
         """Add all rows of another model, as if they had come in `partial_fit`, up to rounding.
 
-        The solution is computed when it is next needed. Models that were fitted to parts of the data in different processes, and came here by pickling or in files that were
-        saved with their state, become the model of all rows.
+        The solution is computed when it is next needed. Models that were fitted to parts of the data in different processes,
+        and came here by pickling or in files that were saved with their state, become the model of all rows.
 
         Parameters
         ----------
@@ -50,8 +50,8 @@ class RidgeMerging:
         TypeError
             If `other` is of another class.
         ValueError
-            If it has other parameters, another seed, other columns or classes, a map that learnt from other rows, or holds no
-            state. The model is then as it was.
+            If it has other parameters, another seed, other columns or classes, a map that learnt from other rows, or holds
+            no state. The model is then as it was.
 
         Notes
         -----
@@ -98,8 +98,8 @@ class RidgeMerging:
 
         Notes
         -----
-        What a feature map learnt from the rows (landmarks, leverage) stays. Rows that are held out to choose alpha are found by
-        their values and leave that sample. An error of about eps times the sums before stays in the sums.
+        What a feature map learnt from the rows (landmarks, leverage) stays. Rows that are held out to choose alpha are found
+        by their values and leave that sample. An error of about eps times the sums before stays in the sums.
         """
         check_is_fitted(self)
         fit = state_of(self)

@@ -378,8 +378,8 @@ class RidgeModel(RidgeMerging, RidgeAnswers, BaseEstimator):  # type: ignore[mis
         path : str or path
             The file; it is replaced if it exists, at once: whatever happens, it is the old one or the new one.
         state : bool
-            Whether the model that is read can go on with `partial_fit`, `merge` and `downdate`, with the bits of one that was
-            never saved. This takes about 4 n_components**2 bytes more, and the rows that are held out to choose alpha.
+            Whether the model that is read can go on with `partial_fit`, `merge` and `downdate`, with the bits of one that
+            was never saved. This takes about 4 n_components**2 bytes more, and the rows held out to choose alpha.
 
         Raises
         ------

@@ -69,7 +69,7 @@ def layerwise_flops(params: dict[str, Any], width: int) -> int:
     if sampled:
         total = _rotation(width) + hadamard(width) + hadamard(layer) + product(1, outer, D)
         of_layer = _polynomial(layer, degree, power, layer) + _polynomial(layer, degree, power=gate, outputs=outer)
-        return total + depth * (of_layer + 4 * hadamard(outer) + 2 * outer + hadamard(outer + layer))
+        return int(total + depth * (of_layer + 4 * hadamard(outer) + 2 * outer + hadamard(outer + layer)))
     total, leaf = _rotation(width), width
     for below in range(depth - 1, -1, -1):
         outputs = layer + outer if below else D

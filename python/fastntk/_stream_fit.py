@@ -104,8 +104,8 @@ class _Learner:
             return model._fitted(features, first)
         if reads == "all":
             raise ValueError(
-                f"features is a {type(features).__name__}, which learns from all rows at once, and X comes in blocks: pass X "
-                "as an array, or fit the map to some of the rows and pass sklearn.frozen.FrozenEstimator(map)"
+                f"features is a {type(features).__name__}, which learns from all rows at once, and X comes in blocks: pass "
+                "X as an array, or fit the map to some of the rows and pass sklearn.frozen.FrozenEstimator(map)"
             )
         numbered = read.numbered()
         features._fit_numbered(numbered, numbered.place)

@@ -120,7 +120,7 @@ def image_flops(params: dict[str, Any], width: int) -> int:
     if params["diagonal"] != "sampled":
         pairs = pixels**2 if network["pooling"] == "gap" else pixels
         total += (2 if params["average_flips"] else 1) * pair_flops(network, pairs)
-    return total
+    return int(total)
 
 
 @documented

@@ -75,8 +75,8 @@ class KernelRidge(MultiOutputMixin, RegressorMixin, BaseEstimator):  # type: ign
     image_shape_ : tuple of int
         Shape of an image ("cntk" only).
     statistics_ : dict
-        What the training data were: "rows" of positive weight, "total_weight", "target_mean" and "target_std" of each target,
-        and "column_mean", "column_std", "column_min" and "column_max" of each column of `X`.
+        What the training data were: "rows" of positive weight, "total_weight", "target_mean" and "target_std" of each
+        target, and "column_mean", "column_std", "column_min" and "column_max" of each column of `X`.
     n_features_in_ : int
     feature_names_in_ : ndarray
         Only if `X` had string names.

@@ -54,21 +54,6 @@ py::array to_host(const DeviceArray& a) {
   return host;
 }
 
-void require_dense(const py::array& host, const DeviceArray& a) {
-  const bool same_shape = std::equal(host.shape(), host.shape() + host.ndim(), a.shape.begin(), a.shape.end());
-  if (!(host.flags() & py::array::c_style) || !same_shape || !host.dtype().equal(py::dtype(name_of(a.number)))) {
-    throw py::type_error("a row-major NumPy array of the same shape and dtype is needed");
-  }
-}
-
-void copy_to(const DeviceArray& a, py::array host) {
-  require_dense(host, a);
-  void* const to = host.mutable_data();
-  const py::gil_scoped_release unlocked;
-  const DeviceArray dense = contiguous(a, a.number);
-  if (dense.size() > 0) copy_out(a.place, dense.data, dense.size() * bytes_of(a.number), to);
-}
-
 // Without `wait` the copy is queued, and `host` may change at once all the same.
 DeviceArray from_host(const py::array& host, const Cuda& place, bool wait) {
   const Extents shape(host.shape(), host.shape() + host.ndim());
@@ -201,7 +186,6 @@ void bind_class(py::module_& m) {
       .def_static("of", &DeviceArray::of, "array"_a, "backend"_a, "wait"_a)
       .def_static("from_host", &from_host, "array"_a, "backend"_a, "wait"_a = true)
       .def("to_host", &to_host, "A copy as a NumPy array; waits for the work on this one.")
-      .def("copy_to", &copy_to, "out"_a)
       .def("reshape", &reshaped, "shape"_a)
       .def("__getitem__", &indexed, "index"_a)
       .def("__len__", &length_of)

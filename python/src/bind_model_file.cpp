@@ -69,7 +69,7 @@ void bind_model_file(py::module_& m) {
         const py::gil_scoped_release unlocked;
         return model_checksum(static_cast<const char*>(info.ptr), static_cast<std::size_t>(info.size * info.itemsize));
       },
-      py::arg("bytes"));
+      py::arg("data"));
 }
 
 }  // namespace fastntk::python
