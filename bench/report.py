@@ -311,6 +311,8 @@ def figure(lines: list[Line], selector: Line, key: str) -> str:
     value = float(found[-1])
     if key == "peak_bytes":
         return f"{value / 2**20:.0f}"
+    if key == "megabytes_per_s":
+        return f"{value:.0f}"
     if key == "accuracy":
         return f"{value:.4f}".lstrip("0")
     digits = f"{value:.{2 if abs(value) >= 0.1 else 3 if abs(value) >= 0.01 else 4}f}"

@@ -107,6 +107,12 @@ def test_several_targets_and_weights(files, tmp_path):
     assert not (tmp_path / "none.npy").exists()
 
 
+def test_text_is_not_regressed_even_if_it_looks_like_numbers(tmp_path):
+    pq.write_table(pa.table({"a": [1.0, 2.0], "y": ["1", "2"]}), tmp_path / "x.parquet")
+    said = run("fit", tmp_path / "x.parquet", "-o", tmp_path / "model", "--task", "regression", code=2).stderr
+    assert "targets that are text, such as '1'; numbers are needed for regression" in said
+
+
 def test_scores_over_blocks_are_scores_of_all_rows():
     from fastntk.cli._predict import _R2
 

@@ -189,6 +189,16 @@ def test_parquet_has_many_types(tmp_path):
     assert file_source(tmp_path / "x.parquet", target="truth", columns=["short"]).target_dtype.kind == "b"
 
 
+def test_an_index_of_pandas_is_no_column(tmp_path):
+    import pandas as pd
+
+    table = pd.DataFrame({"a": [1.0, 2.0, 3.0], "y": [4.0, 5.0, 6.0]}, index=[7, 1, 5])
+    table.to_parquet(tmp_path / "x.parquet")
+    assert "__index_level_0__" in pq.read_schema(tmp_path / "x.parquet").names
+    X, y, _ = read(file_source(tmp_path / "x.parquet"))
+    assert (X.tolist(), y.tolist()) == ([[1], [2], [3]], [4, 5, 6])
+
+
 def test_images_keep_their_shape_and_other_arrays_become_rows(tmp_path):
     images = np.random.default_rng(0).integers(0, 256, (9, 4, 3, 2), dtype=np.uint8)
     np.save(tmp_path / "x.npy", images)
@@ -257,6 +267,12 @@ BAD = {
     "no rows": ("x.npy", npy(np.empty((0, 3))), {}, "x.npy has no rows"),
     "inf": ("x.npy", npy(np.array([[1, 2], [np.inf, 1]])), {}, "has infinity in row 1, column 0; a finite number"),
     "nan in y": ("x.npy", npy(np.array([[1, 2], [1, np.nan]])), {}, "has NaN in row 1, the target; a finite number"),
+    "nan weight": (
+        "x.npz",
+        npz(X=np.ones((2, 2)), y=np.ones(2), w=np.array([1, np.nan])),
+        {"weight": "w"},
+        "has NaN in row 1, the weight; a finite number",
+    ),
     "empty npz": ("x.npz", b"", {}, "x.npz is no .npz file"),
     "no X": ("x.npz", npz(A=np.ones((2, 2))), {}, "it has the arrays A, and X is needed"),
     "no y": ("x.npz", npz(X=np.ones((2, 2))), {}, "it has the arrays X, and y is needed"),
@@ -281,6 +297,27 @@ def test_bad_files_are_named_with_the_place(tmp_path, name):
     (tmp_path / file).write_bytes(content)
     with pytest.raises(ValueError, match=message):
         list(file_source(tmp_path / file, **how).blocks())
+
+
+def test_rows_are_counted_from_the_first_of_the_file(tmp_path):
+    X, y = data()
+    X[190, 2] = np.inf
+    for name in ("x.npy", "x.npz", "x.parquet"):
+        source = file_source(write(tmp_path / name, X, y))
+        for first in (0, 49, 170):
+            with pytest.raises(ValueError, match=f"{name} has infinity in row 190, column (2|'c')"):
+                list(source.blocks(first))
+    table = pa.table({"a": [1.0] * 60 + [None] + [1.0] * 39, "b": range(100)})
+    pq.write_table(table, tmp_path / "x.parquet", row_group_size=50)
+    for first in (0, 20, 55):
+        with pytest.raises(ValueError, match="no value in row 60, column 'a'"):
+            list(file_source(tmp_path / "x.parquet").blocks(first))
+
+
+def test_a_short_array_is_found_before_it_is_read(tmp_path):
+    (tmp_path / "x.npy").write_bytes(npy(np.ones((9, 3)))[:-1])
+    with pytest.raises(ValueError, match="it ends 1 bytes too soon"):
+        file_source(tmp_path / "x.npy")
 
 
 def test_no_file_is_no_file(tmp_path):

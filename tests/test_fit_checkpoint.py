@@ -21,6 +21,7 @@ from fastntk import _segments
 
 path, kills, seed = sys.argv[1], int(sys.argv[2]), int(sys.argv[3])
 _segments.SEGMENT_ROWS, _segments.GROUP_SEGMENTS = 2048, 3
+FLAGS = os.WEXITED | os.WNOHANG | os.WNOWAIT
 SIGNALS = [signal.SIGKILL] * 8 + [signal.SIGTERM, signal.SIGINT]
 
 def blocks():
@@ -51,6 +52,8 @@ while True:
             os._exit(130)
         os._exit(0 if same and not os.path.exists(path) else 7)
     if killed < kills:
+        while killed % 2 == 0 and not os.path.exists(path) and os.waitid(os.P_PID, child, FLAGS) is None:
+            time.sleep(1e-3)
         time.sleep(chance.uniform(0, took))
         os.kill(child, chance.choice(SIGNALS))
     status = os.waitpid(child, 0)[1]

@@ -196,7 +196,7 @@ def test_rows_that_were_not_there_are_refused():
         with pytest.raises(ValueError, match=r"\S"):
             fitted.downdate(*bad)
         assert fitted._fit.whole().to_bytes() == before
-    with pytest.raises(MemoryError, match="NTKRegressor.downdate with 64 features needs"):
+    with pytest.raises(MemoryError, match=r"NTKRegressor.downdate with 64 features needs"):
         fitted.set_params(max_memory=1000).downdate(X[:5], y[:5])
     fitted.set_params(max_memory=None)
     require_close(fitted.downdate(X[:50], y[:50]), model("NTKRegressor", 1.0).fit(X[50:100], y[50:100]))

@@ -134,6 +134,8 @@ def put(*keys, value):
         ("random-sampled", put("params", value={"n_components": 16, "other": 1}), ""),
         ("random-sampled", put("features", "params", "n_components", value=2**31 - 1), "16, 3.* for 2147483647 features"),
         ("random-sampled", put("features", "params", "depth", value=0), "depth"),
+        ("random-sampled", put("features", "params", "depth", value=10**9), "depth is 1000000000"),
+        ("random-sampled", put("params", "bias", value={"array": [], "shape": [0], "dtype": "U1000000"}), "array of"),
         ("random-sampled", put("features", "chosen", "directions_", value="sphere"), "this version would take"),
         ("random-two-targets", put("one_target", value=True), "one target, and coefficients of 2"),
         ("nystroem-sampled", put("features", "class", value="NTKRandomFeatures"), ""),

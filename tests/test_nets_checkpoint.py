@@ -50,8 +50,7 @@ CHILD = """
 import os, signal, sys
 sys.path.insert(0, sys.argv[1])
 import test_nets_checkpoint as tests
-from fastntk import _whole_file
-from fastntk.nets import _checkpoint
+from fastntk import _checkpoint, _whole_file
 
 number, path, times, midst = int(sys.argv[2]), sys.argv[3], int(sys.argv[4]), sys.argv[5] == "True"
 write = _whole_file.write_arrays
@@ -129,8 +128,8 @@ def test_the_file_never_has_weights_of_no_use(tmp_path):
 
 def test_the_file_is_written_after_so_many_steps(tmp_path, monkeypatch):
     written = []
-    write = Checkpoint.write
-    monkeypatch.setattr(Checkpoint, "write", lambda self, state: (written.append(state.steps), write(self, state)))
+    write = Checkpoint.keep
+    monkeypatch.setattr(Checkpoint, "keep", lambda self, state: (written.append(state.steps), write(self, state)))
     fit(NETS[0], 100, checkpoint=tmp_path / "net.npz", checkpoint_every=30, record_at=[0])
     assert written == [30, 60, 90, 100]
 

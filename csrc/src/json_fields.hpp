@@ -40,7 +40,7 @@ class JsonFields {
       if (word == found) return meaning;
       allowed += (allowed.empty() ? "'" : ", '") + std::string(word) + "'";
     }
-    fail(name, "'" + found + "'", allowed);
+    fail(name, "'" + found + "'", "one of " + allowed);
   }
 
   /// Throws ModelFileError if there are members that were not asked for.

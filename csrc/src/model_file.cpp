@@ -8,6 +8,7 @@
 #include <istream>
 #include <limits>
 #include <new>
+#include <optional>
 #include <string_view>
 #include <utility>
 
@@ -57,23 +58,25 @@ class Input {
   Checksum sum_;
 };
 
-// The number after `key` in a file of the kernel's, in bytes; the largest there is without it.
-std::uint64_t reported(const char* path, std::string_view key, std::uint64_t unit) {
+// The number after `key` in a file of the kernel's; nothing if there is none, or "max".
+std::optional<std::uint64_t> reported(const char* path, std::string_view key = {}) {
   std::ifstream file(path);
   std::uint64_t number = 0;
   for (std::string word; file && !key.empty() && word != key;) file >> word;
-  return file >> number ? number * unit : std::numeric_limits<std::uint64_t>::max();
+  return file >> number ? std::optional(number) : std::nullopt;
 }
 
 // Memory that this process can still take: the machine's, or less where a control group sets a limit.
 std::uint64_t available_bytes() {
-  const std::uint64_t limit = reported("/sys/fs/cgroup/memory.max", {}, 1);
-  const std::uint64_t used = reported("/sys/fs/cgroup/memory.current", {}, 1);
-  return std::min(reported("/proc/meminfo", "MemAvailable:", 1024), limit > used ? limit - used : 0);
+  std::uint64_t out = std::numeric_limits<std::uint64_t>::max();
+  if (const auto kilobytes = reported("/proc/meminfo", "MemAvailable:")) out = *kilobytes * 1024;
+  const auto limit = reported("/sys/fs/cgroup/memory.max"), used = reported("/sys/fs/cgroup/memory.current");
+  if (limit && used) out = std::min(out, *limit - std::min(*limit, *used));
+  return out;
 }
 
 void require_available(std::uint64_t bytes) {
-  constexpr std::uint64_t looked_up_from = 1 << 28;
+  constexpr std::uint64_t looked_up_from = 1 << 24;
   if (bytes < looked_up_from) return;
   const std::uint64_t available = available_bytes();
   if (bytes > available)

@@ -37,7 +37,7 @@ if TYPE_CHECKING:
     from .sketches import TensorSRHT as TensorSRHT
 
 BackendError = _core.BackendError
-ModelFileError = getattr(_core, "ModelFileError", ValueError)
+ModelFileError = _core.ModelFileError
 __version__: str
 
 _MODULES = {

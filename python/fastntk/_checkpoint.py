@@ -23,13 +23,13 @@ _PATIENCE = 30.0  # times as long as the last write took, too
 _DATA = ("X", "Y", "X_test", "Y_test", "rows")  # what an identity has checksums of
 
 
-def require_same(found: dict[str, Any], wanted: dict[str, Any], what: str, remedy: str) -> None:
-    """ValueError if a computation is not the one that is asked for; `what` ends in its noun."""
+def require_same(found: dict[str, Any], wanted: dict[str, Any], what: str, remedy: str, noun: str = "training") -> None:
+    """ValueError if a computation is not the one that is asked for."""
     for name, value in wanted.items():
         there = found.get(name)
         if there != value:
             detail = "has other numbers" if name in _DATA else f"is {there!r} there, and {value!r} here"
-            raise ValueError(f"{what}: its {name} {detail}; {remedy}")
+            raise ValueError(f"{what} is of another {noun}: its {name} {detail}; {remedy}")
 
 
 class CheckpointFile:
@@ -76,8 +76,8 @@ class CheckpointFile:
             return None
         head: dict[str, Any] = self._reading(lambda file: json.loads(str(file["head"])))
         found = self._guarded(lambda: head["identity"] if head["format"] == self._form else head["format"]["no"])
-        what = f"checkpoint is {self._path}, which is of another {self._noun}"
-        require_same(found, self._identity, what, "pass another path, or delete the file")
+        remedy = "pass another path, or delete the file"
+        require_same(found, self._identity, f"checkpoint is {self._path}, which", remedy, self._noun)
         self._steps = head["steps"]
         return head
 

@@ -148,6 +148,11 @@ class Holdout:
         """Which rows they are."""
         return self._sample
 
+    @property
+    def on_host(self) -> bool:
+        """Whether the CPU computes on them."""
+        return all(rows.place.device is None for _, rows in self._aside)
+
     def rows(self) -> Rows | None:
         """All of them, in one piece; None if there are none."""
         return next(self.blocks(len(self)), None) if len(self) else None

@@ -44,7 +44,10 @@ def unplain(value: Any) -> Any:
     if not isinstance(value, dict):
         return value
     if "array" in value:
-        array = np.array(unplain(value["array"]), np.dtype(value["dtype"]))
+        dtype = np.dtype(value["dtype"])
+        if dtype.kind not in "biuf":  # a text could be of any length
+            raise ValueError(f"an array of {dtype}")
+        array = np.array(unplain(value["array"]), dtype)
         return array.reshape(value.get("shape", array.shape))  # files of version 2 have lists of lists
     if value.keys() == {"tuple"}:
         return tuple(unplain(item) for item in value["tuple"])

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
+from typing import TYPE_CHECKING, Any, NamedTuple
 from weakref import WeakKeyDictionary
 
 import numpy as np
 from numpy.typing import NDArray
-from sklearn.metrics import accuracy_score, r2_score
 from sklearn.utils.validation import check_is_fitted
 
 from ._block_rows import BlockRows, Convert
@@ -16,11 +15,11 @@ from ._blocks import BlockFeatures, BlockInputs
 from ._memory import require_memory
 from ._place import Place
 from ._plan import rows_at_once
-from ._prediction import largest_entry
 from ._ridge_blocks import over_blocks, require_names, source_of_predictions
 from ._ridge_equations import Matrix, read_alphas
 from ._ridge_factor import RidgeFactor, factor_bytes
 from ._ridge_spectrum import spectrum_bytes
+from ._rows_again import Again, Seen
 from ._sources import blocks_of
 from ._targets import weights
 from ._transform import transform
@@ -31,10 +30,6 @@ if TYPE_CHECKING:
     from .ridge import RidgeState
 
 __all__ = ["AlphaPath", "LeaveOneOut", "RidgeAnswers"]
-
-Item = TypeVar("Item")
-
-_LEAST_LEFT = 1e-8  # of 1 - h: below, the quotient of a residual and this is mostly rounding
 
 
 class AlphaPath(NamedTuple):
@@ -211,7 +206,7 @@ class RidgeAnswers:
         self._require(making(n, t) + 32 * count * state.rows * t, "leave_one_out")
         source: Any = self._factor() if each is None else state.spectrum(fit_intercept=self.fit_intercept)
         used = np.array([self._solved().alpha]) if each is None else each
-        seen = _Seen(state)
+        seen = Seen(state)
         parts = [self._left_out(source, used, block) for block in seen.all_of(self._rows_again(X, y, sample_weight))]
         predictions, residuals = (np.concatenate(part, axis=1) for part in zip(*parts, strict=True))
         scores = np.array([seen.score(predicted) for predicted in predictions])
@@ -221,7 +216,7 @@ class RidgeAnswers:
             return LeaveOneOut(predictions[0], residuals[0], float(scores[0]))
         return LeaveOneOut(predictions, residuals, scores)
 
-    def _left_out(self, source: Any, alphas: Matrix, block: _Again) -> tuple[Matrix, Matrix]:
+    def _left_out(self, source: Any, alphas: Matrix, block: Again) -> tuple[Matrix, Matrix]:
         """Predictions and residuals (n_alphas, n, n_targets) of rows by fits without them."""
         rows = block.rows
         shape = len(alphas), len(rows), rows.n_targets
@@ -274,7 +269,7 @@ class RidgeAnswers:
         out = np.concatenate([self._pulls(factor, whitened, block) for block in rows_again])
         return out[:, :, 0] if self._one_column() else out
 
-    def _pulls(self, factor: RidgeFactor, whitened: Matrix, block: _Again) -> Matrix:
+    def _pulls(self, factor: RidgeFactor, whitened: Matrix, block: Again) -> Matrix:
         """How the predictions for whitened rows change without each row of a block, (n, m, n_targets)."""
         rows = block.rows
         out = np.empty((len(rows), whitened.shape[1], rows.n_targets))
@@ -319,7 +314,7 @@ class RidgeAnswers:
         for part in parts:
             yield part, inside.fetch(compute(inputs(part)))
 
-    def _rows_again(self, X: Any, y: Any, sample_weight: Any) -> Iterator[_Again]:
+    def _rows_again(self, X: Any, y: Any, sample_weight: Any) -> Iterator[Again]:
         """Rows of the fit that are given again, arrays as one block."""
         names = getattr(self, "feature_names_in_", None)
         source = blocks_of(X, y, sample_weight, names=names)
@@ -338,12 +333,12 @@ class RidgeAnswers:
         if source is None:
             rows, _ = converted(X, y, sample_weight)
             self._see_columns(X, rows.X, reset=False)
-            yield _Again(rows, given.pop(), 0)
+            yield Again(rows, given.pop(), 0)
             return
         require_names(self, source)
         first = 0
         for rows in BlockRows(source, converted)():
-            yield _Again(rows, given.pop(0), first)
+            yield Again(rows, given.pop(0), first)
             first += len(rows)
 
     def _one_column(self) -> bool:
@@ -377,75 +372,3 @@ class RidgeAnswers:
     def _require(self, needed: int, method: str) -> None:
         what = f"{type(self).__name__}.{method}"
         require_memory(needed, self.max_memory, what=what, lower="lower n_components, or pass fewer rows or alphas")
-
-
-class _Again(NamedTuple):
-    """Rows of a fit that come again; their weights without those of classes; and the number of the first."""
-
-    rows: Rows
-    given: Matrix | None
-    first: int
-
-    def left(self, variance: Matrix, part: slice, alphas: Matrix) -> Matrix:
-        """1 - h for rows `part` and each alpha, (n_alphas, m); ValueError where rounding is all that is left."""
-        weight = self.rows.weight
-        left: Matrix = 1 - (variance if weight is None else variance * weight[part])
-        if not (left > _LEAST_LEFT).all():
-            number, row = np.unravel_index(int(np.argmin(left)), left.shape)
-            raise ValueError(
-                f"row {self.first + part.start + int(row)} has leverage 1 up to rounding with "
-                f"alpha={float(alphas[number]):.3g}: the fit without it is not known; a larger alpha is needed"
-            )
-        return left
-
-
-class _Seen:
-    """What is left to say of rows of a fit that come again, when they are gone."""
-
-    def __init__(self, state: RidgeState) -> None:
-        self._state = state
-        self._rows = 0
-        self._weight = 0.0
-        self._classes = 0
-        self._targets: list[NDArray[Any]] = []
-        self._given: list[Matrix | None] = []
-
-    def all_of(self, blocks: Iterator[_Again]) -> Iterator[_Again]:
-        """The blocks; ValueError, before the last is used, if they cannot be all rows of the state."""
-        for block, last in _with_last(blocks):
-            rows = block.rows
-            self._classes = rows.classes
-            self._targets.append(rows.Y)
-            self._given.append(block.given)
-            self._rows += len(rows) if rows.weight is None else int(np.count_nonzero(rows.weight))
-            self._weight += len(rows) if rows.weight is None else float(rows.weight.sum())
-            if last:
-                self._require_all()
-            yield block
-
-    def _require_all(self) -> None:
-        n, needed = self._rows, self._state.total_weight
-        if n != self._state.rows:
-            raise ValueError(f"X has {n} rows of positive weight; all {self._state.rows} of the fit are needed")
-        # Sums of n terms, in two different orders.
-        if abs(self._weight - needed) > 2 * (n + 8) * np.finfo(np.float64).eps * needed:
-            raise ValueError(f"sample_weight sums up to {self._weight}; the weights of the fit, {needed}, are needed")
-
-    def score(self, predicted: Matrix) -> float:
-        """R^2 of predictions for the rows, or accuracy of decisions."""
-        Y = np.concatenate(self._targets)
-        known = [weight for weight in self._given if weight is not None]
-        weight = np.concatenate(known) if known else None
-        if not self._classes:
-            return float(r2_score(Y, predicted, sample_weight=weight))
-        found = largest_entry(predicted, Place()) if self._classes > 1 else np.zeros(len(predicted), np.intp)
-        return float(accuracy_score(Y, found, sample_weight=weight))
-
-
-def _with_last(items: Iterator[Item]) -> Iterator[tuple[Item, bool]]:
-    """The items, and whether each is the last."""
-    before = next(items, None)
-    while before is not None:
-        after = next(items, None)
-        yield before, after is None
-        before = after

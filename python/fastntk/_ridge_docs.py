@@ -9,7 +9,8 @@ __all__ = ["documented"]
 
 _PARAMETERS = """\
 n_components : int
-    Number of features D. Time grows with n D**2, memory with 8 D**2 bytes.
+    Number of features D. Time grows with n D**2, memory with 8 D**2 bytes (12 beyond 65536 rows, 16
+    beyond 8 million).
 depth : int
     Number of hidden layers of the network, at least 1.
 features : {"auto", "random", "sketch", "nystroem", "leverage"} or transformer

@@ -222,8 +222,10 @@ class RidgeFit:
         return (self.sums.copied_total() if keep else self.sums.total()), True
 
     def _with_held_out(self, sums: Sums, holdout: Holdout) -> Sums:
+        # In one call on a GPU, which is waited for at the end of each.
+        size = self.block_rows if holdout.on_host else len(holdout)
         with sums.state.working():
-            for kept in holdout.blocks(self.block_rows):
+            for kept in holdout.blocks(size):
                 accumulate(self._features, kept, None, sums, self.block_rows)
         return sums
 

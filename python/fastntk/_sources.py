@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import mmap
 import os
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
@@ -57,6 +58,13 @@ class ArrayBlocks:
         """See `BlockSource`."""
         for first in range(first_row, self.n_rows, self._size):
             yield np.asarray(self._X[first : first + self._size]), None, None
+            self._let_go()
+
+    def _let_go(self) -> None:
+        """Pages of the file that were read count as ours until they are given back; private changes would be lost."""
+        pages = getattr(self._X, "_mmap", None)
+        if pages is not None and getattr(self._X, "mode", "c") != "c" and hasattr(mmap, "MADV_DONTNEED"):
+            pages.madvise(mmap.MADV_DONTNEED)
 
 
 class WithTargets:

@@ -195,7 +195,8 @@ class NTKClassifier(ClassifierMixin, RidgeModel):  # type: ignore[misc]
         ValueError
             As in `fit`, if `classes` is missing or differs from the first call's, or if `class_weight` is "balanced".
         TypeError, MemoryError
-            As in `fit`; the model is then as it was.
+            As in `fit`; the model is then as it was, but for blocks before the one that failed, which stay
+            added.
         """
         if isinstance(self.class_weight, str):
             raise ValueError(

@@ -21,6 +21,7 @@ __all__ = ["NTKRandomFeatures"]
 DIRECTIONS = ("auto", "structured", "gaussian", "gibbs", "sphere", "leverage")
 
 _MOST_SIZE = 2**31 - 1
+_MOST_DEPTH = 1 << 16  # of the compiled map
 _MOST_SWEEPS = 2**30 - 1
 _POOL_FACTOR = 4  # directions of the pool for each component; 16 measured no better
 _LEAST_POOL = 1024
@@ -237,7 +238,7 @@ class NTKRandomFeatures(FeatureMap):
 
     def _checked(self, d: int, n_components: int, seed: int) -> dict[str, Any]:
         step_features, relu_features = self._checked_sizes(n_components)
-        depth = arguments.integer(self.depth, "depth")
+        depth = arguments.integer(self.depth, "depth", high=_MOST_DEPTH)
         directions = arguments.choice(self.directions, "directions", DIRECTIONS)
         low_orders = arguments.choice(self.low_orders, "low_orders", LOW_ORDERS)
         if directions == "leverage":

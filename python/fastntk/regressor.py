@@ -128,7 +128,8 @@ class NTKRegressor(MultiOutputMixin, RegressorMixin, RidgeModel):  # type: ignor
         Raises
         ------
         ValueError, TypeError, MemoryError
-            As in `fit`; the model is then as it was.
+            As in `fit`; the model is then as it was, but for blocks before the one that failed, which stay
+            added.
         """
         first = not hasattr(self, "n_features_in_")
         source = source_of_fit(self, X, y, sample_weight)

@@ -143,6 +143,18 @@ TEST(tensors_that_do_not_fit) {
   CHECK(refuses(first + first, 3, "has a name twice"));
 }
 
+// Many pieces of a read, and large enough for memory to be looked up.
+TEST(large_tensors) {
+  constexpr std::size_t bytes = (1 << 24) + 13;
+  std::string values(bytes, '\1');
+  values.back() = '\2';
+  const std::string size = std::to_string(bytes);
+  const std::string header = R"(,"w":{"dtype":"U8","shape":[)" + size + R"(],"data_offsets":[0,)" + size + "]}";
+  const fastntk::ModelFile file = model_files::read(model_files::model(text, header, values));
+  CHECK(file.tensors().at("w").bytes == bytes);
+  CHECK(std::memcmp(file.tensors().at("w").data.get(), values.data(), bytes) == 0);
+}
+
 // Before a byte of them is read: the stream ends after the header.
 TEST(tensors_larger_than_memory) {
   const std::string size = std::to_string(std::uint64_t{1} << 60);

@@ -27,13 +27,24 @@ def pyarrow_parquet() -> Any:
     return pyarrow.parquet
 
 
+def _without_index(schema: Any) -> Any:
+    """The columns of a table but for those that pandas keeps the index of its rows in."""
+    for name in (schema.pandas_metadata or {}).get("index_columns", []):
+        at = schema.get_field_index(name) if isinstance(name, str) else -1
+        schema = schema if at < 0 else schema.remove(at)
+    return schema
+
+
 class ParquetSource(FileSource):
-    """A `.parquet` file: columns of numbers by name, targets of numbers or strings."""
+    """A `.parquet` file: columns of numbers by name, targets of numbers or strings.
+
+    Inputs are float32, or float64 if one of their columns is.
+    """
 
     def __init__(self, path: Path, *, target: Any, weight: Any, columns: Sequence[str] | None, with_target: bool) -> None:
         self.path = path
         with self._opened() as file:
-            self._schema = file.schema_arrow
+            self._schema = _without_index(file.schema_arrow)
             self.n_rows = file.metadata.num_rows
         header = list(self._schema.names)
         if not self.n_rows:

@@ -62,7 +62,7 @@ def _measure(case: Record) -> Record:
     from ..dask._cluster import Cluster
 
     params: Any = {"n_components": case["n_components"], "features": "random", "random_state": 0}
-    params["alpha"] = 1.0 if case["alpha"] == "given" else "auto"
+    params["alpha"] = 100.0 if case["alpha"] == "given" else "auto"
     blocks = [_loader(first) for first in range(0, case["rows"], BLOCK_ROWS)]
     begin = time.perf_counter()
     given = [block() for block in blocks]

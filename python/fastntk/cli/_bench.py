@@ -17,9 +17,9 @@ def bench(
     what: Annotated[
         Optional[list[str]],  # noqa: UP045
         typer.Argument(
-            help="Benchmarks: errors, exact, features, files, fit, import, kernels, nystroem, sketch, threads, cuda; all "
-            "of them by default. Studies, which take long and run only when named: mnist, uci, fig1, spectral, pointwise, "
-            "slopes, scale, theorems, names, cifar10, cntk, leverage, equivalence.",
+            help="Benchmarks: errors, exact, features, files, fit, import, kernels, nystroem, sketch, threads, cuda, "
+            "cluster-plan; all of them by default. Studies, which take long and run only when named: mnist, uci, fig1, "
+            "spectral, pointwise, slopes, scale, theorems, names, cifar10, cntk, leverage, equivalence, cluster.",
         ),
     ] = None,
     output: Annotated[Path, typer.Option("--output", "-o", help="Folder of a study's results.")] = Path("fastntk-bench"),

@@ -120,7 +120,8 @@ def _classify(source: Any, task: str) -> bool:
     """Whether the targets are labels. Labels are strings, booleans or integers; measured numbers are floats."""
     text = source.target_dtype.kind in "SU"
     if task == "regression" and text:
-        first = next(label for label in source.labels().tolist() if not _is_number(label))
+        labels = source.labels().tolist()
+        first = next((label for label in labels if not _is_number(label)), labels[0])
         raise ValueError(
             f"{source.path} has targets that are text, such as {first!r}; numbers are needed for regression: name another "
             "column with --target"

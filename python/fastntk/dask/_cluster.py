@@ -104,6 +104,10 @@ class Cluster:
             self.workers()
             return None
 
+    def waiting(self, task: Task) -> bool:
+        """Whether a task has not ended, or its result was lost and is computed again."""
+        return bool(task.status in ("pending", "lost"))
+
     def failed(self, task: Task) -> bool:
         return bool(task.status in ("error", "cancelled"))
 
@@ -114,14 +118,14 @@ class Cluster:
 
     def result(self, task: Task) -> Any:
         """What a task gave; its error if it failed."""
-        while task.status == "pending":
+        while self.waiting(task):
             self.next_done()
         return task.result(timeout=None)
 
     def taken(self, task: Task) -> Any:
         """What a task gave that was kept; it is computed again if its worker died."""
         self._seen = time.monotonic()
-        while task.status == "pending":
+        while self.waiting(task):
             self._looked = -1e9
             self.workers()
             time.sleep(0.05)
@@ -188,6 +192,9 @@ class Here:
 
     def next_done(self) -> Task | None:
         return self._done.pop(0) if self._done else None
+
+    def waiting(self, task: Task) -> bool:  # noqa: ARG002
+        return False
 
     def failed(self, task: Task) -> bool:
         return bool(task.status == "error")

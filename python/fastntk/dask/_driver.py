@@ -316,12 +316,14 @@ class SegmentDriver:
 
     def _folded(self, group: _Group, worker: str) -> None:
         group.folded += 1
-        if group.done:
-            group.ready[-1] = group.total, worker  # the worker stays with it until the groups before are there
-            self._join()
+        if not group.done:
+            self._free(worker)
+            self._fold(group)
             return
+        group.ready[-1] = group.total, worker
+        # A worker that waited for the groups before might be the one that they need.
         self._free(worker)
-        self._fold(group)
+        self._join()
 
     def _free(self, worker: str) -> None:
         self._busy[worker] = max(0, self._busy.get(worker, 0) - 1)
@@ -334,11 +336,12 @@ class SegmentDriver:
         part, worker = group.ready[-1]
         if self._total is None:
             self._total = part
-            self._joined(worker)
+            self._joined()
             return
         total = self._total
         task = self._cluster.submit(self._name("join", self._first_open), tasks.fold, total, part, worker=worker)
         self._joining = True
+        self._busy[worker] = self._busy.get(worker, 0) + 1
 
         def ended(task: Task) -> None:
             self._joining = False
@@ -348,13 +351,13 @@ class SegmentDriver:
             self._total = task
             self._cluster.release(total)
             self._cluster.release(part)
-            self._joined(worker)
+            self._free(worker)
+            self._joined()
 
         self._events[task.key] = ended
 
-    def _joined(self, worker: str) -> None:
+    def _joined(self) -> None:
         self._first_open += 1
-        self._free(worker)
         self._join()
 
     def _fail(self, group: _Group, task: Task, blocks: list[int]) -> None:
@@ -411,7 +414,7 @@ def in_turn(
     rest = iter(jobs)
     more = True
     while more or waiting:
-        most = 4 * max(1, sum(cluster.workers().values()))
+        most = 2 * max(1, sum(cluster.workers().values()))
         while more and len(waiting) < most:
             job = next(rest, None)
             if job is None:

@@ -17,7 +17,7 @@ from .._arrays import matrix
 from .._holdout import Numbers, Sample, holdout_rows
 from .._memory import require_memory
 from .._random import resolve_seed
-from .._ridge_model import SELECTION
+from .._ridge_begin import SELECTION
 from .._rows import progress
 from . import _finish as finish
 from . import _maps as maps
@@ -171,7 +171,7 @@ class _Fit:
 
     def _fitted(self, whole: Task) -> Fitted:
         light = self.cluster.submit(f"fastntk-light-{self.key}", finish.light, whole)
-        while light.status == "pending":
+        while self.cluster.waiting(light):
             self.cluster.next_done()
         if self.cluster.failed(light):
             error = self.cluster.error(light)
@@ -313,7 +313,7 @@ class _Fit:
             n,
             self.local.n_threads,
         )
-        while task.status == "pending":
+        while self.cluster.waiting(task):
             self.cluster.next_done()
         if self.cluster.failed(task):
             raise self.cluster.error(task)

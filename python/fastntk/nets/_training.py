@@ -111,7 +111,7 @@ class Training:
             before, first, self.steps = now, done, stop
             self.growth = moment.loss / self._first_loss if self._first_loss > 0 else 1.0
             if file is not None and (stop == steps or file.is_due(stop)):
-                file.write(self.state())
+                file.keep(self.state())
         return False
 
     def state(self) -> Progress:
