@@ -34,7 +34,9 @@ def test_every_public_name_is_there_and_documented():
     assert (Path(fastntk.__file__).parent / "py.typed").exists()
 
 
-CALLABLES = [name for name in fastntk.__all__ if callable(getattr(fastntk, name)) and name not in ("BackendError", "ModelFileError")]
+CALLABLES = [
+    name for name in fastntk.__all__ if callable(getattr(fastntk, name)) and name not in ("BackendError", "ModelFileError")
+]
 
 
 @pytest.mark.parametrize("name", CALLABLES)

@@ -13,9 +13,9 @@ except ImportError as error:
 
 from ._errors import BlockError, NoWorkersError
 from ._models import NTKClassifier, NTKRegressor
-from ._simulation import ClusterPlan
+from ._simulation import ClusterPlan, Speeds
 from ._transform import transform
 
-__all__ = ["BlockError", "ClusterPlan", "NTKClassifier", "NTKRegressor", "NoWorkersError", "transform"]
+__all__ = ["BlockError", "ClusterPlan", "NTKClassifier", "NTKRegressor", "NoWorkersError", "Speeds", "transform"]
 
 del dask, distributed
