@@ -153,8 +153,8 @@ BAD = {
     # sizes
     "depth 0": (lambda: f.ntk_kernel(X, depth=0), ValueError, "depth is 0; an integer of at least 1"),
     "relu_ntk of depth 0": (lambda: f.relu_ntk(1.0, 0), ValueError, "depth is 0; an integer of at least 1"),
-    "depth -1": (lambda: features(depth=-1), ValueError, "depth is -1; an integer of at least 1"),
-    "depth 1.5": (lambda: features(depth=1.5), TypeError, r"depth is 1\.5; an integer of at least 1"),
+    "depth -1": (lambda: features(depth=-1), ValueError, r"depth is -1; an integer in \[1, 65536\]"),
+    "depth 1.5": (lambda: features(depth=1.5), TypeError, r"depth is 1\.5; an integer in \[1, 65536\]"),
     "n_components 0": (lambda: features(n_components=0), ValueError, "n_components is 0; an integer of at least 1"),
     "n_components -5": (lambda: regressor(n_components=-5), ValueError, "n_components is -5; an integer of at least 1"),
     "n_components 'many'": (lambda: classifier(n_components="many"), TypeError, "n_components is 'many'; an integer"),

@@ -203,7 +203,7 @@ BAD = {
     "cap": (lambda X: MAPS["random"](64).suggest_n_components(X, 0.1, max_components=0), "max_components is 0"),
     "depth": (
         lambda X: fastntk.NTKRandomFeatures(64, depth=0).suggest_n_components(X, 0.1),
-        "depth is 0; an integer of at least 1",
+        r"depth is 0; an integer in \[1, 65536\]",
     ),
 }
 

@@ -13,7 +13,8 @@ from fastntk.bench._image_kernels import ExactModel, extrapolated, pairs
 from fastntk.bench._image_models import StreamedRidge
 from fastntk.bench._image_settings import EXACT, GRADIENTS, NAMES, SKETCH
 from fastntk.bench._models import Data
-from fastntk.cli import _settings, _with_commas, main
+from fastntk.cli import main
+from fastntk.cli._bench import _settings, with_commas
 
 OPTIONS = Options(threads=1)
 COMPONENTS = 24
@@ -316,8 +317,8 @@ def test_bad_options(tmp_path, args, message, monkeypatch, capsys):
 
 def test_numbers_of_components_with_spaces():
     words = ["bench", "cifar10", "--components", "4096", "8192", "16384", "--seeds", "0", "1", "--threads", "2", "--small"]
-    assert _with_commas(words) == ["bench", "cifar10", "--components", "4096,8192,16384", "--seeds", "0,1", *words[-3:]]
-    assert _with_commas(["--components", "64,128", "cntk"]) == ["--components", "64,128", "cntk"]
+    assert with_commas(words) == ["bench", "cifar10", "--components", "4096,8192,16384", "--seeds", "0,1", *words[-3:]]
+    assert with_commas(["--components", "64,128", "cntk"]) == ["--components", "64,128", "cntk"]
     given = _settings("filter_size=4, padding=valid,standardize=none,average_flips=True,whiten_epsilon=1e-2", "--fix")
     assert given == {
         "filter_size": 4,
