@@ -12,7 +12,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from fastntk._file_sources import file_source
-from fastntk._files import _csv, _source
+from fastntk._files import _csv_rows, _source
 from fastntk._files._output import check_output, predictions_file
 from fastntk._sources import BlockSource
 
@@ -23,7 +23,7 @@ NAMES = ["a", "b", "c", "d", "e"]
 @pytest.fixture
 def small_blocks(monkeypatch):
     monkeypatch.setattr(_source, "_BLOCK_BYTES", 700)
-    monkeypatch.setattr(_csv, "_CHUNK", 500)
+    monkeypatch.setattr(_csv_rows, "_CHUNK", 500)
 
 
 def data():
@@ -150,7 +150,7 @@ TEXTS = {
 @pytest.mark.parametrize("chunk", [1, 10, 1 << 22])
 @pytest.mark.parametrize("name", TEXTS)
 def test_text_is_read_as_csv_defines_it(tmp_path, monkeypatch, name, chunk):
-    monkeypatch.setattr(_csv, "_CHUNK", chunk)
+    monkeypatch.setattr(_csv_rows, "_CHUNK", chunk)
     (tmp_path / "x.csv").write_text(TEXTS[name], newline="", encoding="utf-8")
     source = file_source(tmp_path / "x.csv")
     X, y, _ = read(source)
@@ -163,7 +163,7 @@ def test_text_is_read_as_csv_defines_it(tmp_path, monkeypatch, name, chunk):
 def test_a_quoted_field_goes_over_lines_and_blocks(tmp_path, monkeypatch):
     (tmp_path / "x.csv").write_text("".join(f'{k},"one\ntwo {k}\n"\n' for k in range(9)) + "9,plain\nx,last\n")
     for chunk in (1, 7, 30, 1 << 22):
-        monkeypatch.setattr(_csv, "_CHUNK", chunk)
+        monkeypatch.setattr(_csv_rows, "_CHUNK", chunk)
         source = file_source(tmp_path / "x.csv")
         assert source.labels().tolist() == sorted([*(f"one\ntwo {k}" for k in range(9)), "plain", "last"])
         with pytest.raises(ValueError, match="'x' in line 29, column 0; a number is needed"):

@@ -1,11 +1,14 @@
 // Tiles on the CPU: one thread owns a tile, and keeps its scratch memory for the next one.
 #include "../src/tile.hpp"
 
+#include <fastntk/error.hpp>
+
 #include <algorithm>
 #include <cstring>
 #include <deque>
 #include <memory>
 #include <new>
+#include <string>
 
 #include "../src/arena.hpp"
 #include "thread_pool.hpp"
@@ -14,7 +17,9 @@ namespace fastntk {
 
 template <>
 void* allocate(const Cpu&, std::size_t bytes) {
-  return ::operator new(bytes, std::align_val_t{64});
+  void* const memory = ::operator new(bytes, std::align_val_t{64}, std::nothrow);
+  if (!memory) throw OutOfMemory("there is no memory for " + std::to_string(bytes) + " bytes");
+  return memory;
 }
 
 template <>

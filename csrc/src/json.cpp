@@ -76,6 +76,7 @@ class JsonParser {
 
   Json value(std::size_t depth) {
     skip_space();
+    if (++values_ > Json::most_values) fail("there are too many values");
     Json out;
     out.begin_ = at_;
     const char c = peek();
@@ -208,6 +209,7 @@ class JsonParser {
 
   std::string_view text_;
   std::size_t at_ = 0;
+  std::size_t values_ = 0;
 };
 
 Json Json::parse(std::string_view text) { return JsonParser(text).document(); }
@@ -216,6 +218,34 @@ const Json* Json::find(std::string_view name) const {
   const auto found = std::ranges::lower_bound(names_, name);
   if (found == names_.end() || *found != name) return nullptr;
   return &values_[static_cast<std::size_t>(found - names_.begin())];
+}
+
+std::string printable(std::string_view text, std::size_t most) {
+  constexpr std::string_view digits = "0123456789abcdef";
+  std::string out;
+  for (std::size_t at = 0, length = 1; at < text.size(); at += length) {
+    if (out.size() >= most) return out + "...";
+    const auto c = static_cast<unsigned char>(text[at]);
+    length = c < 0x80 ? 1 : utf8_length(text.substr(at));
+    // Control characters are those of ASCII, and U+0080 to U+009F. U+2028 to U+202E and U+2066 to U+2069 begin lines, or
+    // turn the direction of the writing.
+    const std::string_view sequence = text.substr(at, length);
+    const bool control =
+        c < 0x20 || c == 0x7F || (length == 2 && c == 0xC2 && static_cast<unsigned char>(text[at + 1]) < 0xA0);
+    const bool turns = (sequence >= "\u2028" && sequence <= "\u202E") || (sequence >= "\u2066" && sequence <= "\u2069");
+    if (length > 0 && !control && !turns) {
+      out += sequence;
+      continue;
+    }
+    length = std::max<std::size_t>(length, 1);
+    for (const char each : text.substr(at, length)) {
+      const auto byte = static_cast<unsigned char>(each);
+      out += "\\x";
+      out += digits[byte >> 4];
+      out += digits[byte & 0xF];
+    }
+  }
+  return out;
 }
 
 }  // namespace fastntk

@@ -16,6 +16,8 @@ class Json {
 
   static constexpr std::size_t most_depth = 32;   ///< of arrays and objects inside one another
   static constexpr std::size_t most_digits = 64;  ///< characters of a number
+  /// In a text, arrays and objects counted too: a value of two characters takes 120 bytes here.
+  static constexpr std::size_t most_values = std::size_t{1} << 19;
 
   Json() = default;
 
@@ -46,5 +48,9 @@ class Json {
   std::size_t begin_ = 0;
   std::size_t end_ = 0;
 };
+
+/// A text of anybody's for a message: what a terminal could act on, and bytes that are no UTF-8, become \xNN, and of more
+/// than `most` bytes the rest becomes "...".
+std::string printable(std::string_view text, std::size_t most = 80);
 
 }  // namespace fastntk

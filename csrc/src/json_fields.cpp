@@ -76,7 +76,7 @@ std::uint64_t JsonFields::integer(std::string_view name) {
 
 std::size_t JsonFields::size(std::string_view name) {
   const std::uint64_t found = integer(name);
-  if (found > std::uint64_t{1} << 53) fail(name, std::to_string(found), "at most 2^53");
+  if (found >= std::uint64_t{1} << 31) fail(name, std::to_string(found), "less than 2^31");
   return static_cast<std::size_t>(found);
 }
 
@@ -105,7 +105,7 @@ std::vector<std::vector<double>> JsonFields::lists_of_reals(std::string_view nam
 void JsonFields::finish() const {
   for (const std::string& name : object_.names())
     if (std::ranges::find(asked_, name) == asked_.end())
-      throw ModelFileError(path_ + " has " + name + ", which this version does not know");
+      throw ModelFileError(path_ + " has " + printable(name) + ", which this version does not know");
 }
 
 }  // namespace fastntk

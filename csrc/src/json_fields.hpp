@@ -24,7 +24,7 @@ class JsonFields {
   JsonFields object(std::string_view name);
   bool boolean(std::string_view name);
   std::uint64_t integer(std::string_view name);  ///< from 0 to 2^64 - 1
-  std::size_t size(std::string_view name);       ///< from 0 to 2^53
+  std::size_t size(std::string_view name);       ///< below 2^31
   double real(std::string_view name);            ///< finite
   const std::string& string(std::string_view name);
   std::vector<std::uint64_t> integers(std::string_view name);
@@ -40,7 +40,7 @@ class JsonFields {
       if (word == found) return meaning;
       allowed += (allowed.empty() ? "'" : ", '") + std::string(word) + "'";
     }
-    fail(name, "'" + found + "'", "one of " + allowed);
+    fail(name, "'" + printable(found) + "'", "one of " + allowed);
   }
 
   /// Throws ModelFileError if there are members that were not asked for.

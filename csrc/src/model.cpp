@@ -5,7 +5,9 @@
 
 #include <algorithm>
 #include <concepts>
+#include <new>
 #include <optional>
+#include <stdexcept>
 #include <utility>
 
 #include "model_maps.hpp"
@@ -121,6 +123,12 @@ Model<T, B>::Model(const ModelFile& file, B backend) try : state_(std::make_shar
   throw;
 } catch (const Error& error) {
   throw ModelFileError(std::string("the feature map of the file cannot be made: ") + error.what());
+} catch (const OutOfMemory&) {
+  throw;
+} catch (const std::bad_alloc&) {
+  throw OutOfMemory("there is no memory for the feature map of the file");
+} catch (const std::length_error&) {
+  throw OutOfMemory("the feature map of the file is beyond any memory");
 }
 
 template <Real T, Backend B>

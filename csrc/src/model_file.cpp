@@ -120,7 +120,8 @@ ModelTensor read_tensor(Input& in, const SafetensorsEntry& entry) {
   constexpr std::align_val_t alignment{64};
   void* const memory = ::operator new(std::max<std::size_t>(bytes, 1), alignment, std::nothrow);
   if (!memory)
-    throw OutOfMemory("there is no memory for tensor '" + entry.name + "' of " + std::to_string(bytes) + " bytes");
+    throw OutOfMemory("there is no memory for tensor '" + printable(entry.name) + "' of " + std::to_string(bytes) +
+                      " bytes");
   std::shared_ptr<void> data(memory, [](void* p) { ::operator delete(p, alignment); });
   in.read_summed(static_cast<char*>(memory), bytes);
   return {entry.number, entry.shape, bytes, std::move(data)};
@@ -130,7 +131,7 @@ void require_format(const std::string& text) {
   const Json header = Json::parse(text);
   JsonFields fields(header, "fastntk");
   if (fields.string("format") != "fastntk-model")
-    throw ModelFileError("fastntk.format is '" + fields.string("format") + "'; 'fastntk-model' is needed");
+    throw ModelFileError("fastntk.format is '" + printable(fields.string("format")) + "'; 'fastntk-model' is needed");
   if (fields.integer("version") != ModelFile::version)
     throw ModelFileError("fastntk.version is " + std::to_string(fields.integer("version")) + "; this library reads " +
                          std::to_string(ModelFile::version));
@@ -152,7 +153,7 @@ ModelFile ModelFile::read(std::istream& stream, std::uint64_t size, bool with_st
   metadata.finish();
   in.add(header.data(), header.size());
 
-  const auto wanted = [&](const SafetensorsEntry& entry) { return with_state || entry.name != "state"; };
+  const auto wanted = [&](const SafetensorsEntry& entry) { return with_state || !entry.name.starts_with("state."); };
   std::uint64_t bytes = 0;
   for (const SafetensorsEntry& entry : found.tensors)
     if (wanted(entry)) bytes += entry.end - entry.begin;
@@ -170,7 +171,8 @@ ModelFile ModelFile::read(std::istream& stream, std::uint64_t size, bool with_st
 }
 
 ModelFile ModelFile::read(const std::filesystem::path& path, bool with_state) {
-  const std::string name = path.string() + ": ";
+  constexpr std::size_t longest_path = 4096;
+  const std::string name = printable(path.string(), longest_path) + ": ";
   std::error_code error;
   const std::uintmax_t size = std::filesystem::file_size(path, error);
   if (error) throw ModelFileError(name + "it cannot be read: " + error.message());

@@ -27,6 +27,9 @@ ModelLabel label_of(const Json& value) {
   std::int64_t whole = 0;
   const auto [end, error] = std::from_chars(digits.data(), digits.data() + digits.size(), whole);
   if (error == std::errc() && end == digits.data() + digits.size()) return whole;
+  std::uint64_t large = 0;
+  const auto [large_end, large_error] = std::from_chars(digits.data(), digits.data() + digits.size(), large);
+  if (large_error == std::errc() && large_end == digits.data() + digits.size()) return large;
   return json_real(value, "a class");
 }
 
@@ -45,6 +48,7 @@ std::vector<ModelLabel> labels_of(const Json& classes) {
 std::vector<std::string> names_of(const Json& names, std::size_t count) {
   std::vector<std::string> out;
   if (names.kind() == Json::Kind::null) return out;
+  if (names.kind() != Json::Kind::array) throw ModelFileError("fastntk.feature_names_in is no list of names");
   for (const Json& name : names.items()) {
     if (name.kind() != Json::Kind::string) throw ModelFileError("a name in fastntk.feature_names_in is no string");
     out.push_back(name.string());
@@ -64,7 +68,8 @@ ModelInfo model_info(const ModelFile& file) {
   out.class_name = fields.string("class");
   const bool classifier = out.class_name == "NTKClassifier";
   if (!classifier && out.class_name != "NTKRegressor")
-    throw ModelFileError("it is a model of class '" + out.class_name + "'; NTKRegressor and NTKClassifier predict here");
+    throw ModelFileError("it is a model of class '" + printable(out.class_name) +
+                         "'; NTKRegressor and NTKClassifier predict here");
   out.fastntk = fields.string("fastntk");
   out.n_features_in = fields.size("n_features_in");
   if (out.n_features_in == 0) throw ModelFileError("fastntk.n_features_in is 0");

@@ -13,6 +13,7 @@
 #include <vector>
 
 #include "tile.hpp"
+#include "tiling.hpp"
 
 namespace fastntk {
 namespace {
@@ -33,7 +34,7 @@ std::vector<T> drawn_directions(std::uint64_t seed, std::span<const std::int64_t
   constexpr std::uint64_t pool = (std::uint64_t{1} << 32) + 2;  // the child of the map's seed; small ones are its layers'
   const rng::Draws draws{rng::child_seed(seed, pool), rng::Stream::normal};
   const std::size_t even = (width + 1) / 2 * 2;  // normals come in pairs
-  std::vector<T> out(chosen.size() * width);
+  std::vector<T> out(checked_product(chosen.size(), width));
   for_host_blocks(chosen.size(), 64, [&](std::size_t begin, std::size_t end) {
     for (std::size_t i = begin; i < end; ++i)
       for (std::size_t j = 0; j < width; ++j)
@@ -86,7 +87,7 @@ template <Real T, Backend B>
 std::shared_ptr<const Array<T, B>> repeated(const B& backend, const ModelFile& file, const std::string& name,
                                             std::size_t size, std::size_t times) {
   std::vector<T> row;
-  row.reserve(size * times);
+  row.reserve(checked_product(size, times));
   with_numbers(file, name, {size}, [&](auto numbers) {
     for (std::size_t i = 0; i < times; ++i)
       for (const auto x : numbers) row.push_back(static_cast<T>(x));
@@ -145,6 +146,8 @@ RowMap<T, B> make(const LandmarkMapParams& params, const ModelFile& file, const 
   const auto found = file.tensors().find("features.landmarks");
   if (found == file.tensors().end() || found->second.shape.size() != 2)
     throw ModelFileError("it has no tensor 'features.landmarks' of two dimensions");
+  require_depth(params.kernel.depth, "NystroemNtk: depth");
+  require_finite<T>(params.kernel.bias, "NystroemNtk: bias");
   const std::size_t d = params.in_features, r = found->second.shape[0];
   if (r == 0 || r > params.out_features || r >= std::size_t{1} << 31)
     throw ModelFileError("it has " + std::to_string(r) + " landmarks for " + std::to_string(params.out_features) +

@@ -43,10 +43,6 @@ constexpr std::array cntk_methods = {Word<CntkMethod>("sketch", CntkMethod::sket
 ImageShape image_shape(JsonFields fields) {
   const ImageShape out{fields.size("height"), fields.size("width"), fields.size("channels")};
   fields.finish();
-  // Of each at most 2^53 could be too many together.
-  constexpr std::size_t most = std::size_t{1} << 31;
-  if (out.height >= most || out.width >= most || out.channels >= most)
-    throw ModelFileError("an image has a side of 2^31 or more");
   return out;
 }
 
@@ -189,6 +185,7 @@ MapParams map_params(JsonFields map) {
   const Reader read = map.choice<Reader>("operator", operators);
   MapParams out = read(map);
   map.finish();
+  require_possible(out);
   return out;
 }
 

@@ -39,8 +39,8 @@ struct LandmarkMapParams {
 using MapParams = std::variant<NtkRandomFeaturesParams, NtkSketchParams, DotProductFeaturesParams, DotProductSketchParams,
                                GradientFeaturesParams, ImageMapParams, LandmarkMapParams>;
 
-/// Reads the object "map" of a file. Throws ModelFileError if it names no operator of this library, or has not exactly the
-/// members of its parameters; their values are the operators' to check.
+/// Reads the object "map" of a file. Throws ModelFileError if it names no operator of this library, has not exactly the
+/// members of its parameters, or is not possible as below; their values are the operators' to check else.
 MapParams map_params(JsonFields map);
 
 /// What a file says of its model and of the model's map.
@@ -51,6 +51,10 @@ struct ModelParams {
 
 /// Throws like model_info() and map_params(), and if the map's sizes do not fit the rest of the file.
 ModelParams model_params(const ModelFile& file);
+
+/// Throws ModelFileError if the sizes are beyond what a file may ask for: 2^26 columns, 2^24 features, 4096 layers and 2^31
+/// random numbers. Makes nothing.
+void require_possible(const MapParams& params);
 
 std::size_t in_features(const MapParams& params);
 std::size_t out_features(const MapParams& params);

@@ -21,7 +21,7 @@ constexpr std::array numbers = {Word("F64", Number::float64), Word("F32", Number
 constexpr std::size_t most_dimensions = 32;
 
 [[noreturn]] void refuse(const std::string& name, const std::string& what) {
-  throw ModelFileError("tensor '" + name + "' " + what);
+  throw ModelFileError("tensor '" + printable(name) + "' " + what);
 }
 
 // The bytes of a tensor, without overflow.
@@ -35,7 +35,7 @@ std::uint64_t bytes_of(const SafetensorsEntry& tensor) {
 }
 
 SafetensorsEntry entry(const std::string& name, const Json& value) {
-  JsonFields fields(value, "tensor '" + name + "'");
+  JsonFields fields(value, "tensor '" + printable(name) + "'");
   SafetensorsEntry out;
   out.name = name;
   out.number = fields.choice<Number>("dtype", numbers);

@@ -30,9 +30,10 @@ struct SafetensorsHeader {
   std::vector<SafetensorsEntry> tensors;  ///< in the order of their data, which they cover without gaps
 };
 
-/// Bytes before the header, and the longest header (the format's own limit).
+/// Bytes before the header, and the longest header: the format allows 100 MB, of which a model of hundreds of thousands of
+/// columns with names needs a few.
 inline constexpr std::uint64_t safetensors_prefix = 8;
-inline constexpr std::uint64_t safetensors_longest_header = 100'000'000;
+inline constexpr std::uint64_t safetensors_longest_header = std::uint64_t{1} << 24;
 
 /// What `text` says of `data_bytes` bytes of data. Throws ModelFileError if it is not such a header, has a dtype, an offset
 /// or a size that does not fit, or tensors that overlap, leave gaps or are not aligned to their numbers' size.

@@ -181,7 +181,7 @@ def _driver() -> str | None:
 
 
 def _packages() -> Iterator[Finding]:
-    for name in ("numpy", "scipy", "scikit-learn", "safetensors"):
+    for name in ("numpy", "scipy", "scikit-learn", "safetensors", "tqdm", "typer"):
         yield _installed(name, needed=True)
     for extra, names in _EXTRAS.items():
         absent = [name for name in names if util.find_spec(name) is None]

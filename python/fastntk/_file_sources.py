@@ -7,6 +7,8 @@ from os import PathLike
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from . import _arguments as arguments
+
 if TYPE_CHECKING:
     from ._files._source import FileSource
 
@@ -22,6 +24,7 @@ def file_source(
     weight: str | int | None = None,
     columns: Sequence[str] | None = None,
     with_target: bool = True,
+    header: bool | str = "auto",
 ) -> FileSource:
     """A file of rows that may be larger than memory: one block of a few megabytes is read at a time.
 
@@ -40,6 +43,9 @@ def file_source(
     with_target : bool
         Whether there must be targets. If not, a table is all inputs unless `target` names a column of it, and y of an `.npz`
         is taken if it is there.
+    header : bool or "auto"
+        Whether the first line of `.csv` or `.tsv` has names. "auto": if none of its fields is a number, where nan and inf
+        are no numbers.
 
     Returns
     -------
@@ -49,8 +55,11 @@ def file_source(
     Raises
     ------
     ValueError
-        If the file is not what it should be: no rows, a column that is not there or is there twice, text where numbers
-        should be, lines of different lengths, damage. What only reading shows is raised while blocks are read.
+        If the file is not what it should be: no rows, a column that is not there, is there twice, has two tasks or no name,
+        text where numbers should be, lines of different lengths, quotes that are not closed, damage. What only reading shows
+        is raised while blocks are read. With "auto", if it cannot be told whether the first line has names.
+    TypeError
+        If a column is neither a name nor a number.
     OSError
         If it cannot be read.
     ImportError
@@ -60,6 +69,10 @@ def file_source(
     suffix = path.suffix.lower()
     if suffix not in SUFFIXES:
         raise ValueError(f"{path} ends in '{suffix}'; one of {', '.join(SUFFIXES)} is allowed")
+    if header != "auto":
+        arguments.boolean(header, "header")
+        if suffix not in (".csv", ".tsv"):
+            raise ValueError(f"header is {header}, and {path} has no lines; it is for .csv and .tsv")
     if suffix in (".npz", ".npy"):
         from ._files._arrays import NpySource, NpzSource
 
@@ -70,4 +83,4 @@ def file_source(
         return ParquetSource(path, target=target, weight=weight, columns=columns, with_target=with_target)
     from ._files._csv import CsvSource
 
-    return CsvSource(path, target=target, weight=weight, columns=columns, with_target=with_target)
+    return CsvSource(path, target=target, weight=weight, columns=columns, with_target=with_target, header=header)

@@ -59,6 +59,7 @@ def fit_to_blocks(
     stream = Stream(read, extra, checkpoint, every)
     first = read.first()
     if isinstance(read, BlockRows) and few_rows(model, read):
+        stream.drop_checkpoint(model)
         model._fit_rows(read.given, all_rows(read))
     else:
         begun = fit_stream(model, stream)

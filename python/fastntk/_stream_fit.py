@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
 from typing import Any
 
 from ._block_rows import BlockRows, GivenRows
@@ -10,7 +13,19 @@ from ._plan import GCV_ROWS
 from ._rows import Rows, progress, stacked
 from ._transform import goes_along
 
-__all__ = ["Stream", "all_rows", "few_rows", "fit_reads", "fit_stream"]
+__all__ = ["Stream", "all_rows", "checkpoints_stay", "few_rows", "fit_reads", "fit_stream"]
+
+_STAY = ContextVar("_STAY", default=False)
+
+
+@contextmanager
+def checkpoints_stay() -> Iterator[None]:
+    """Fits in this block leave a checkpoint of all their rows behind: a model that is only in memory may yet be lost."""
+    before = _STAY.set(True)
+    try:
+        yield
+    finally:
+        _STAY.reset(before)
 
 
 class Stream:
@@ -37,6 +52,12 @@ class Stream:
             return None
         identity = identity_of(model, self.rows.first(), self.rows.n_rows, self._extra)
         return FitCheckpoint(self._path, identity, self._every)
+
+    def drop_checkpoint(self, model: Any) -> None:
+        """For a fit that is done at once: there is nothing to go on with; ValueError if the file is of another one."""
+        file = self.checkpoint(model)
+        if file is not None and file.read() is not None and not _STAY.get():
+            file.remove()
 
 
 def fit_stream(model: Any, stream: Stream) -> dict[str, Any]:
@@ -79,9 +100,11 @@ def fit_stream(model: Any, stream: Stream) -> dict[str, Any]:
                 file.offer(row, seed, features, fit)
     if fit.rows == 0:
         raise ValueError("sample_weight is zero in all rows; at least one positive weight is needed")
+    if file is not None and _STAY.get():
+        file.offer(row, seed, features, fit, now=True)
     at_hand = first if isinstance(read, GivenRows) else None
     begun["_solution"] = fit.solve(model._settings(), keep_holdout=False, rows=at_hand)
-    if file is not None:
+    if file is not None and not _STAY.get():
         file.remove()
     return begun
 

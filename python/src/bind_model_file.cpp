@@ -2,12 +2,15 @@
 
 #include <pybind11/numpy.h>
 #include <pybind11/stl.h>
+#include <pybind11/stl/filesystem.h>
 
+#include <filesystem>
 #include <memory>
 #include <string>
 #include <string_view>
 #include <utility>
 
+#include "../../csrc/src/model_params.hpp"
 #include "bindings.hpp"
 
 namespace fastntk::python {
@@ -48,7 +51,7 @@ py::array array_of(const ModelTensor& tensor) {
   return py::array(dtype_of(tensor.number), tensor.shape, tensor.data.get(), owner);
 }
 
-std::pair<py::str, py::dict> read_model_file(const std::string& path, bool with_state) {
+std::pair<py::str, py::dict> read_model_file(const std::filesystem::path& path, bool with_state) {
   const ModelFile file = [&] {
     const py::gil_scoped_release unlocked;
     return ModelFile::read(path, with_state);
@@ -58,10 +61,21 @@ std::pair<py::str, py::dict> read_model_file(const std::string& path, bool with_
   return {py::str(file.text()), tensors};
 }
 
+// Throws ModelFileError unless a file could have this "map": JSON text, of a map of that many columns and features.
+void require_model_map(const std::string& text, std::size_t columns, std::size_t features) {
+  const Json map = Json::parse(text);
+  const MapParams params = map_params(JsonFields(map, "map"));
+  if (in_features(params) != columns || out_features(params) != features)
+    throw ModelFileError("its map is one from " + std::to_string(in_features(params)) + " columns to " +
+                         std::to_string(out_features(params)) + " features; the model's has " + std::to_string(columns) +
+                         " and " + std::to_string(features));
+}
+
 }  // namespace
 
 void bind_model_file(py::module_& m) {
   m.def("read_model_file", &read_model_file, py::arg("path"), py::arg("with_state") = true);
+  m.def("require_model_map", &require_model_map, py::arg("text"), py::arg("columns"), py::arg("features"));
   m.def(
       "model_checksum",
       [](const py::buffer& bytes) {

@@ -98,7 +98,7 @@ TEST(fields_are_checked) {
   constexpr std::array others = {Word("one", 1), Word("three", 3)};
   const auto throws = [&](auto&& call, const char* why) { return check::throws<ModelFileError>(call, why); };
   CHECK(throws([&] { fields.choice<int>("s", others); }, "it.s is 'two'; one of 'one', 'three' is needed"));
-  CHECK(throws([&] { fields.size("m"); }, "it.m is 9007199254740993; at most 2^53"));
+  CHECK(throws([&] { fields.size("m"); }, "it.m is 9007199254740993; less than 2^31"));
   CHECK(throws([&] { fields.size("none"); }, "it has no none"));
   CHECK(throws([&] { fields.real("big"); }, "it.big is 1e999; a number in the range of double"));
   CHECK(throws([&] { fields.integer("negative"); }, "it.negative is -1; an integer"));

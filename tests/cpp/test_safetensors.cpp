@@ -19,7 +19,7 @@ using fastntk::Number;
 
 const std::string text = R"({"format":"fastntk-model","version":3,"a":"\"é\""})";
 const std::string tensors = R"(,"w":{"dtype":"F64","shape":[2,1],"data_offsets":[0,16]},)"
-                            R"("state":{"dtype":"U8","shape":[3],"data_offsets":[20,23]},)"
+                            R"("state.x":{"dtype":"U8","shape":[3],"data_offsets":[20,23]},)"
                             R"("none":{"dtype":"F32","shape":[0,5],"data_offsets":[20,20]},)"
                             R"("i":{"dtype":"I32","shape":[],"data_offsets":[16,20]})";
 
@@ -46,12 +46,12 @@ TEST(a_sound_file) {
   const fastntk::ModelTensor& i = file.tensors().at("i");
   CHECK(i.number == Number::int32 && i.shape.empty() && *static_cast<const std::int32_t*>(i.data.get()) == 7);
   CHECK(file.tensors().at("none").bytes == 0);
-  CHECK(file.tensors().at("state").bytes == 3);
+  CHECK(file.tensors().at("state.x").bytes == 3);
 }
 
 TEST(the_state_can_stay_out) {
   std::string sound = model_files::model(text, tensors, data());
-  CHECK(!model_files::read(sound, false).tensors().contains("state"));
+  CHECK(!model_files::read(sound, false).tensors().contains("state.x"));
   CHECK(model_files::read(sound, false).tensors().size() == 3);
   sound.back() ^= 1;  // a byte of the state
   CHECK(check::throws<ModelFileError>([&] { model_files::read(sound, false); }, "checksum"));

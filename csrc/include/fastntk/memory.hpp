@@ -1,9 +1,12 @@
 // Memory of a backend, and arrays in it.
 #pragma once
 
+#include <fastntk/error.hpp>
 #include <fastntk/view.hpp>
 
 #include <cstddef>
+#include <limits>
+#include <string>
 #include <utility>
 #include <vector>
 
@@ -28,6 +31,13 @@ void copy_out(const B& backend, const void* memory, std::size_t bytes, void* hos
 template <Backend B>
 void finish(const B& backend);
 
+/// a * b, of sizes in memory. Throws OutOfMemory if it is beyond size_t.
+inline std::size_t checked_product(std::size_t a, std::size_t b) {
+  if (b != 0 && a > std::numeric_limits<std::size_t>::max() / b)
+    throw OutOfMemory("an array of " + std::to_string(a) + " times " + std::to_string(b) + " is beyond any memory");
+  return a * b;
+}
+
 /// An array in the memory of B that outlives calls: an operator's constants, a state.
 template <class T, Backend B>
 class Buffer {
@@ -35,7 +45,9 @@ class Buffer {
   Buffer() = default;
   /// Uninitialised.
   Buffer(const B& backend, std::size_t size)
-      : backend_(backend), data_(size ? static_cast<T*>(allocate(backend, size * sizeof(T))) : nullptr), size_(size) {}
+      : backend_(backend),
+        data_(size ? static_cast<T*>(allocate(backend, checked_product(size, sizeof(T)))) : nullptr),
+        size_(size) {}
   Buffer(const B& backend, const std::vector<T>& values) : Buffer(backend, values.size()) {
     if (size_ > 0) copy_in(backend_, values.data(), size_ * sizeof(T), data_);
   }
@@ -70,7 +82,8 @@ class Buffer {
 template <class T, Backend B = Cpu>
 class Array {
  public:
-  Array(const B& backend, std::size_t rows, std::size_t cols) : memory_(backend, rows * cols), rows_(rows), cols_(cols) {}
+  Array(const B& backend, std::size_t rows, std::size_t cols)
+      : memory_(backend, checked_product(rows, cols)), rows_(rows), cols_(cols) {}
 
   View<T, B> view() { return View<T, B>(memory_.data(), rows_, cols_); }
   View<const T, B> view() const { return View<const T, B>(memory_.data(), rows_, cols_); }

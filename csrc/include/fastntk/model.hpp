@@ -14,7 +14,8 @@
 
 namespace fastntk {
 
-using ModelLabel = std::variant<bool, std::int64_t, double, std::string>;
+/// Of integers the second type is that of those from 2^63 on.
+using ModelLabel = std::variant<bool, std::int64_t, std::uint64_t, double, std::string>;
 
 /// What a file says of an NTKRegressor or NTKClassifier.
 struct ModelInfo {
@@ -39,8 +40,8 @@ ModelInfo model_info(const ModelFile& file);
 template <Real T, Backend B = Cpu>
 class Model {
  public:
-  /// Throws like ModelFile::read(), ModelFileError too if it is no model that predicts here or a parameter does not fit, and
-  /// BackendError without the backend.
+  /// Throws like ModelFile::read(), ModelFileError too if it is no model that predicts here or a parameter does not fit,
+  /// OutOfMemory if its map is too large, and BackendError without the backend. Sizes are checked before anything is made.
   static Model read(const std::filesystem::path& path, B backend = {});
   explicit Model(const ModelFile& file, B backend = {});
 

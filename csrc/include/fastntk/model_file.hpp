@@ -31,8 +31,8 @@ class ModelFile {
   static constexpr std::uint64_t version = 3;
 
   /// Reads a file. All sizes are checked against the length of the file before any is used, and memory before it is taken;
-  /// the file is read once. Without `with_state` the tensor "state", which only fits to be continued need, is checked and
-  /// left out. Throws ModelFileError if the file cannot be read, is damaged, or is no model file of this version;
+  /// the file is read once. Without `with_state` the tensors "state.*", which only fits to be continued need, are checked
+  /// and left out. Throws ModelFileError if the file cannot be read, is damaged, or is no model file of this version;
   /// OutOfMemory if its tensors need more memory than is available.
   static ModelFile read(const std::filesystem::path& path, bool with_state = true);
 

@@ -101,13 +101,17 @@ def _read_header(file: IO[bytes]) -> tuple[tuple[int, ...], bool, np.dtype[Any]]
     version = npy.read_magic(file)
     if version not in ((1, 0), (2, 0), (3, 0)):
         raise ValueError(f"version {version} of the format is not known")
-    if version == (1, 0):
-        return npy.read_array_header_1_0(file)
-    return npy.read_array_header_2_0(file)
+    found = npy.read_array_header_1_0(file) if version == (1, 0) else npy.read_array_header_2_0(file)
+    if any(length < 0 for length in found[0]):
+        raise ValueError(f"its shape is {found[0]}")
+    return found
 
 
 def _read(file: IO[bytes], size: int) -> bytearray:
-    data = bytearray(size)
+    try:
+        data = bytearray(size)
+    except MemoryError:
+        raise MemoryError(f"{getattr(file, 'name', 'a file')} has a row of {size} bytes, which do not fit in memory") from None
     view, done = memoryview(data), 0
     while done < size:
         got = file.readinto(view[done:])  # type: ignore[attr-defined]
@@ -210,6 +214,11 @@ class NpzSource(_ArraySource):
                 there = [name.removesuffix(".npy") for name in archive.namelist()]
             listed = f"it has the arrays {', '.join(there) or '(none)'}, and"
             name = target or "y"
+            for role, one in (("target", name), ("weight", weight)):
+                if one == "X":
+                    raise ValueError(f"{role} is {one!r}, which has the inputs; another array is needed")
+            if weight == name:
+                raise ValueError(f"weight is {weight!r}, which is the target; another array is needed")
             needed = ["X", *([name] if with_target or target else []), *([str(weight)] if weight is not None else [])]
             for one in needed:
                 if one not in there:
@@ -256,6 +265,8 @@ class NpzSource(_ArraySource):
             lengths = np.frombuffer(header, "<u2", 2, _STORED_HEADER - 4)  # of the name, and of what follows it
             mapped = path, member.header_offset + _STORED_HEADER + int(lengths.sum())
         array = StoredArray(partial(_open_member, path, member), mapped)
+        if (missing := array.end - member.file_size) > 0:
+            raise EOFError(f"{name} has shape {array.shape}, and ends {missing} bytes too soon")
         if array.dtype.kind not in kinds:
             raise ValueError(f"{name} is of type {array.dtype}")
         return array

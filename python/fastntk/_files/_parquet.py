@@ -28,8 +28,13 @@ def pyarrow_parquet() -> Any:
 
 
 def _without_index(schema: Any) -> Any:
-    """The columns of a table but for those that pandas keeps the index of its rows in."""
-    for name in (schema.pandas_metadata or {}).get("index_columns", []):
+    """The columns of a table but for those that pandas keeps the index of its rows in, as it says beside them."""
+    try:
+        said = schema.pandas_metadata
+    except (ValueError, RecursionError):  # something else was written there
+        said = None
+    columns = said.get("index_columns") if isinstance(said, dict) else None
+    for name in columns if isinstance(columns, list) else []:
         at = schema.get_field_index(name) if isinstance(name, str) else -1
         schema = schema if at < 0 else schema.remove(at)
     return schema

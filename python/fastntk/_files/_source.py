@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -138,7 +138,9 @@ def choose_columns(
     Raises
     ------
     ValueError
-        If a column is not there, is there twice or has two tasks, or none is left for the inputs.
+        If a column is not there, is there or asked for twice, or has two tasks, or none is left for the inputs.
+    TypeError
+        If a column is neither a name nor a number.
     """
     if header is not None and len(set(header)) < len(header):
         twice = next(name for name in header if header.count(name) > 1)
@@ -148,8 +150,12 @@ def choose_columns(
         others = [j for j in range(width) if j != weights]
         targets = others[-1:] if with_target else []
     else:
-        several = [target] if isinstance(target, (str, int)) else list(target)
+        several = [target] if isinstance(target, str) or not isinstance(target, Iterable) else list(target)
         targets = [_column(path, one, header, width, "target") for one in several]
+        if not targets:
+            raise ValueError("target is empty; at least one column is needed")
+        if len(set(targets)) < len(targets):
+            raise ValueError(f"target is {target!r}, which names a column of {path} twice; each is allowed once")
     if weights in targets:
         raise ValueError(f"weight is {weight!r}, which is a target of {path} too; another column is needed")
     if header and columns is not None:
@@ -157,6 +163,13 @@ def choose_columns(
         if missing:
             raise ValueError(f"{path} has no column {', '.join(missing)}, which the model needs; it has {', '.join(header)}")
         inputs = [header.index(name) for name in columns]
+        if len(set(inputs)) < len(inputs):
+            twice = next(name for name in columns if list(columns).count(name) > 1)
+            raise ValueError(f"columns has {twice!r} twice; each column of {path} is allowed once")
+        for role, others in (("target", targets), ("weight", [] if weights is None else [weights])):
+            both = [j for j in others if j in inputs]
+            if both:
+                raise ValueError(f"{role} is column {header[both[0]]!r} of {path}, which is an input; another one is needed")
     else:
         inputs = [j for j in range(width) if j != weights and j not in targets]
     if not inputs:
@@ -165,6 +178,8 @@ def choose_columns(
 
 
 def _column(path: Path, name: str | int, header: list[str] | None, width: int, role: str) -> int:
+    if isinstance(name, bool) or not isinstance(name, (str, int, np.integer)):
+        raise TypeError(f"{role} is {name!r}; the name or the number of a column is allowed")
     if header and name in header:
         return header.index(str(name))
     try:

@@ -30,13 +30,19 @@ app = typer.Typer(
 for command in (demo, fit, predict, plan, info, bench, doctor):
     app.command()(interruptible(command))
 
+# What messages for users are raised as; of others the name of the class says more than what was said.
+_EXPLAINED = (ValueError, TypeError, OverflowError, OSError, MemoryError, RuntimeError, ImportError)
+
 
 def main() -> None:
     """Run the command; bad input ends it with exit code 2 and one line on stderr."""
     try:
         app(with_commas(sys.argv[1:]), prog_name="fastntk")
-    except (ValueError, TypeError, OverflowError, OSError, MemoryError, RuntimeError, ImportError) as error:
-        say(f"fastntk: {' '.join(str(error).split()) or type(error).__name__}")
-        raise SystemExit(2) from None
     except KeyboardInterrupt:
         raise SystemExit(INTERRUPTED) from None
+    except Exception as error:
+        text = " ".join(str(error).split())
+        if not text or not isinstance(error, _EXPLAINED):
+            text = f"{type(error).__name__}: {text}".removesuffix(": ")
+        say(f"fastntk: {text}")
+        raise SystemExit(2) from None

@@ -9,43 +9,21 @@ from typing import Annotated, Any, Optional
 
 import typer
 
-from ._options import (
-    DATA,
-    Alpha,
-    Bias,
-    Depth,
-    Device,
-    Features,
-    Json,
-    MaxMemory,
-    NComponents,
-    Seed,
-    Target,
-    Task,
-    Threads,
-    Weight,
-    one_or_several,
-    ridge_parameter,
-)
+from ._options import DATA, FitOptions, Json, Threads, require_output, with_fit_options
 from ._output import interrupted, report
 
 
+@with_fit_options
 def fit(
+    *,
     data: Annotated[Path, typer.Argument(help=f"{DATA}.")],
     output: Annotated[Path, typer.Option("--output", "-o", help="Where the model goes.")],
-    target: Target = None,
-    weight: Weight = None,
-    task: Task = "auto",
-    n_components: NComponents = 4096,
-    depth: Depth = 1,
-    features: Features = "auto",
-    bias: Bias = 0.0,
-    alpha: Alpha = "auto",
-    seed: Seed = 0,
-    max_memory: MaxMemory = None,
+    options: FitOptions,
+    task: Annotated[str, typer.Option(help="auto, classification or regression.")] = "auto",
+    seed: Annotated[int, typer.Option(help="Seed of the random features.")] = 0,
     checkpoint: Annotated[
         Optional[Path],  # noqa: UP045
-        typer.Option(help="File that keeps what is done; it is removed at the end."),
+        typer.Option(help="File that keeps what is done; it is removed when the model is written."),
     ] = None,
     resume: Annotated[
         bool, typer.Option("--resume", help="Go on from the file that --checkpoint names, if it is there.")
@@ -54,7 +32,6 @@ def fit(
         bool, typer.Option("--state", help="Keep the sums of the fit in the model, for predict --std and for more rows.")
     ] = False,
     threads: Threads = None,
-    device: Device = "auto",
     as_json: Json = False,
 ) -> None:
     """Fit a model to DATA, which is read in blocks, and write it to a file.
@@ -62,15 +39,13 @@ def fit(
     Targets that are text or integers are labels to classify, floats are numbers to predict, unless --task says otherwise.
     """
     from .._arguments import choice
-    from .._arguments import device as check_device
-    from .._file_sources import file_source
+    from .._stream_fit import checkpoints_stay
 
     choice(task, "task", ("auto", "classification", "regression"))
-    check_device(device)
-    ridge = ridge_parameter(alpha)
+    options.check()
     _require_new(checkpoint, resume)
-    _require_folder(output)
-    source = file_source(data, target=one_or_several(target), weight=weight)
+    require_output(output)
+    source = options.source(data)
     if len(source.row_shape) > 1:
         raise ValueError(
             f"{data} has images, X of shape {(source.n_rows, *source.row_shape)}, and this command fits rows (n, d): "
@@ -81,31 +56,25 @@ def fit(
     from ..regressor import NTKRegressor
 
     classify = _classify(source, task)
-    model = (NTKClassifier if classify else NTKRegressor)(
-        n_components,
-        depth=depth,
-        features=features,
-        bias=bias,
-        alpha=ridge,
-        random_state=seed,
-        max_memory=max_memory,
-        n_threads=threads,
-        device=device,
-        verbose=sys.stderr.isatty(),
+    model = options.model(
+        NTKClassifier if classify else NTKRegressor, random_state=seed, n_threads=threads, verbose=sys.stderr.isatty()
     )
     again = "nothing is kept; --checkpoint FILE would keep what is done"
     if checkpoint is not None:
         again = "the same command with --resume goes on with it"
     start = time.perf_counter()
     with interrupted(again):
-        model.fit(source, checkpoint=checkpoint)
-    seconds = time.perf_counter() - start
-    model.save(output, state=state)
+        with checkpoints_stay():
+            model.fit(source, checkpoint=checkpoint)
+        seconds = time.perf_counter() - start
+        model.save(output, state=state)
+    if checkpoint is not None:
+        checkpoint.unlink(missing_ok=True)
     result: dict[str, Any] = {
         "model": type(model).__name__,
         "rows": source.n_rows,
         "columns": source.n_features,
-        "n_components": n_components,
+        "n_components": options.n_components,
         "map": type(model.features_).__name__,
         "alpha": model.alpha_,
         "seconds": seconds,
@@ -153,9 +122,3 @@ def _require_new(checkpoint: Path | None, resume: bool) -> None:
             raise ValueError("--resume is given without --checkpoint, which names the file to go on from")
     elif checkpoint.exists() and not resume:
         raise ValueError(f"{checkpoint} is there already; add --resume to go on from it, or remove it to begin again")
-
-
-def _require_folder(output: Path) -> None:
-    """A fit may take hours: see first that its result can be written."""
-    if output.is_dir() or not output.absolute().parent.is_dir():
-        raise ValueError(f"output is {output}; a file in a folder that exists is needed")

@@ -2,27 +2,27 @@
 
 from __future__ import annotations
 
+import inspect
+from collections.abc import Callable
+from dataclasses import dataclass, fields
+from functools import wraps
 from pathlib import Path
-from typing import Annotated, Any, Optional
+from typing import Annotated, Any, Optional, get_type_hints
 
 import typer
 
 __all__ = [
-    "Alpha",
-    "Bias",
-    "Depth",
+    "DATA",
     "Device",
-    "Features",
+    "FitOptions",
+    "Header",
     "Json",
-    "MaxMemory",
-    "NComponents",
-    "Seed",
-    "Target",
-    "Task",
     "Threads",
-    "Weight",
+    "header_option",
     "load_model",
-    "ridge_parameter",
+    "one_or_several",
+    "require_output",
+    "with_fit_options",
 ]
 
 DATA = ".npz with X and y, .npy, .csv, .tsv or .parquet, of any size"
@@ -30,35 +30,108 @@ DATA = ".npz with X and y, .npy, .csv, .tsv or .parquet, of any size"
 Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 Threads = Annotated[Optional[int], typer.Option("--threads", help="Threads; by default all that may be used.")]  # noqa: UP045
 Device = Annotated[str, typer.Option(help="Where to compute: cpu, cuda (the first GPU) or auto (the CPU, for files).")]
-MaxMemory = Annotated[Optional[str], typer.Option(help="Budget such as 2GB; what exceeds it is refused at once.")]  # noqa: UP045
-Target = Annotated[
-    Optional[list[str]],  # noqa: UP045
+Header = Annotated[
+    Optional[bool],  # noqa: UP045
     typer.Option(
-        help="Targets: an array of the .npz (default y), or a column by name or number (default: the last). Several "
-        "columns: the option once for each."
+        "--header/--no-header",
+        help="Whether the first line of .csv and .tsv has names (default: if none of its fields is a number).",
+        show_default=False,
     ),
 ]
-Weight = Annotated[
-    Optional[str],  # noqa: UP045
-    typer.Option(help="Weights of the rows: an array of the .npz, or a column by name or number."),
-]
-Task = Annotated[str, typer.Option(help="auto, classification or regression.")]
-NComponents = Annotated[int, typer.Option(help="Number of features.")]
-Depth = Annotated[int, typer.Option(help="Number of hidden layers.")]
-Features = Annotated[str, typer.Option(help="Feature map: auto, random, sketch, nystroem or leverage.")]
-Bias = Annotated[float, typer.Option(help="First-layer bias.")]
-Alpha = Annotated[str, typer.Option(help="Ridge parameter, or auto.")]
-Seed = Annotated[int, typer.Option(help="Seed of the random features.")]
 
 
-def ridge_parameter(text: str) -> float | str:
-    """The option --alpha as the parameter of a model."""
-    if text == "auto":
-        return text
-    try:
-        return float(text)
-    except ValueError:
-        raise ValueError(f"alpha is {text!r}; a positive number or auto is allowed") from None
+@dataclass(frozen=True)
+class FitOptions:
+    """The options of a fit that also decide what it takes; each field is an option of that name."""
+
+    target: Annotated[
+        Optional[list[str]],  # noqa: UP045
+        typer.Option(
+            help="Targets: an array of the .npz (default y), or a column by name or number (default: the last). Several "
+            "columns: the option once for each."
+        ),
+    ] = None
+    weight: Annotated[
+        Optional[str],  # noqa: UP045
+        typer.Option(help="Weights of the rows: an array of the .npz, or a column by name or number."),
+    ] = None
+    header: Header = None
+    n_components: Annotated[int, typer.Option(help="Number of features.")] = 4096
+    depth: Annotated[int, typer.Option(help="Number of hidden layers.")] = 1
+    features: Annotated[str, typer.Option(help="Feature map: auto, random, sketch, nystroem or leverage.")] = "auto"
+    bias: Annotated[float, typer.Option(help="First-layer bias.")] = 0.0
+    alpha: Annotated[str, typer.Option(help="Ridge parameter, or auto.")] = "auto"
+    max_memory: Annotated[
+        Optional[str],  # noqa: UP045
+        typer.Option(help="Budget such as 2GB; what exceeds it is refused at once."),
+    ] = None
+    device: Device = "auto"
+
+    def check(self) -> None:
+        """ValueError if an option is not what it may be, before files are read."""
+        from .._arguments import device
+
+        device(self.device)
+        self._ridge_parameter()
+
+    def source(self, data: Path) -> Any:
+        """The rows of a file."""
+        from .._file_sources import file_source
+
+        return file_source(
+            data, target=one_or_several(self.target), weight=self.weight, header=header_option(self.header)
+        )
+
+    def model(self, kind: Callable[..., Any], **others: Any) -> Any:
+        """A model of a class with these parameters and others."""
+        return kind(
+            self.n_components,
+            depth=self.depth,
+            features=self.features,
+            bias=self.bias,
+            alpha=self._ridge_parameter(),
+            max_memory=self.max_memory,
+            device=self.device,
+            **others,
+        )
+
+    def _ridge_parameter(self) -> float | str:
+        if self.alpha == "auto":
+            return self.alpha
+        try:
+            return float(self.alpha)
+        except ValueError:
+            raise ValueError(f"alpha is {self.alpha!r}; a positive number or auto is allowed") from None
+
+
+def with_fit_options(command: Callable[..., None]) -> Callable[..., None]:
+    """The command with the fields of `FitOptions` as options, in the place of its argument `options`."""
+    hints = get_type_hints(FitOptions, include_extras=True)
+    keyword = inspect.Parameter.KEYWORD_ONLY
+    own = [
+        inspect.Parameter(field.name, keyword, default=field.default, annotation=hints[field.name])
+        for field in fields(FitOptions)
+    ]
+    hints = get_type_hints(command, include_extras=True)
+    given = [
+        one.replace(kind=keyword, annotation=hints[one.name]) for one in inspect.signature(command).parameters.values()
+    ]
+    at = next(i for i, one in enumerate(given) if one.name == "options")
+
+    @wraps(command)
+    def run(**arguments: Any) -> None:
+        options = FitOptions(**{one.name: arguments.pop(one.name) for one in own})
+        command(options=options, **arguments)
+
+    parameters = [*given[:at], *own, *given[at + 1 :]]
+    run.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
+    run.__annotations__ = {one.name: one.annotation for one in parameters}
+    return run
+
+
+def header_option(header: bool | None) -> bool | str:
+    """The option --header as the argument of a source."""
+    return "auto" if header is None else header
 
 
 def one_or_several(target: list[str] | None) -> str | list[str] | None:
@@ -71,3 +144,16 @@ def load_model(path: Path) -> Any:
     from .. import load
 
     return load(path)
+
+
+def require_output(output: Path) -> None:
+    """ValueError if no file can be written there: a fit may take hours before it is."""
+    from tempfile import TemporaryFile
+
+    if output.is_dir() or not output.absolute().parent.is_dir():
+        raise ValueError(f"output is {output}; a file in a folder that exists is needed")
+    try:
+        with TemporaryFile(dir=output.absolute().parent):
+            pass
+    except OSError as error:
+        raise ValueError(f"output is {output}, and nothing can be written there: {error.strerror}") from error

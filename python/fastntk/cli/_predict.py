@@ -9,7 +9,7 @@ from typing import Annotated, Any, Optional
 import numpy as np
 import typer
 
-from ._options import DATA, Device, Json, Threads, load_model, one_or_several
+from ._options import DATA, Device, Header, Json, Threads, header_option, load_model, one_or_several
 from ._output import interrupted, report
 
 ScoreTarget = Annotated[
@@ -29,6 +29,7 @@ def predict(
         Path, typer.Option("--output", "-o", help="Where predictions go (.npy, .npz, .csv, .tsv or .parquet).")
     ],
     target: ScoreTarget = None,
+    header: Header = None,
     std: Annotated[
         bool, typer.Option("--std", help="Also write the standard deviation of each prediction (regression).")
     ] = False,
@@ -50,14 +51,15 @@ def predict(
     check_output(output, several=std)
     fitted = load_model(model).set_params(device=device, n_threads=threads)
     classifies = hasattr(fitted, "classes_")
-    if std and classifies:
-        raise ValueError(f"--std is given, and {model} is a classifier; regression models have standard deviations")
+    if std:
+        _require_deviations(fitted, model)
     names = getattr(fitted, "feature_names_in_", None)
     source = file_source(
         data,
         target=one_or_several(target),
         with_target=target is not None,
         columns=None if names is None else names.tolist(),
+        header=header_option(header),
     )
     images = getattr(getattr(fitted, "features_", None), "image_shape_", None) is not None
     if len(source.row_shape) == 1 and source.n_features != fitted.n_features_in_:
@@ -92,6 +94,19 @@ def predict(
     if score is not None:
         result[score.name] = score.value()
     report(result, as_json)
+
+
+def _require_deviations(fitted: Any, path: Path) -> None:
+    """ValueError if a model has no standard deviations of its predictions."""
+    if not hasattr(fitted, "leverage"):
+        what = f"is a {type(fitted).__name__}"
+    elif hasattr(fitted, "classes_"):
+        what = "is a classifier"
+    elif fitted._fit is None:
+        what = "has no state of its fit; fastntk fit --state writes it"
+    else:
+        return
+    raise ValueError(f"--std is given, and {path} {what}; regression models with a state have standard deviations")
 
 
 class _Accuracy:
