@@ -3,18 +3,22 @@
 // Writes a line of text for each row of DATA: its label or, of a regressor and with --scores, its numbers. Rows come and go
 // in blocks, so that DATA may be larger than memory. A .npy file holds numbers in C order; its rows may be images. A .csv
 // file may begin with a line of names; if the model knows the names of its columns they are looked up there, and other
-// columns are left out.
+// columns are left out. Commas, semicolons or tabs are between its fields, whichever its first line has most of, and quotes
+// around them or not. OUT is as it was until all of it is there.
 #include <fastntk/model.hpp>
 
 #include <algorithm>
 #include <charconv>
 #include <cmath>
 #include <cstdint>
+#include <cstdio>
 #include <cstring>
 #include <exception>
+#include <filesystem>
 #include <fstream>
 #include <iostream>
 #include <memory>
+#include <random>
 #include <stdexcept>
 #include <string>
 #include <string_view>
@@ -118,19 +122,48 @@ class Npy : public Source {
   std::vector<char> raw_;
 };
 
+// Without what white space it begins and ends with.
+std::string_view trimmed(std::string_view text) {
+  constexpr std::string_view space = " \t\r\n\v\f";
+  const std::size_t begin = text.find_first_not_of(space);
+  return begin == std::string_view::npos ? "" : text.substr(begin, text.find_last_not_of(space) - begin + 1);
+}
+
+// For messages: in quotes, not too long, and without what a terminal could act on.
+std::string shown(std::string_view text) {
+  constexpr std::size_t longest = 60;
+  std::string out = "'";
+  for (const char c : text.substr(0, longest)) out += static_cast<unsigned char>(c) < 0x20 || c == 0x7F ? '?' : c;
+  return out + (text.size() > longest ? "...'" : "'");
+}
+
 class Csv : public Source {
  public:
-  Csv(const std::string& path, const std::vector<std::string>& names) : file_(path) {
-    if (!next_line()) throw BadInput("it cannot be read, or is empty");
+  Csv(const std::string& path, const std::vector<std::string>& names) : file_(path, std::ios::binary) {
+    std::string start;
+    if (!std::getline(file_, start)) throw BadInput("it cannot be read, or is empty");
+    const bool marked = start.starts_with("\xEF\xBB\xBF");
+    file_.clear();
+    file_.seekg(marked ? 3 : 0);
+    const auto separators = [&](char c) { return std::ranges::count(start, c); };
+    if (separators(';') > separators(separator_)) separator_ = ';';
+    if (separators('\t') > separators(separator_) || path.ends_with(".tsv")) separator_ = '\t';
+    if (!next_row()) throw BadInput("it cannot be read, or is empty");
+
     double number = 0;
-    const bool titled = !std::ranges::all_of(fields_, [&](const std::string& field) { return parse(field, number); });
+    const auto is_number = [&](const std::string& field) { return parse(field, number); };
+    const auto is_finite = [&](const std::string& field) { return parse(field, number) && std::isfinite(number); };
+    const bool titled = std::ranges::none_of(fields_, is_finite);
+    if (!titled && !std::ranges::all_of(fields_, is_number))
+      throw BadInput("line 1 has numbers and " + shown(*std::ranges::find_if_not(fields_, is_number)) +
+                     "; names of columns, none of which is a number, or only numbers are needed");
     for (const std::string& name : titled ? names : std::vector<std::string>()) {
-      const auto found = std::ranges::find(fields_, name);
-      if (found == fields_.end()) throw BadInput("it has no column '" + name + "'");
+      const auto found = std::ranges::find(fields_, trimmed(name));
+      if (found == fields_.end()) throw BadInput("it has no column " + shown(name));
       columns_.push_back(static_cast<std::size_t>(found - fields_.begin()));
     }
     width_ = fields_.size();
-    ready_ = titled ? next_line() : true;
+    ready_ = titled ? next_row() : true;
   }
 
   bool wide() const override { return false; }
@@ -144,44 +177,112 @@ class Csv : public Source {
     for (std::size_t i = 0; i < (columns_.empty() ? width_ : columns_.size()); ++i) {
       const std::string& field = fields_[columns_.empty() ? i : columns_[i]];
       double number = 0;
-      if (!parse(field, number)) throw BadInput(where + ": '" + field + "' is no number");
+      if (!parse(field, number)) throw BadInput(where + ": " + shown(field) + " is no number");
       numbers.push_back(number);
     }
-    ready_ = next_line();
+    ready_ = next_row();
     return true;
   }
 
  private:
-  static bool parse(const std::string& field, double& number) {
+  static bool parse(std::string_view field, double& number) {
+    if (field.size() > 1 && field[0] == '+' && field[1] != '-') field.remove_prefix(1);
     const char* const end = field.data() + field.size();
     const auto [after, error] = std::from_chars(field.data(), end, number);
     return error == std::errc() && after == end;
   }
 
-  // The fields of the next line that is not empty.
-  bool next_line() {
+  // The fields of the next line that is not empty. A field that begins with a quote ends with the next single one; two of
+  // them inside stand for one, and it may go on in further lines.
+  bool next_row() {
     std::string line;
     do {
-      if (!std::getline(file_, line)) return false;
-      ++line_;
-      if (line.ends_with('\r')) line.pop_back();
+      if (!next_line(line)) return false;
     } while (line.empty());
     fields_.assign(1, "");
-    for (const char c : line) {
-      if (c == ',') {
-        fields_.emplace_back();
-      } else if (c != ' ' && c != '"') {
-        fields_.back() += c;
+    for (std::size_t at = 0; at < line.size();) {
+      std::string& field = fields_.back();
+      const bool quotes = line[at] == '"';
+      std::string inside;
+      for (at += quotes; quotes; ++at) {
+        while (at >= line.size()) {
+          inside += '\n';
+          if (!next_line(line)) throw BadInput("line " + std::to_string(line_) + ": a quote does not end");
+          at = 0;
+        }
+        if (line[at] == '"') {
+          ++at;
+          if (at >= line.size() || line[at] != '"') break;
+        }
+        inside += line[at];
       }
+      const std::size_t end = std::min(line.find(separator_, at), line.size());
+      field = trimmed(inside + line.substr(at, end - at));
+      at = end + 1;
+      if (end < line.size()) fields_.emplace_back();
     }
     return true;
   }
 
+  bool next_line(std::string& line) {
+    if (!std::getline(file_, line)) return false;
+    ++line_;
+    if (line.ends_with('\r')) line.pop_back();
+    return true;
+  }
+
   std::ifstream file_;
+  char separator_ = ',';
   std::vector<std::string> fields_;
   std::vector<std::size_t> columns_;  // of the model's names; empty: all
   std::size_t width_ = 0, line_ = 0;
   bool ready_ = false;
+};
+
+// A file that is written beside the one that is wanted, and takes its place when all of it is there.
+class Output {
+ public:
+  explicit Output(const std::string& path) : path_(path) {
+    if (path.empty()) return;
+    if (std::filesystem::exists(path) && !std::filesystem::is_regular_file(path)) {
+      file_.open(path);  // a terminal or a pipe
+    } else {
+      std::random_device random;
+      for (int i = 0; i < 16 && new_.empty(); ++i) {
+        const std::string name = path + "." + std::to_string(random()) + ".new";
+        if (std::FILE* const made = std::fopen(name.c_str(), "wx")) {
+          std::fclose(made);
+          new_ = name;
+        }
+      }
+      if (!new_.empty()) file_.open(new_);
+    }
+    if (!file_.is_open()) fail();
+  }
+  Output(const Output&) = delete;
+  Output& operator=(const Output&) = delete;
+  ~Output() {
+    std::error_code ignored;
+    if (!new_.empty()) std::filesystem::remove(new_, ignored);
+  }
+
+  std::ostream& stream() { return path_.empty() ? std::cout : file_; }
+
+  void finish() {
+    if (!stream().flush()) fail();
+    if (new_.empty()) return;
+    file_.close();
+    std::error_code error;
+    if (file_) std::filesystem::rename(new_, path_, error);
+    if (!file_ || error) fail();
+    new_.clear();
+  }
+
+ private:
+  [[noreturn]] void fail() const { throw BadInput((path_.empty() ? "the output" : path_) + ": it cannot be written"); }
+
+  std::string path_, new_;
+  std::ofstream file_;
 };
 
 // In as few digits as tell the numbers of its type apart.
@@ -198,6 +299,8 @@ void write(std::ostream& out, const fastntk::ModelLabel& label) {
     write(out, *number);
   } else if (const auto* const whole = std::get_if<std::int64_t>(&label)) {
     out << *whole;
+  } else if (const auto* const large = std::get_if<std::uint64_t>(&label)) {
+    out << *large;
   } else {
     out << (std::get<bool>(label) ? "True" : "False");
   }
@@ -276,12 +379,8 @@ Options parse(int argc, char** argv) {
 
 void run(const Options& options) {
   const auto file = fastntk::ModelFile::read(options.model, false);
-  std::ofstream to_file;
-  if (!options.out.empty()) {
-    to_file.open(options.out);
-    if (!to_file) throw BadInput(options.out + ": it cannot be written");
-  }
-  std::ostream& out = options.out.empty() ? std::cout : to_file;
+  Output to(options.out);
+  std::ostream& out = to.stream();
   try {
     std::unique_ptr<Source> source;
     if (options.data.ends_with(".npy")) {
@@ -293,7 +392,7 @@ void run(const Options& options) {
   } catch (const BadInput& error) {
     throw BadInput(options.data + ": " + error.what());
   }
-  if (!out.flush()) throw BadInput(options.out + ": it cannot be written");
+  to.finish();
 }
 
 }  // namespace

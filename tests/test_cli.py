@@ -134,7 +134,7 @@ BAD = {
     "no X": (["fit", "{files}/no_x.npz"], "it has the arrays A, y, and X is needed"),
     "integers that are no labels": (["fit", "{files}/counts.csv"], "40 different values in 40 rows; pass --task regression"),
     "integer beyond 64 bits": (["fit", "{files}/huge.csv"], "huge.csv has the target 99999999999999999999; an integer"),
-    "long field": (["fit", "{files}/field.csv"], "field.csv cannot be read as .csv: field larger"),
+    "long field": (["fit", "{files}/field.csv"], "field.csv cannot be read as .csv: in the row that begins in line 1, field larger"),
     "other encoding": (["fit", "{files}/latin.csv"], "latin.csv is not UTF-8"),
     "objects": (["fit", "{files}/objects.npy"], "objects.npy is not a .npy file of numbers$"),
     "csv as model": (["predict", "{files}/plain.csv", "{files}/plain.csv"], "is not a fastntk model"),

@@ -114,7 +114,7 @@ def test_the_type_of_labels_is_that_of_the_whole_file(tmp_path, small_blocks, od
     labels = [str(k % 3) for k in range(300)]
     labels.insert(at, odd)
     (tmp_path / "x.csv").write_text("\n".join(f"{k},{label}" for k, label in enumerate(labels)))
-    source = file_source(tmp_path / "x.csv")
+    source = file_source(tmp_path / "x.csv", header=False)  # the first line has "seven" where the next has a number
     blocks = [y for _, y, _ in source.blocks()]
     assert source.target_dtype.kind == kind
     assert {y.dtype.kind for y in blocks} == {kind}
@@ -168,6 +168,133 @@ def test_a_quoted_field_goes_over_lines_and_blocks(tmp_path, monkeypatch):
         assert source.labels().tolist() == sorted([*(f"one\ntwo {k}" for k in range(9)), "plain", "last"])
         with pytest.raises(ValueError, match="'x' in line 29, column 0; a number is needed"):
             list(source.blocks())
+
+
+def one(tmp_path, text, **how):
+    """Names, inputs and targets of a text."""
+    (tmp_path / "x.csv").write_text(text)
+    source = file_source(tmp_path / "x.csv", **how)
+    X, y, _ = read(source)
+    return source.names, X.tolist(), y.tolist()
+
+
+def test_the_first_line_has_names_or_a_row_and_nothing_between(tmp_path):
+    rows = "1.5,2,1\n2,3,0\n"
+    wanted = [[1.5, 2], [2, 3]], [1, 0]
+    assert one(tmp_path, f"a,b,target\n{rows}") == (["a", "b"], *wanted)
+    assert one(tmp_path, rows) == (None, *wanted)
+    for names in (["0", "1", "target"], ["0", "1", "2"], ["7", "x", ""]):
+        first = ",".join(names)
+        with pytest.raises(ValueError, match=r"in its first line.* a row: .*--header or --no-header \(header=True or False"):
+            one(tmp_path, f"{first}\n{rows}")
+        if "" not in names:
+            assert one(tmp_path, f"{first}\n{rows}", header=True) == (names[:2], *wanted)
+    # Words that Python takes for numbers are names; numbers out of order, and one column alone, are a row.
+    assert one(tmp_path, f"nan,inf,NaN\n{rows}") == (["nan", "inf"], *wanted)
+    assert one(tmp_path, f"5,6,7\n{rows}")[1][0] == [5, 6]
+    assert one(tmp_path, f"5,6,7\n{rows}", header=True) == (["5", "6"], *wanted)
+    assert one(tmp_path, "0,1,2\n3,4,5\n", header=False) == (None, [[0, 1], [3, 4]], [2, 5])
+    assert one(tmp_path, "0,k,2\n1,m,3\n", target=1) == (None, [[0, 2], [1, 3]], ["k", "m"])
+    (tmp_path / "x.csv").write_text("0\n1\n")
+    assert [X.tolist() for X, _, _ in file_source(tmp_path / "x.csv", with_target=False).blocks()] == [[[0], [1]]]
+    with pytest.raises(TypeError, match="header is 'yes'; True or False is allowed"):
+        file_source(tmp_path / "x.csv", header="yes")
+    np.save(tmp_path / "x.npy", np.ones((2, 2)))
+    with pytest.raises(ValueError, match=r"header is True, and .*x\.npy has no lines"):
+        file_source(tmp_path / "x.npy", header=True)
+
+
+def test_labels_that_are_names_of_digits_stay_apart(tmp_path, small_blocks):
+    assert one(tmp_path, "a,y\n1,007\n2,7\n3,08\n")[2] == ["007", "7", "08"]
+    assert one(tmp_path, "a,y\n1,1_0\n2,10\n")[2] == ["1_0", "10"]
+    assert one(tmp_path, "a,y\n1,-1\n2,1\n")[2] == [-1, 1]
+    # Among measured numbers a zero in front is a zero in front, wherever it stands.
+    rest = "".join(f"1,{k}.5\n" for k in range(200))
+    assert one(tmp_path, f"a,y\n1,007\n{rest}")[2][:2] == [7.0, 0.5]
+    assert one(tmp_path, f"a,y\n{rest}1,007\n")[2][-1] == 7.0
+    assert one(tmp_path, f"a,y\n{rest}1,1_0\n")[2][-1] == "1_0"
+
+
+def test_blank_lines_of_one_column_do_not_shift_the_rows(tmp_path, monkeypatch):
+    for chunk in (1, 4, 1 << 22):
+        monkeypatch.setattr(_csv_rows, "_CHUNK", chunk)
+        for text, line in (("a\n1\n\n3\n", 3), ("5\n\n\n3\n", 2), ("a\n\n1\n", 2)):
+            (tmp_path / "x.csv").write_text(text)
+            with pytest.raises(ValueError, match=f"nothing in line {line}, column .*; a number is needed"):
+                list(file_source(tmp_path / "x.csv", with_target=False).blocks())
+        (tmp_path / "x.csv").write_text("a\n1\n3\n\n\n")
+        blocks = [X for X, _, _ in file_source(tmp_path / "x.csv", with_target=False).blocks()]
+        assert np.concatenate(blocks).tolist() == [[1], [3]]
+
+
+@pytest.mark.parametrize("chunk", [1, 20, 1 << 22])
+def test_quotes_that_are_not_right_are_found_with_the_line(tmp_path, monkeypatch, chunk):
+    monkeypatch.setattr(_csv_rows, "_CHUNK", chunk)
+    rows = "".join(f"{k},z\n" for k in range(9))
+    for text, message in (
+        (f'a,y\n{rows}1,"x\n2,z\n3,w\n', "in the row that begins in line 11, a quote is not closed"),
+        (f'a,"y\n{rows}', "in the row that begins in line 1, a quote is not closed"),
+        (f'a,y\n{rows}1,"x"s\n', "in the row that begins in line 11, .* expected after"),
+        (f'a,y\n{rows}1,"{"x" * 200_000}"\n', "in the row that begins in line 11, field larger than"),
+        (f"a,y\n{rows}{'1' * 200_000},1\n", r"'1111*\.\.\.' in line 11, column 'a'; a finite number is needed"),
+        (f"a,y\n{rows}{'x' * 200_000},1\n", r"'xxxx*\.\.\.' in line 11, column 'a'; a number is needed"),
+    ):
+        (tmp_path / "x.csv").write_text(text)
+        with pytest.raises(ValueError, match=message) as caught:
+            list(file_source(tmp_path / "x.csv").blocks())
+        assert len(str(caught.value)) < 400
+
+
+CHOICES = {
+    "target twice": (ValueError, {"target": ["y", "y"]}, "target is .*, which names a column of .* twice"),
+    "target by name and number": (ValueError, {"target": ["y", 1]}, "twice; each is allowed once"),
+    "no target": (ValueError, {"target": []}, "target is empty; at least one column"),
+    "fraction": (TypeError, {"target": 1.7}, "target is 1.7; the name or the number of a column is allowed"),
+    "none in a list": (TypeError, {"target": [None]}, "target is None; the name or the number"),
+    "truth": (TypeError, {"weight": True}, "weight is True; the name or the number"),
+    "target among inputs": (ValueError, {"target": "y", "columns": ["a", "y"]}, "target is column 'y' .* which is an input"),
+    "default target": (ValueError, {"columns": ["a", "z"]}, "target is column 'z' .* which is an input"),
+    "weight": (ValueError, {"target": "y", "weight": "a", "columns": ["a"]}, "weight is column 'a' .* which is an input"),
+    "input twice": (ValueError, {"target": "y", "columns": ["a", "z", "a"]}, "columns has 'a' twice"),
+}
+
+
+@pytest.mark.parametrize("suffix", ["csv", "parquet"])
+@pytest.mark.parametrize("name", CHOICES)
+def test_every_column_has_one_task(tmp_path, name, suffix):
+    kind, how, message = CHOICES[name]
+    path = tmp_path / f"x.{suffix}"
+    path.write_bytes(b"a,y,z\n1,1,5\n2,0,6\n" if suffix == "csv" else parquet(a=[1.0, 2.0], y=[1, 0], z=[5, 6]))
+    with pytest.raises(kind, match=message):
+        file_source(path, **how)
+
+
+def header_bytes(shape, order=False):
+    """The beginning of a .npy of doubles, and nothing behind it."""
+    sink = io.BytesIO()
+    np.lib.format.write_array_header_1_0(sink, {"descr": "<f8", "fortran_order": order, "shape": shape})
+    return sink.getvalue()
+
+
+@pytest.mark.parametrize("compression", [zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED])
+@pytest.mark.parametrize("order", [False, True])
+@pytest.mark.parametrize("shape", [(2, 10**11), (2, 4 * 10**9), (-2, 3), (-2, -3), (10**20, 1)])
+def test_arrays_that_say_more_than_they_have_are_refused_first(tmp_path, shape, order, compression):
+    with zipfile.ZipFile(tmp_path / "x.npz", "w", compression) as archive:
+        archive.writestr("X.npy", header_bytes(shape, order) + bytes(64))
+        archive.writestr("y.npy", npy(np.ones(2)))
+    with pytest.raises(ValueError, match=r"x\.npz cannot be read as .*(shape is|bytes too soon)"):
+        file_source(tmp_path / "x.npz")
+    (tmp_path / "x.npy").write_bytes(header_bytes(shape, order) + bytes(64))
+    with pytest.raises(ValueError, match=r"x\.npy is not a .npy file of numbers: (its shape is|it ends)"):
+        file_source(tmp_path / "x.npy")
+
+
+@pytest.mark.parametrize("said", [b"[1]", b"{bad", b'{"index_columns": 3}', b'{"index_columns": [null, "none"]}', b"\xff"])
+def test_what_others_wrote_about_pandas_does_not_matter(tmp_path, said):
+    table = pa.table({"a": [1.0, 2.0], "y": [1, 0]}).replace_schema_metadata({b"pandas": said})
+    pq.write_table(table, tmp_path / "x.parquet")
+    assert read(file_source(tmp_path / "x.parquet"))[1].tolist() == [1, 0]
 
 
 def test_parquet_has_many_types(tmp_path):
@@ -255,6 +382,12 @@ BAD = {
     "no input": ("x.csv", b"a,b\n1,2\n", {"columns": ["a", "z"]}, "no column z, which the model needs; it has a, b"),
     "one column": ("x.csv", b"a\n1\n", {}, "none of them is left as an input"),
     "twice": ("x.csv", b"a,b,a\n1,2,3\n", {}, "2 columns named 'a'; names must differ"),
+    "no name": ("x.csv", b",a,y\n0,1.5,1\n1,2,0\n", {}, "no name for column 0 .* write the file with index=False"),
+    "trailing comma": ("x.csv", b"a,y,\n1,2,\n", {}, "no name for column 2"),
+    "underscore": ("x.csv", b"a,y\n1_000,1\n", {}, "has '1_000' in line 2, column 'a'; a number is needed"),
+    "underscore in quotes": ("x.csv", b'a,y\n"1_000",1\n', {}, "has '1_000' in line 2, column 'a'; a number is needed"),
+    "X as target": ("x.npz", npz(X=np.ones((2, 2)), y=np.ones(2)), {"target": "X"}, "target is 'X', which has the inputs"),
+    "y as weight": ("x.npz", npz(X=np.ones((2, 2)), y=np.ones(2)), {"weight": "y"}, "weight is 'y', which is the target"),
     "two tasks": ("x.csv", b"a,b\n1,2\n", {"target": "b", "weight": "b"}, "weight is 'b', which is a target of"),
     "long integer": ("x.csv", b"1,1\n2,99999999999999999999\n", {}, "target 99999999999999999999; an integer of 64 bits"),
     "not utf-8": ("x.csv", b"a,b\n1,caf\xe9\n", {}, "x.csv is not UTF-8 text"),

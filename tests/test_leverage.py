@@ -186,18 +186,31 @@ def test_the_module_is_reached_lazily():
     assert "leverage" in dir(fastntk)
 
 
-@pytest.mark.statistical
-def test_the_papers_numbers_of_features_are_enough(tmp_path):
-    """The study of Z21 Eq. 14, 16 and 17, short: every bound holds on the promised share of the seeds."""
-    records = [
-        record
-        for record in run(["theorems"], Options(folder=tmp_path, small=True, threads=1, data=("diabetes", "digits")))
-        if "equation" in record
-    ]
+def shares_of_the_papers_numbers(folder, **options):
+    """Records of the study of Z21 Eq. 14, 16 and 17, each with the share of seeds on which the bound holds."""
+    found = run(["theorems"], Options(folder=folder, small=True, **options))
+    records = [record for record in found if "equation" in record]
     assert {record["equation"] for record in records} == {14, 16, 17}
     assert {record["directions"] for record in records if record["equation"] == 16} == {"gaussian", "gibbs", "direct"}
-    assert all(record["share"] >= 0.9 for record in records)
+    return {tuple(record[key] for key in theorems.CASE): record["share"] for record in records}
+
+
+@pytest.mark.statistical
+def test_the_papers_numbers_of_features_are_enough(tmp_path):
+    # Seeds are fixed. Were a bound only just kept, more than 6 of 20 seeds would miss with probability 2e-3.
+    assert min(shares_of_the_papers_numbers(tmp_path, threads=1, data=("diabetes",)).values()) >= 0.7
     assert (tmp_path / "theorems.md").exists()
+
+
+@pytest.mark.long
+@pytest.mark.statistical
+def test_the_papers_numbers_of_features_are_enough_at_full_count(tmp_path, monkeypatch):
+    """200 rows of each set, 200 seeds: the promised share of them."""
+    plan = theorems.Plan(rows=200, errors=(0.5,), lambdas=(10.0,), seeds=200, most_features=10_000)
+    monkeypatch.setattr(theorems, "SMALL", plan)
+    shares = shares_of_the_papers_numbers(tmp_path)
+    assert {data for _, _, data, *_ in shares} == {*theorems.SETS}
+    assert min(shares.values()) >= 1 - theorems.DELTA
 
 
 @pytest.mark.cuda

@@ -299,9 +299,10 @@ def test_a_pool_is_not_smaller_than_what_is_drawn_from_it(X):
 
 
 @pytest.mark.statistical
+@pytest.mark.parametrize("seeds", [pytest.param(30, id="short"), pytest.param(200, marks=pytest.mark.long, id="full")])
 @pytest.mark.parametrize("family", ["ntk", "arc_cosine_1", "fourier"])
-def test_the_number_of_theorem_3_3_is_enough(family):
-    """The spectral error is at most epsilon for at least 1 - delta of 200 seeds, at the theorem's own number."""
+def test_the_number_of_theorem_3_3_is_enough(family, seeds):
+    """The spectral error is at most epsilon for at least 1 - delta of the draws, at the theorem's own number."""
     X = np.random.default_rng(0).normal(size=(12, 3)) / 2
     X[-1] *= -4
     epsilon, delta = 0.45, 0.1
@@ -315,10 +316,12 @@ def test_the_number_of_theorem_3_3_is_enough(family):
     m = sampler.required_features(epsilon, delta)
     assert sampler.required_features(epsilon, delta, bound="printed") > m
     errors = []
-    for _ in range(200):
+    for _ in range(seeds):
         Z = modified_features(X, *sampler.sample(m), family=family)
         errors.append(spectral_error(K, Z, alpha))
-    assert np.mean(np.array(errors) <= epsilon) >= 1 - delta
+    # Of 200, the promised share. Were it only just kept, more than 9 of 30 draws would miss with probability 5e-4.
+    most = round(delta * seeds) if seeds == 200 else 9
+    assert np.sum(np.array(errors) > epsilon) <= most
     assert np.median(errors) > epsilon / 20  # or nothing would be tested
 
 

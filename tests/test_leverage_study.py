@@ -141,6 +141,18 @@ def test_a_later_run_adds_to_the_tables(tmp_path, monkeypatch):
     assert [line["case"]["seeds"] for line in lines if "theorem" in line.get("case", {})] == [[4, 5]] * 2
 
 
+@pytest.mark.long
+@pytest.mark.statistical
+@pytest.mark.parametrize("family", _leverage_theorem.FAMILIES)
+def test_theorem_3_3_holds_at_full_count(family, tmp_path, monkeypatch):
+    """Rows with a rare cluster, 200 seeds: the promised share of them; test_leverage_pool.py has a short form."""
+    monkeypatch.setattr(_leverage_theorem, "FAMILIES", (family,))
+    monkeypatch.setattr(_leverage_theorem, "SETS", ("rare-0.1",))
+    record, _ = run(["leverage"], Options(folder=tmp_path, data=("theorem",), maps=("gibbs",)))
+    assert len(record["seeds"]) == 200
+    assert record["share"] >= 1 - _leverage_theorem.DELTA
+
+
 def test_the_theorem_is_counted(tmp_path, monkeypatch):
     monkeypatch.setattr(_leverage_theorem, "EPSILON", 0.05)
     monkeypatch.setattr(_leverage_theorem, "required_features", lambda s, *_, bound: {"proved": 40, "printed": 60}[bound])

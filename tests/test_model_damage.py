@@ -135,6 +135,25 @@ def put(*keys, value):
         ("random-sampled", put("features", "params", "n_components", value=2**31 - 1), "16, 3.* for 2147483647 features"),
         ("random-sampled", put("features", "params", "depth", value=0), "depth"),
         ("random-sampled", put("features", "params", "depth", value=10**9), "depth is 1000000000"),
+        ("random-sampled", put("params", "alpha", value="zzz"), "alpha is 'zzz'"),
+        ("random-sampled", put("params", "alpha", value=-3), "alpha is -3"),
+        ("random-sampled", put("params", "n_threads", value=10**6), "n_threads is 1000000"),
+        ("random-sampled", put("features", "params", "n_threads", value=10**6), "n_threads is 1000000"),
+        ("random-sampled", put("n_features_in", value=2 * 10**8), "one from 5 columns"),
+        ("random-sampled", put("map", "in_features", value=2**31 - 1), "rows of 2147483647; at most 67108864"),
+        ("random-sampled", put("map", "depth", value=5000), "a depth of 5000; at most 4096"),
+        ("random-sampled", put("map", "seed", value=99), "has another seed than"),
+        ("random-sampled", put("map", "sweeps", value=11), "has another sweeps than"),
+        ("random-sampled", put("map", "directions", value="sphere"), "has another directions than"),
+        ("sketch-data", put("map", "coefficients", value=[1.0, 1.0]), "has another coefficients than"),
+        ("sketch-data", put("features", "params", "power_features", value=10**8), "power_features is 100000000, which"),
+        ("nystroem-exact", put("map", "depth", value=2), "has another depth than"),
+        ("images-whiten", put("map", "kernel", "pooling", value="gap"), "has another kernel than"),
+        ("random-sampled", put("feature_names_in", value=["a", "b"]), "feature_names_in has 2 names for 5 columns"),
+        ("random-sampled", put("class", value="\x1b[31m" + "x" * 9999), r"\\x1b\[31m"),
+        ("exact-ntk", put("params", "alpha", value=-3), "alpha is -3"),
+        ("exact-ntk", put("params", "n_threads", value=10**6), "n_threads is 1000000"),
+        ("net-deep", put("params", "n_threads", value=10**6), "n_threads is 1000000"),
         ("random-sampled", put("params", "bias", value={"array": [], "shape": [0], "dtype": "U1000000"}), "array of"),
         ("random-sampled", put("features", "chosen", "directions_", value="sphere"), "this version would take"),
         ("random-two-targets", put("one_target", value=True), "one target, and coefficients of 2"),
@@ -154,8 +173,10 @@ def test_impossible_values_are_refused(models, name, change, message, path):
     edited(path, lambda header, tensors: None)
     fastntk.load(path)
     edited(path, change)
-    with pytest.raises(fastntk.ModelFileError, match=f"is not a fastntk model.*{message}"):
+    with pytest.raises(fastntk.ModelFileError, match=f"is not a fastntk model.*{message}") as refused:
         fastntk.load(path)
+    assert str(refused.value).isprintable()
+    assert len(str(refused.value)) < 1000
 
 
 @pytest.mark.parametrize("name", ["random-leverage", "nystroem-exact", "images-whiten", "exact-ntk", "net-two-layer"])

@@ -3,17 +3,20 @@
 import json
 import os
 import pickle
+import re
 import stat
 from io import BytesIO
+from pathlib import Path
 
 import fastntk
 import numpy as np
 import pandas as pd
 import pytest
 from fastntk._load import _core
-from fastntk._model_archive import read_archive
+from fastntk._model_archive import read_archive, write_archive
 from fastntk._persistence import save
 from fastntk._statistics import row_statistics
+from fastntk._whole_file import replacing
 from model_cases import CASES, FILES, RIDGE, classifier, metadata, rows, says
 from safetensors import safe_open
 from safetensors.numpy import load_file
@@ -105,7 +108,57 @@ def test_files_are_on_the_disk(models, path, monkeypatch):
     synced = []
     monkeypatch.setattr("os.fsync", lambda descriptor: synced.append(os.readlink(f"/proc/self/fd/{descriptor}")))
     models["random-sampled"][0].save(path)
-    assert synced == [f"{path}.new", str(path.parent)]
+    assert len(synced) == 2
+    assert re.fullmatch(re.escape(str(path)) + r"\.[0-9a-f]{16}\.new", synced[0])
+    assert synced[1] == str(path.parent)
+
+
+def test_files_of_others_are_left_alone(models, path):
+    """Files beside the new one that have its name with an ending, and another writer of the same file."""
+    model, X = models["random-sampled"]
+    other = path.with_name(f"{path.name}.new")
+    other.write_text("mine")
+    with replacing(path) as first:
+        first.write_text("first")
+        with replacing(path) as second:
+            assert first != second
+            second.write_text("second")
+        assert path.read_text() == "second"
+    assert path.read_text() == "first"
+    model.save(path)
+    assert other.read_text() == "mine"
+    assert sorted(os.listdir(path.parent)) == sorted([path.name, other.name])
+    longest = path.with_name("m" * 255)
+    model.save(longest)
+    assert np.array_equal(says(fastntk.load(longest), X), says(model, X))
+
+
+@pytest.mark.parametrize("name", [b"caf\xe9", "café".encode(), b"\xff\x1b"])
+def test_names_of_any_bytes(models, tmp_path, name):
+    path = Path(os.fsdecode(os.path.join(os.fsencode(tmp_path), name)))
+    model, X = models["random-sampled"]
+    model.save(path)
+    for place in (path, str(path), os.fsencode(path)):
+        assert np.array_equal(says(fastntk.load(place), X), says(model, X))
+    path.write_bytes(path.read_bytes()[:-1])
+    with pytest.raises(fastntk.ModelFileError, match="is not a fastntk model of version 3"):
+        fastntk.load(path)
+
+
+def test_labels_of_all_unsigned_numbers(path):
+    X, y = rows()
+    labels = np.array([2**63, 2**64 - 1], np.uint64)[(y > np.median(y)).astype(int)]
+    model = fastntk.NTKClassifier(16, features="random", alpha=0.5, random_state=0).fit(X, labels)
+    model.save(path)
+    assert np.array_equal(fastntk.load(path).predict(X), model.predict(X))
+
+
+def test_headers_that_no_reader_takes(path):
+    with pytest.raises(ValueError, match=r"take 16777.* bytes; at most"):
+        write_archive(path, {"name": "x" * (1 << 24)}, {})
+    with pytest.raises(ValueError, match=r"less than 524288 are possible"):
+        write_archive(path, {"values": [0] * (1 << 19)}, {})
+    assert not path.exists()
 
 
 def test_files_are_as_readable_as_others(models, path, tmp_path):

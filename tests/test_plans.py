@@ -51,6 +51,12 @@ CASES = {
     "ridge, few rows": ridge("NTKRegressor", 5000, "'random'", 900, 50),
     "ridge on landmarks": ridge("NTKRegressor", 4000, "'nystroem'", 6000, 50, alpha=1.0),
     "ridge, two states": ridge("NTKRegressor", 4500, "fastntk.NTKRandomFeatures(4500)", 70_000, 8, alpha=1.0),
+    "ridge, two states and a file": (
+        *ridge("NTKRegressor", 4500, "'random'", 70_000, 8, alpha=1.0)[:2],
+        "import tempfile; folder = tempfile.TemporaryDirectory(); "
+        "model.fit(X, y, checkpoint=folder.name + '/fit', checkpoint_every=20_000)",
+        "model._plan(70_000, 8, 4, 4500, 1, model._unfitted(0, 70_000, 8), gpu=False, staged=False, checkpoint=True)",
+    ),
     "random features": of_map(f"fastntk.NTKRandomFeatures(%d, {MACHINE})", 8192, 8000, 100),
     "dense directions": of_map(f"fastntk.NTKRandomFeatures(%d, directions='gaussian', {MACHINE})", 40_000, 100, 1500),
     "layered": of_map(f"fastntk.NTKRandomFeatures(%d, low_orders='sampled', depth=2, {MACHINE})", 8192, 8000, 100),

@@ -125,6 +125,34 @@ def test_rows_that_were_not_there_are_refused(rng):
     assert state.downdate(Z[:5], Y[:5], np.zeros(5)).rows == 20
 
 
+def foreign(rng, dtype):
+    """A state of 3000 rows, and one of 2000 others that are three times as large, with small targets."""
+    Z = rng.normal(size=(3000, D)).astype(dtype)
+    others = 3 * rng.normal(size=(2000, D)).astype(dtype)
+    return fastntk.RidgeState(D, 1).update(Z, Z[:, :1]), others, np.full(2000, 0.01)
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_larger_rows_than_there_were_are_refused(rng, dtype):
+    state, others, y = foreign(rng, dtype)
+    before = state.to_bytes()
+    for rows in (others, 1e9 * others[:1]):
+        with pytest.raises(ValueError, match="features whose squares sum to .*; only rows that were added can be removed"):
+            state.downdate(rows, y[: len(rows)])
+        assert state.to_bytes() == before
+
+
+def test_an_indefinite_state_says_why(rng):
+    # The squares of each column are there, but not in these combinations.
+    Z = rng.normal(size=(1000, 2)) * [1.0, 1.0]
+    Z[:, 1] = -Z[:, 0]
+    state = fastntk.RidgeState(2, 1).update(Z, Z[:, :1])
+    state.downdate(0.9 * abs(Z[:900]), 0.1 * Z[:900, :1])
+    for call in (lambda: state.solve(1e-3, fit_intercept=False), lambda: state.factor(1e-3, fit_intercept=False)):
+        with pytest.raises(ValueError, match="is indefinite: rows were removed that were not there"):
+            call()
+
+
 # One decomposition, all alphas
 
 
@@ -163,24 +191,6 @@ def test_directions_without_rows_are_not_fitted(rng):
     assert spectrum.statistical_dimension(1e-20)[0] == pytest.approx(4)
 
 
-def test_targets_may_have_alphas_of_their_own(rng):
-    problem = Problem(rng, n=200)
-    # The first target is noise, the others almost linear.
-    problem.Y = problem.Z @ rng.normal(size=(D, T)) + 0.1 * rng.normal(size=(200, T))
-    problem.Y[:, 0] = 30 * rng.normal(size=200)
-    spectrum, alphas = problem.state().spectrum(), np.logspace(-3, 7, 41)
-    best = spectrum.best_alphas(alphas)
-    assert np.array_equal(best, alphas[np.argmin(spectrum.gcv(alphas, per_target=True), axis=0)])
-    assert best[0] > 100 * max(best[1:])
-    coef, intercept = spectrum.solve_each(best)
-    for k in range(T):
-        alone = spectrum.solve(best[k])
-        np.testing.assert_allclose(coef[:, k], alone.coef[0, :, k], rtol=0, atol=1e-13 * abs(alone.coef).max())
-        assert intercept[k] == pytest.approx(alone.intercept[0, k], rel=1e-12)
-    with pytest.raises(ValueError, match="alphas has 2 entries; one for each of 3 targets"):
-        spectrum.solve_each([1.0, 2.0])
-
-
 def test_leverage_and_variance_are_those_of_the_inverse(problem, rng):
     state, new = problem.state(), rng.normal(size=(7, D))
     spectrum = state.spectrum(fit_intercept=problem.fit_intercept)
@@ -203,7 +213,7 @@ def test_leverage_and_variance_are_those_of_the_inverse(problem, rng):
         np.testing.assert_allclose(factor.intercept, intercept, rtol=0, atol=10 * D * error * abs(coef).max())
         squares = (problem.w[:, None] * (problem.Y - problem.Z @ coef - intercept) ** 2).sum(axis=0)
         np.testing.assert_allclose(factor.residual_squares, squares, rtol=10 * error)
-        noise = squares / (problem.w.sum() - np.trace(hat))
+        noise = squares / (len(problem.w) - np.trace(hat))
         np.testing.assert_allclose(factor.noise_variance, noise, rtol=20 * error)
     assert factor.variance(new[:0]).shape == (0,)
     assert spectrum.variance(new[:0], ALPHAS).shape == (3, 0)
@@ -212,8 +222,11 @@ def test_leverage_and_variance_are_those_of_the_inverse(problem, rng):
 def test_noise_of_a_fit_that_is_exact_is_not_known(rng):
     Z, y = rng.normal(size=(10, 30)), rng.normal(size=10)
     state = fastntk.RidgeState(30, 1).update(Z, y)
-    with pytest.raises(ValueError, match="none is left to tell the noise; a larger alpha is needed"):
+    none = "leave the fit .* degrees of freedom: none is left to tell the noise; a larger alpha is needed"
+    with pytest.raises(ValueError, match=f"the 10 rows of positive weight {none}"):
         _ = state.factor(1e-9).noise_variance
+    with pytest.raises(ValueError, match=f"the 10 rows of positive weight, whose weights sum up to 5, {none}"):
+        _ = fastntk.RidgeState(30, 1).update(Z, y, np.full(10, 0.5)).factor(1e-9).noise_variance
     Z = rng.normal(size=(50, 2))
     many = fastntk.RidgeState(2, 1).update(Z, Z[:, :1])
     with pytest.raises(ValueError, match="exact up to rounding"):
@@ -246,7 +259,7 @@ BAD_ALPHAS = [
 def test_bad_alphas(rng, alphas, error, match):
     problem = Problem(rng)
     spectrum = problem.state().spectrum()
-    for method in (spectrum.solve, spectrum.gcv, spectrum.statistical_dimension, spectrum.best_alphas):
+    for method in (spectrum.solve, spectrum.gcv, spectrum.statistical_dimension):
         with pytest.raises(error, match=match):
             method(alphas)
     model = fastntk.NTKRegressor(8, alpha=1.0, features="random", random_state=0).fit(problem.Z, problem.Y)
@@ -482,10 +495,10 @@ def test_predictive_deviations_are_those_of_the_posterior(problem, rng):
     coef, intercept = problem.fit(2.0)
     hat = ridge.hat_matrix(problem.Z, 2.0, sample_weight=problem.w, fit_intercept=problem.fit_intercept)
     squares = (problem.w[:, None] * (problem.Y - problem.Z @ coef - intercept) ** 2).sum(axis=0)
-    noise = squares / (problem.w.sum() - np.trace(hat))
+    noise = squares / (len(problem.w) - np.trace(hat))
     columns = problem.columns(new)
     variance = np.einsum("ij,jk,ik->i", columns, problem.inverse(2.0), columns)
-    wanted = np.sqrt(np.multiply.outer(1 + variance, noise))
+    wanted = np.sqrt(np.multiply.outer(1 / problem.w.mean() + variance, noise))
     np.testing.assert_allclose(std, wanted, rtol=1000 * EPS[np.float64] * problem.condition(2.0))
     one = fastntk.NTKRegressor(16, alpha=2.0, features="random", random_state=0).fit(
         problem.Z.astype(np.float32), problem.Y[:, 0]
@@ -493,6 +506,19 @@ def test_predictive_deviations_are_those_of_the_posterior(problem, rng):
     mean, std = one.predict(new.astype(np.float32), return_std=True)
     assert mean.shape == std.shape == (9,)
     assert std.dtype == np.float32
+
+
+@pytest.mark.parametrize("unit", [1e-6, 10.0, "normalised"])
+def test_predictive_deviations_do_not_depend_on_the_unit_of_weights(problem, rng, unit):
+    if problem.weight is None:
+        problem.weight = problem.w
+    unit = 1 / problem.weight.sum() if unit == "normalised" else unit
+    new = rng.normal(size=(9, D))
+    one = model_of(fastntk.NTKRegressor, problem, alpha=2.0).predict(new, return_std=True)
+    problem.weight = problem.weight * unit
+    other = model_of(fastntk.NTKRegressor, problem, alpha=2.0 * unit).predict(new, return_std=True)
+    for found, wanted in zip(other, one, strict=True):
+        np.testing.assert_allclose(found, wanted, rtol=1e-8)
 
 
 @pytest.mark.statistical

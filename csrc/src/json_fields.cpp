@@ -53,6 +53,10 @@ void JsonFields::fail(std::string_view name, const std::string& found, const std
   throw ModelFileError(path_ + "." + std::string(name) + " is " + found + "; " + needed + " is needed");
 }
 
+void JsonFields::fail_choice(std::string_view name, const std::string& found, const std::string& allowed) const {
+  fail(name, std::string("'").append(printable(found)).append("'"), std::string("one of ").append(allowed));
+}
+
 const Json& JsonFields::value(std::string_view name) {
   const Json* const found = object_.find(name);
   if (!found) throw ModelFileError(path_ + " has no " + std::string(name));

@@ -40,7 +40,7 @@ class JsonFields {
       if (word == found) return meaning;
       allowed += (allowed.empty() ? "'" : ", '") + std::string(word) + "'";
     }
-    fail(name, "'" + printable(found) + "'", "one of " + allowed);
+    fail_choice(name, found, allowed);
   }
 
   /// Throws ModelFileError if there are members that were not asked for.
@@ -48,6 +48,7 @@ class JsonFields {
 
  private:
   [[noreturn]] void fail(std::string_view name, const std::string& found, const std::string& needed) const;
+  [[noreturn]] void fail_choice(std::string_view name, const std::string& found, const std::string& allowed) const;
   const Json& value(std::string_view name, Json::Kind kind);
 
   const Json& object_;

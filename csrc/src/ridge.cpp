@@ -217,6 +217,35 @@ void RidgeState<B>::State::clear() {
 }
 
 template <Backend B>
+std::vector<double> RidgeState<B>::State::squares_of_columns() const {
+  std::vector<double> squares(params.n_features), tile(tiles.edge * tiles.edge);
+  for (std::size_t i = 0; i < tiles.side; ++i) {
+    const std::size_t size = tiles.size(i);
+    copy_out(backend, gram.data() + tiles.offset(i, i), size * size * sizeof(double), tile.data());
+    for (std::size_t r = 0; r < size; ++r) squares[tiles.first(i) + r] = tile[r * size + r];
+  }
+  std::visit(
+      [&]<class T>(const RowBlock<T, B>& rows_of) {
+        if (rows_of.rows == 0) return;
+        Array<T, B> some(backend, rows_at_once, params.n_features);
+        std::vector<T> near(rows_at_once * params.n_features);
+        for (std::size_t first = 0; first < rows_of.rows; first += rows_at_once) {
+          const View<T, B> rows = some.view().row_block(0, std::min(rows_at_once, rows_of.rows - first));
+          read_block(backend, tiles, rows_of, first, rows);
+          copy_out(backend, rows.data, rows.rows * rows.cols * sizeof(T), near.data());
+          for (std::size_t r = 0; r < rows.rows; ++r) {
+            for (std::size_t c = 0; c < rows.cols; ++c) {
+              const auto value = static_cast<double>(near[r * rows.cols + c]);
+              squares[c] += value * value;
+            }
+          }
+        }
+      },
+      block);
+  return squares;
+}
+
+template <Backend B>
 void RidgeState<B>::State::require_has(const State& o) const {
   const auto require_enough = [](bool enough, const char* what, double removed, double there) {
     require(enough, [&] {
@@ -228,14 +257,23 @@ void RidgeState<B>::State::require_has(const State& o) const {
   require_enough(o.rows <= rows, "a number of", static_cast<double>(o.rows), static_cast<double>(rows));
   // Sums of n terms, each of which is rounded, in two different orders.
   const double rounding = 2 * (static_cast<double>(rows) + 8) * std::numeric_limits<double>::epsilon();
+  const auto can_be_left = [all](double there, double removed, double eps) {
+    return !(there - removed < -eps * there) && (!all || !(there - removed > eps * there));
+  };
   const double left = total_weight - o.total_weight;
   require_enough(all ? std::abs(left) <= rounding * total_weight : left > 0, "a total weight of", o.total_weight,
                  total_weight);
   const std::vector<double> there = sums.to_host(), removed = o.sums.to_host();
   for (std::size_t k = params.n_targets; k < there.size(); ++k) {
-    const double squares = there[k] - removed[k];
-    const bool enough = !(squares < -rounding * there[k]) && (!all || !(squares > rounding * there[k]));
-    require_enough(enough, "targets whose squares sum to", removed[k], there[k]);
+    require_enough(can_be_left(there[k], removed[k], rounding), "targets whose squares sum to", removed[k], there[k]);
+  }
+  // Rows of float may be among both, whose products are rounded to float within a block.
+  const double of_products = std::min(2 * static_cast<double>(rows) + 8, 2.0 * RowBlock<float, B>::capacity + 8) *
+                             static_cast<double>(std::numeric_limits<float>::epsilon());
+  const std::vector<double> squares = squares_of_columns(), removed_squares = o.squares_of_columns();
+  for (std::size_t c = 0; c < squares.size(); ++c) {
+    require_enough(can_be_left(squares[c], removed_squares[c], rounding + of_products), "features whose squares sum to",
+                   removed_squares[c], squares[c]);
   }
 }
 

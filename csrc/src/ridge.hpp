@@ -6,6 +6,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <variant>
+#include <vector>
 
 #include "ridge_primitives.hpp"
 
@@ -39,6 +40,9 @@ struct RidgeState<B>::State {
 
   /// Forgets all rows.
   void clear();
+
+  /// The sum of squares of each column over all rows, the diagonal of G; on the host.
+  std::vector<double> squares_of_columns() const;
 
   /// Throws Error if the rows of another state of these sizes cannot all be among those of this one.
   void require_has(const State& other) const;

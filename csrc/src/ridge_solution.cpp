@@ -18,6 +18,8 @@
 namespace fastntk {
 namespace {
 
+constexpr const char* without_rows = "RidgeState: no rows of positive weight were added; at least 1 is needed";
+
 struct Coefficients {
   std::vector<double> values;
   double jitter = 0;
@@ -42,6 +44,15 @@ double condition_number(const Equations& equations, double diagonal, const F* fa
   return std::isnan(condition) ? std::numeric_limits<double>::infinity() : std::max(1.0, condition);
 }
 
+/// What is wrong with a matrix that has no Cholesky factor even with its trace on the diagonal.
+template <class Equations>
+const char* why_without_factor(const Equations& equations) {
+  const std::vector<double> row_sums = equations.gram_times(std::vector<double>(equations.n, 1.0), 1);
+  const bool finite = std::all_of(row_sums.begin(), row_sums.end(), [](double v) { return std::isfinite(v); });
+  return finite ? "RidgeState: the matrix of the normal equations is indefinite: rows were removed that were not there"
+                : "RidgeState: the matrix of the normal equations is not finite";
+}
+
 template <Backend B, class Equations>
 Coefficients solve_float64(Equations& equations, const RidgeSolveParams& p) {
   const auto& s = equations.s;
@@ -55,8 +66,7 @@ Coefficients solve_float64(Equations& equations, const RidgeSolveParams& p) {
     // The rounding of G_c is that of G before it was centred: of the order of eps times its largest eigenvalue, which lies
     // between the mean one and the trace.
     const double of_gram = equations.gram_trace(trace);
-    require(out.jitter <= of_gram && std::isfinite(out.jitter),
-            "RidgeState: the matrix of the normal equations is not finite");
+    if (!(out.jitter <= of_gram && std::isfinite(out.jitter))) throw Error(why_without_factor(equations));
     const double smallest =
         std::numeric_limits<double>::epsilon() * std::max(of_gram / static_cast<double>(equations.n), p.alpha);
     out.jitter = out.jitter == 0 ? smallest : 32 * out.jitter;
@@ -125,12 +135,6 @@ bool solve_mixed(Equations& equations, const RidgeSolveParams& p, Coefficients& 
   if (p.with_gcv) out.inverse_trace = inverse_norm(equations.tile, s.tiles, factor.data());
   return true;
 }
-
-}  // namespace
-
-namespace {
-
-constexpr const char* without_rows = "RidgeState: no rows of positive weight were added; at least 1 is needed";
 
 }  // namespace
 

@@ -57,11 +57,8 @@ def accumulate(
     for block in blocks(rows, block_rows, index):
         Z = transform(features, block.X, block.place)
         total = with_squares(0.0 if sums is None else sums.squares, row_squares(Z), block.weight, Z.dtype, Z.__getitem__)
-        if sums is not None:
-            sums.state.add(Z, block.targets(), block.weight, block.place)
-            sums.squares = total
+        _add(sums, Z, block.targets(), block.weight, block.place, total, done)
         del Z  # before the next block's features are made
-        done(len(block))
 
 
 def _on_gpu(
@@ -96,14 +93,34 @@ def _on_gpu(
         if keep:
             of_part = _fetched(place, squares[:, part])
             total = with_squares(total, of_part, part_weight, Z.dtype, partial(_rows_of, Z, place))
-        if sums is not None:
-            sums.state.add(Z, targets[part], part_weight, place)
-            sums.squares = total
-        done(part.stop - part.start)
+        _add(sums, Z, targets[part], part_weight, place, total, done)
     if squares is not None and not keep:
         total = with_squares(total, _fetched(place, squares), weight, squares.dtype, closer)
     if sums is not None:
         sums.squares = total
+
+
+def _add(
+    sums: Sums | None,
+    Z: Any,
+    targets: Any,
+    weight: NDArray[np.float64] | None,
+    place: Place,
+    squares: float,
+    done: Callable[[int], Any],
+) -> None:
+    """Add a block whose squares make those of the sums `squares`, and count it, also if the call is interrupted then."""
+    if sums is not None:
+        before = sums.state.rows
+        try:
+            sums.state.add(Z, targets, weight, place)
+        except BaseException:
+            if sums.state.rows > before:
+                sums.squares = squares
+                done(len(Z))
+            raise
+        sums.squares = squares
+    done(len(Z))
 
 
 def _rows_of(Z: Any, place: Place, at: NDArray[np.int64]) -> Any:

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import re
+from collections import deque
 from collections.abc import Callable, Iterator
 from dataclasses import replace
-from typing import Any, TypeAlias
+from typing import Any, NamedTuple, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,7 +14,8 @@ from numpy.typing import NDArray
 from ._arrays import astype
 from ._lazy_rows import LazyRows
 from ._place import Place, is_device_array
-from ._rows import Rows, blocks
+from ._rows import Rows, blocks, stacked
+from ._sources import reading_bytes, too_short
 
 __all__ = ["BlockRows", "Convert", "GivenRows", "NumberedRows", "located"]
 
@@ -21,8 +23,16 @@ __all__ = ["BlockRows", "Convert", "GivenRows", "NumberedRows", "located"]
 Convert: TypeAlias = Callable[[Any, Any, Any], tuple[Rows, bool]]
 
 
+class _Like(NamedTuple):
+    """What all blocks have in common."""
+
+    columns: int
+    dtype: np.dtype[Any]
+    n_targets: int
+
+
 class BlockRows:
-    """The rows of a source, block by block.
+    """The rows of a source, block by block. None is kept once it was given out.
 
     Parameters
     ----------
@@ -36,8 +46,8 @@ class BlockRows:
         Of the columns.
     again : bool
         Whether the rows can be read more than once.
-    given : array
-        The inputs of the first block as they came.
+    given : array or None
+        The inputs of the first block as they came, until the rows are read.
     one_target : bool
         Whether targets came as vectors.
     """
@@ -50,25 +60,52 @@ class BlockRows:
         self.again = bool(getattr(source, "again", True))
         self.given: Any = None
         self.one_target = True
-        self._first: Rows | None = None
-        self._rest: Iterator[Rows] | None = None
+        self._like: _Like | None = None
+        self._ahead: deque[Rows] = deque()  # blocks that were read and not given out yet,
+        self._rest: Iterator[Rows] | None = None  # and those that follow
+
+    def reading_bytes(self) -> int:
+        """What reading takes at its peak, as far as the source tells."""
+        return reading_bytes(self._source)
 
     def first(self) -> Rows:
-        """Those of the first block that has rows; the same call again gives them again."""
-        if self._first is None:
+        """Those of the first block that has rows; they come again when the rows are read."""
+        if not self._ahead:
             self._rest = self._blocks(0)
-            self._first = next(self._rest, None)
-        if self._first is None:
+            self._ahead.extend(rows for rows in (next(self._rest, None),) if rows is not None)
+        if not self._ahead:
             raise ValueError("X has 0 sample(s) in all its blocks while a minimum of 1 is required.")
-        return self._first
+        return self._ahead[0]
+
+    def head(self, n: int) -> Rows:
+        """The first `n` rows, or all, whatever the blocks."""
+        self.first()
+        assert self._rest is not None
+        while sum(map(len, self._ahead)) < n:
+            rows = next(self._rest, None)
+            if rows is None:
+                break
+            self._ahead.append(rows)
+        parts, left = [], n
+        for rows in self._ahead:
+            if left > 0:
+                parts.append(rows.take(slice(left)))
+                left -= len(rows)
+        return stacked(parts)
 
     def __call__(self, first_row: int = 0) -> Iterator[Rows]:
-        """The rows from number `first_row` on."""
-        first = self.first()
-        if self._rest is not None and (first_row == 0 or not self.again):
-            rest, self._rest = self._rest, None
-            return _from_row(first_row, first, rest)
+        """The rows from number `first_row` on; ValueError if they end before it, as far as that shows."""
+        if self._like is None:
+            self.first()
+        (ahead, rest), self._ahead, self._rest = (self._ahead, self._rest), deque(), None
+        self.given = None
+        if rest is not None and (first_row == 0 or not self.again):
+            return _from_row(first_row, ahead, rest)
         return self._blocks(first_row)
+
+    def of_positive_weight(self) -> Rows:
+        """The rows whose weight is not zero, in one piece."""
+        return stacked([rows for rows in map(_seen, self()) if len(rows)])
 
     def numbered(self) -> NumberedRows:
         """The rows of positive weight, by number, for what reads them a few times; ValueError if they come once only."""
@@ -80,49 +117,55 @@ class BlockRows:
         return NumberedRows(self)
 
     def _blocks(self, first_row: int) -> Iterator[Rows]:
-        row = first_row
-        for number, (X, y, weight) in enumerate(self._source.blocks(first_row)):
+        row, number = first_row, 0
+        for X, y, weight in self._source.blocks(first_row):
             n = len(X)
-            if n == 0:
-                continue
-            try:
-                rows, one_target = self._convert(X, y, weight)
-                rows = self._like_first(rows, X, one_target)
-            except (ValueError, TypeError) as error:
-                raise located(error, number, row) from error
-            yield rows
+            if n:
+                try:
+                    rows, one_target = self._convert(X, y, weight)
+                    rows = self._like_first(rows, X, one_target)
+                except (ValueError, TypeError) as error:
+                    raise located(error, number, row) from error
+                yield rows
+                del rows  # before the next block is made
+            del X, y, weight
             row += n
+            number += 1
 
     def _like_first(self, rows: Rows, X: Any, one_target: bool) -> Rows:
-        first = self._first
-        if first is None:
+        like = self._like
+        if like is None:
             self.given, self.one_target = X, one_target
+            self._like = _Like(int(rows.X.shape[1]), rows.X.dtype, rows.n_targets)
             return rows
-        if rows.X.shape[1] != first.X.shape[1]:
-            raise ValueError(f"X has shape {rows.X.shape}; {first.X.shape[1]} columns, as in the first block, are needed")
-        if one_target != self.one_target or rows.n_targets != first.n_targets:
-            needed = "1 dimension" if self.one_target else f"2 dimensions and {first.n_targets} columns"
+        if rows.X.shape[1] != like.columns:
+            raise ValueError(f"X has shape {rows.X.shape}; {like.columns} columns, as in the first block, are needed")
+        if one_target != self.one_target or rows.n_targets != like.n_targets:
+            needed = "1 dimension" if self.one_target else f"2 dimensions and {like.n_targets} columns"
             raise ValueError(f"y has shape {np.shape(rows.Y)}; {needed}, as in the first block, are needed")
-        dtype = first.X.dtype
-        if rows.X.dtype == dtype:
+        if rows.X.dtype == like.dtype:
             return rows
-        if not np.can_cast(rows.X.dtype, dtype):
-            raise TypeError(f"X is of type {rows.X.dtype}; {dtype}, as in the first block, is needed")
-        return replace(rows, X=astype(rows.X, dtype, rows.place))
+        if not np.can_cast(rows.X.dtype, like.dtype):
+            raise TypeError(f"X is of type {rows.X.dtype}; {like.dtype}, as in the first block, is needed")
+        return replace(rows, X=astype(rows.X, like.dtype, rows.place))
 
 
-def _from_row(first_row: int, first: Rows, rest: Iterator[Rows]) -> Iterator[Rows]:
+def _from_row(first_row: int, ahead: deque[Rows], rest: Iterator[Rows]) -> Iterator[Rows]:
     left = first_row
-    for rows in _chain(first, rest):
+    for rows in _chain(ahead, rest):
         if left >= len(rows):
             left -= len(rows)
-            continue
-        yield rows.take(slice(left, None)) if left else rows
-        left = 0
+        else:
+            yield rows.take(slice(left, None)) if left else rows
+            left = 0
+        del rows
+    if left:
+        raise too_short(first_row - left, first_row)
 
 
-def _chain(first: Rows, rest: Iterator[Rows]) -> Iterator[Rows]:
-    yield first
+def _chain(ahead: deque[Rows], rest: Iterator[Rows]) -> Iterator[Rows]:
+    while ahead:
+        yield ahead.popleft()
     yield from rest
 
 
@@ -149,9 +192,17 @@ class GivenRows:
         self.one_target = one_target
         self.n_rows: int | None = len(rows)
 
+    def reading_bytes(self) -> int:
+        """Nothing."""
+        return 0
+
     def first(self) -> Rows:
         """All of them."""
         return self._rows
+
+    def head(self, n: int) -> Rows:
+        """The first `n`, or all."""
+        return self._rows.take(slice(n))
 
     def __call__(self, first_row: int = 0) -> Iterator[Rows]:
         """The rows from number `first_row` on."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import json
 import math
 import os
@@ -28,8 +29,19 @@ def require_same(found: dict[str, Any], wanted: dict[str, Any], what: str, remed
     for name, value in wanted.items():
         there = found.get(name)
         if there != value:
-            detail = "has other numbers" if name in _DATA else f"is {there!r} there, and {value!r} here"
+            detail = "has other numbers" if name in _DATA else f"is {_shown(there)} there, and {_shown(value)} here"
             raise ValueError(f"{what} is of another {noun}: its {name} {detail}; {remedy}")
+
+
+def _shown(value: Any) -> str:
+    """A value for a message; what is kept as Python writes it stays so."""
+    try:
+        if isinstance(value, str):
+            ast.literal_eval(value)
+            return value
+    except (ValueError, SyntaxError):
+        pass
+    return repr(value)
 
 
 class CheckpointFile:

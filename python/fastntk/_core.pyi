@@ -1,3 +1,4 @@
+import os
 from collections.abc import Sequence
 from enum import Enum
 from typing import Any, TypeAlias, overload

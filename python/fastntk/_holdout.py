@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from copy import copy
 
 import numpy as np
@@ -52,10 +52,34 @@ class Sample:
 
     def passing(self, n: int) -> Iterator[Numbers]:
         """Set some of the next `n` rows aside; yield the numbers of all others, and of rows given back, in a fixed order."""
+        for _, step in self._steps(n):
+            yield from step
+
+    def pass_until(self, n: int, passed: int) -> Numbers:
+        """Let as many of the next `n` rows pass that `passing` yields `passed` numbers.
+
+        Rows are given back together or not at all: the numbers of those that have to follow are returned.
+        """
+        first, before = self.rows_seen, self.copy()
+        for given_back, step in self._steps(n) if passed else ():
+            count = sum(map(len, step))
+            if passed < count:
+                if given_back:
+                    return np.concatenate(step)[passed:]
+                self.__dict__.update(before.__dict__)
+                for _ in self._steps(int(step[0][passed]) - first):
+                    pass
+                break
+            passed -= count
+            if passed == 0:
+                break
+        return np.empty(0, np.int64)
+
+    def _steps(self, n: int) -> Iterator[tuple[bool, list[Numbers]]]:
+        """What `passing` yields, in steps after each of which the sample is whole; and whether rows are given back in it."""
         numbers = np.arange(self.rows_seen, self.rows_seen + n)
         words = np.empty(n, np.uint64)
         _core.holdout_words(self._seed, self.rows_seen, words)
-        self.rows_seen += n
         while len(numbers):
             chosen = words < self._threshold
             overflow = np.flatnonzero(chosen)[self._capacity - len(self) :]
@@ -63,12 +87,12 @@ class Sample:
             kept = chosen[:end]
             if kept.any():
                 self._kept.append((words[:end][kept], numbers[:end][kept]))
-            if not kept.all():
-                yield numbers[:end][~kept]
+            self.rows_seen += end
+            yield False, [] if kept.all() else [numbers[:end][~kept]]
             numbers, words = numbers[end:], words[end:]
             if len(overflow):
                 self._threshold //= 2
-                yield from self._release()
+                yield True, list(self._release())
 
     def _release(self) -> Iterator[Numbers]:
         before, self._kept = self._kept, []
@@ -176,7 +200,29 @@ class Holdout:
         Rows
             Those of the next rows that are set aside.
         """
-        first, before = self._sample.rows_seen, self._aside
+        first = self._sample.rows_seen
+        others = self._sources(rows, first, self._sample.passing(len(rows)))
+        return others, self._set_aside(rows, first)
+
+    def split_until(self, rows: Rows, passed: int) -> tuple[list[tuple[Rows, Numbers]], int]:
+        """As `split`, for as many of the rows that `passed` of those that `split` gives are through.
+
+        Returns
+        -------
+        list of (Rows, vector)
+            Rows that are given back together with some of these, and have to follow.
+        int
+            How many of `rows` were taken.
+        """
+        first = self._sample.rows_seen
+        follow = self._sample.pass_until(len(rows), passed)
+        taken = self._sample.rows_seen - first
+        others = self._sources(rows, first, (follow[i : i + 1] for i in range(len(follow))))
+        self._set_aside(rows.take(slice(taken)), first)
+        return others, taken
+
+    def _sources(self, rows: Rows, first: int, passing: Iterable[Numbers]) -> list[tuple[Rows, Numbers]]:
+        """Where the numbers that pass are: in `rows`, which start with number `first`, or in a part that was set aside."""
         parts: list[tuple[Rows, list[Numbers]]] = []
 
         def follow(source: Rows, index: Numbers) -> None:
@@ -184,14 +230,17 @@ class Holdout:
                 parts.append((source, []))
             parts[-1][1].append(index)
 
-        for numbers in self._sample.passing(len(rows)):
+        for numbers in passing:
             if numbers[0] >= first:
                 follow(rows, numbers - first)
             else:
-                old_numbers, old = next(part for part in before if part[0][0] <= numbers[0] <= part[0][-1])
+                old_numbers, old = next(part for part in self._aside if part[0][0] <= numbers[0] <= part[0][-1])
                 follow(old, np.searchsorted(old_numbers, numbers))
-        kept = self._sample.numbers()
-        self._aside = []
+        return [(source, np.concatenate(index)) for source, index in parts]
+
+    def _set_aside(self, rows: Rows, first: int) -> Rows:
+        """Keep the rows of the sample: some of those so far, and of `rows`, which start with number `first`; the latter."""
+        kept, before, self._aside = self._sample.numbers(), self._aside, []
         for old_numbers, old in before:
             stays = np.isin(old_numbers, kept, assume_unique=True)
             if stays.any():
@@ -200,7 +249,7 @@ class Holdout:
         set_aside = rows.take(new - first).kept()
         if len(new):
             self._aside.append((new, set_aside))
-        return [(source, np.concatenate(index)) for source, index in parts], set_aside
+        return set_aside
 
     def merged(self, other: Holdout) -> tuple[Holdout, Rows | None]:
         """The rows of both as one sample of their streams, and those that leave it."""

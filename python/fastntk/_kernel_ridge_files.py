@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from . import _arguments as arguments
 from ._image_range import RANGES
 from ._plain import saved_params, unplain
 from .kernel_ridge import KernelRidge
@@ -43,6 +44,8 @@ def kernel_ridge_header(model: Any) -> tuple[dict[str, Any], dict[str, NDArray[A
 def kernel_ridge_from(header: dict[str, Any], arrays: dict[str, NDArray[Any]]) -> KernelRidge:
     """The model of a header that is as the schema says; something of `DAMAGE` is raised if it does not fit the arrays."""
     model = KernelRidge(**{key: unplain(value) for key, value in header["params"].items()})
+    arguments.real(model.alpha, "alpha", positive=True)
+    arguments.threads(model.n_threads)
     rows, dual = arrays["x_fit"], arrays["dual_coef"]
     if rows.dtype != np.dtype(header["dtype"]) or rows.ndim != 2 or rows.shape[1] != header["n_features_in"]:
         raise ValueError(f"training rows of shape {rows.shape}")

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import mmap
-import os
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +19,9 @@ _DIGITS = 16
 _STAMP = b'"checksum":"'  # in the JSON text itself quotes are escaped
 _ZEROS = "0" * _DIGITS
 
+# The reader's limits: bytes of the header, less what the tensors' entries may take, and values in it.
+_MOST_BYTES, _MOST_VALUES = (1 << 24) - (1 << 16), 1 << 19
+
 
 def write_archive(path: Any, header: dict[str, Any], tensors: dict[str, NDArray[Any]]) -> None:
     """Put these values and arrays in the place of what the file had; they are on the disk when this returns.
@@ -27,13 +29,14 @@ def write_archive(path: Any, header: dict[str, Any], tensors: dict[str, NDArray[
     Raises
     ------
     ValueError
-        If a text in the header is no Unicode.
+        If a text in the header is no Unicode, or the header is larger than the reader allows.
     OSError
         If the file cannot be written; the old one is then as it was.
     """
     from safetensors.numpy import save_file
 
     text = json.dumps(header, allow_nan=False, ensure_ascii=False)
+    _require_readable(text)
     dense = {name: np.require(value, requirements="C") for name, value in tensors.items()}
     with replacing(Path(path)) as new:
         new.touch()  # says in Python's words what is wrong with the folder
@@ -41,6 +44,15 @@ def write_archive(path: Any, header: dict[str, Any], tensors: dict[str, NDArray[
         save_file(dense, new, metadata={"fastntk": text, "checksum": _ZEROS})
         new.chmod(mode)  # the package makes files that only their owner can read
         _stamp(new)
+
+
+def _require_readable(text: str) -> None:
+    size = len(json.dumps(text, ensure_ascii=False).encode())
+    if size > _MOST_BYTES:
+        raise ValueError(f"labels, names and statistics take {size} bytes; at most {_MOST_BYTES} are possible in a file")
+    values = sum(map(text.count, ",[{"))  # or some more, if commas are in strings
+    if values >= _MOST_VALUES:
+        raise ValueError(f"there are {values} labels, names and statistics; less than {_MOST_VALUES} are possible in a file")
 
 
 def _stamp(path: Path) -> None:
@@ -60,5 +72,5 @@ def read_archive(path: Any) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:
     ModelFileError
         If it is not as `write_archive` wrote it, for any reason.
     """
-    text, tensors = _core.read_model_file(os.fsdecode(path))
+    text, tensors = _core.read_model_file(path)
     return json.loads(text), tensors

@@ -23,6 +23,7 @@ FORMAT = "fastntk-model"
 VERSION = 3  # versions 1 and 2 were archives of NumPy
 
 _ZIP = b"PK"  # what these begin with
+_LONGEST = 500  # characters of a message about a file
 
 # The module of a class, and where the functions NAME_header and NAME_from are that write and read its models.
 _FORMS = {
@@ -89,14 +90,14 @@ def load(path: Any) -> Any:
                 return read_old_model(file)
             return _read(path)
         except _core.ModelFileError as error:
-            why = str(error).removeprefix(f"{os.fsdecode(path)}: ")
+            why = _shown(str(error).removeprefix(f"{os.fsdecode(path)}: "))
             raise _core.ModelFileError(f"{os.fspath(path)} is not a fastntk model of version {VERSION}: {why}") from error
         except DAMAGE as error:
             # Behind a checksum it is the machine that is too small.
             if isinstance(error, MemoryError) and not is_zip:
                 raise
             raise _core.ModelFileError(
-                f"{os.fspath(path)} is not a fastntk model of a version up to {VERSION}: {error}"
+                f"{os.fspath(path)} is not a fastntk model of a version up to {VERSION}: {_shown(str(error))}"
             ) from error
 
 
@@ -104,10 +105,19 @@ def _read(path: Any) -> Any:
     header, tensors = read_archive(path)
     require_valid(header, model_schema())
     model = _form(header["class"], "from")(header, tensors)
-    model.n_features_in_ = header["n_features_in"]
-    if header["feature_names_in"] is not None:
-        model.feature_names_in_ = np.array(header["feature_names_in"], dtype=object)
+    d, names = header["n_features_in"], header["feature_names_in"]
+    if names is not None and len(names) != d:
+        raise ValueError(f"feature_names_in has {len(names)} names for {d} columns")
+    model.n_features_in_ = d
+    if names is not None:
+        model.feature_names_in_ = np.array(names, dtype=object)
     return model
+
+
+def _shown(text: str) -> str:
+    """A text with words out of a file, for a terminal."""
+    text = text if len(text) <= _LONGEST else f"{text[: _LONGEST - 3]}..."
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
 
 
 def _form(name: str, way: str) -> Callable[..., Any]:

@@ -7,17 +7,18 @@ from typing import Any, NamedTuple
 
 from . import _flops as flops
 from ._holdout import holdout_rows
+from ._last_rows import LAST_ROWS
 from ._load import _core
 from ._memory import parse_bytes
 from ._rows import BLOCK_ROWS
 from ._segments import states_at_once
 
-__all__ = ["GCV_ROWS", "GRAM_COLUMNS", "MapCosts", "Plan", "plan_fit", "plan_map", "rows_at_hand", "rows_at_once", "within"]
+__all__ = ["GCV_ROWS", "GRAM_COLUMNS", "LEAST_ROWS", "MapCosts", "Plan", "plan_fit", "plan_map", "rows_at_hand", "rows_at_once", "within"]
 
 # Of features that exist at a time: on the CPU what stays in the cache, on a GPU what fills it and makes waiting rare.
 _BLOCK_BYTES = 1 << 25
 _GPU_BLOCK_BYTES = 1 << 28
-_LEAST_ROWS = 64  # of a block: fewer make products slow
+LEAST_ROWS = 64  # of a block, which fewer make slow; and on the CPU larger ones are multiples
 _TARGET_BYTES = 1 << 27
 GRAM_COLUMNS = 1024  # of the features that are converted to float64 at a time
 GCV_ROWS = 1000  # below this many, an eighth of the rows says too little about alpha
@@ -121,16 +122,21 @@ class MapCosts(NamedTuple):
 def rows_at_once(row_bytes: int, *, gpu: bool, max_memory: int | str | None = None) -> int:
     """How many rows' features exist at the same time, if those of one take that many bytes."""
     if not gpu:
-        return max(_LEAST_ROWS, min(BLOCK_ROWS, _BLOCK_BYTES // row_bytes))
+        return max(LEAST_ROWS, _multiple(min(BLOCK_ROWS, _BLOCK_BYTES // row_bytes)))
     allowed = _GPU_BLOCK_BYTES if max_memory is None else min(_GPU_BLOCK_BYTES, parse_bytes(max_memory) // 8)
-    return max(_LEAST_ROWS, allowed // row_bytes)
+    return max(LEAST_ROWS, allowed // row_bytes)
 
 
 def within(rows: int, row_bytes: int, others: int, max_memory: int | str | None) -> int:
     """`rows`, or fewer, whose bytes fit beside those of `others` into the budget; no fewer than make sense."""
     if max_memory is None:
         return rows
-    return min(rows, max(min(rows, _LEAST_ROWS), (parse_bytes(max_memory) - others) // row_bytes))
+    room = (parse_bytes(max_memory) - others) // row_bytes
+    return rows if room >= rows else max(min(rows, LEAST_ROWS), _multiple(room))
+
+
+def _multiple(rows: int) -> int:
+    return rows // LEAST_ROWS * LEAST_ROWS
 
 
 def rows_at_hand(n_targets: int, block_rows: int) -> int:
@@ -153,6 +159,7 @@ def plan_fit(
     threads: int = 0,
     costs: MapCosts | None = None,
     more: bool = False,
+    checkpoint: bool = False,
 ) -> Plan:
     """The plan for `n` rows of `d` columns, or for any number of them if `n` is None.
 
@@ -176,6 +183,8 @@ def plan_fit(
         Of the feature map.
     more : bool
         Whether more rows can follow a solution.
+    checkpoint : bool
+        Whether the state is written to a file now and then.
     """
     costs = costs or MapCosts()
     features = n_features * item
@@ -189,6 +198,8 @@ def plan_fit(
     if more:
         # A solution folds copies of the states, and takes the held-out rows into them.
         parts["copies of states"] = min(2, states_at_once(n)) * state
+    # The bytes of one state at a time, and rows that a file knows again.
+    written = state + 2 * LAST_ROWS * (d * item + 8 * (1 + n_targets)) if checkpoint else 0
     by_rows = search and n is not None and n < n_features and (by_gcv or n < GCV_ROWS)
     selection = 0
     if by_rows and n is not None:
@@ -208,7 +219,8 @@ def plan_fit(
         # One after the other, each in the room of those before: other states are merged before there is a solution, unless
         # more rows can follow.
         parts |= {"other states": others, "features": block_rows * features}
-        room = parts["features"] + (0 if more else others)
+        parts["checkpoint"] = max(0, written - parts["features"])
+        room = parts["features"] + parts["checkpoint"] + (0 if more else others)
         parts["solution"] = max(0, solution - room)
         parts["selection"] = max(0, selection - max(solution, room))
         parts |= _beyond(costs.fitting, sum(parts.values()))
@@ -222,6 +234,8 @@ def plan_fit(
     parts["targets"] = (at_hand if n is None else min(n, at_hand)) * (8 * n_targets + 16)
     parts |= the_map
     host = {"solution": 16 * n_features * n_targets, **({"selection": selection} if by_rows else {}), **the_map}
+    if written:
+        host["checkpoint"] = written
     if staged:
         host["held-out rows"] = parts.pop("held-out rows")
     host |= _beyond(costs.fitting, sum(host.values()))

@@ -9,13 +9,18 @@ from numpy.typing import NDArray
 
 from ._blocks import BlockFeatures, BlockInputs
 from ._place import Place, is_device_array
+from ._plan import LEAST_ROWS
 from ._transform import transform
 
 __all__ = ["LinearMap", "largest_entry", "predict_rows"]
 
 
 class LinearMap:
-    """Z -> Z coef + intercept where `place` computes; coefficients go there once for each type of Z."""
+    """Z -> Z coef + intercept where `place` computes; coefficients go there once for each type of Z.
+
+    The bits of a product depend on how many rows it has: the CPU makes products of as many as the smallest blocks have, of
+    which all sizes of blocks are multiples, so that a budget of memory changes no bit.
+    """
 
     def __init__(self, coef: NDArray[np.float64], intercept: NDArray[np.float64] | None, place: Place) -> None:
         self._place = place.inside()
@@ -26,7 +31,12 @@ class LinearMap:
     def __call__(self, Z: Any, out: Any = None) -> Any:
         """Rows of scores beside the features: on the CPU float64, on a GPU of the type of `Z`, in `out` if that is given."""
         if self._place.device is None:
-            return Z @ self._coef.astype(Z.dtype, copy=False) + self._intercept
+            coef = self._coef.astype(Z.dtype, copy=False)
+            found = np.empty((len(Z), coef.shape[1]))
+            for first in range(0, len(Z), LEAST_ROWS):
+                part = slice(first, first + LEAST_ROWS)
+                found[part] = Z[part] @ coef + self._intercept
+            return found
         scores = out
         if out is None or out.dtype != Z.dtype:
             scores = self._place.empty((len(Z), self._coef.shape[1]), Z.dtype)

@@ -27,7 +27,6 @@ from ._transform import transform
 if TYPE_CHECKING:
     from ._ridge_fit import RidgeFit, Solution
     from ._rows import Rows
-    from .ridge import RidgeState
 
 __all__ = ["AlphaPath", "LeaveOneOut", "RidgeAnswers"]
 
@@ -119,12 +118,12 @@ class RidgeAnswers:
         ValueError, TypeError
             If an alpha is not a positive finite number, or the model has no state: it is from a file without one.
         MemoryError
-            If 24 D**2 bytes and those of the result exceed `max_memory`.
+            If 24 D**2 bytes (28 after `partial_fit`) and those of the result exceed `max_memory`.
         """
-        each, state = read_alphas(alphas), self._state_of_fit()
-        n, t = state.n_features, state.n_targets
-        self._require(spectrum_bytes(n, t) + 8 * len(each) * (n + 1) * t, "alpha_path")
-        spectrum = state.spectrum(fit_intercept=self.fit_intercept)
+        each, fit = read_alphas(alphas), self._fit_with_state()
+        n, t = fit.sums.n_features, fit.n_targets
+        self._require(fit.copy_bytes + spectrum_bytes(n, t) + 8 * len(each) * (n + 1) * t, "alpha_path")
+        spectrum = fit.whole().spectrum(fit_intercept=self.fit_intercept)
         path = spectrum.solve(each)
         freedom = spectrum.statistical_dimension(each) + bool(self.fit_intercept)
         return AlphaPath(each, path.coef, path.intercept, spectrum.gcv(each), freedom)
@@ -149,7 +148,7 @@ class RidgeAnswers:
         ValueError, TypeError
             If `X` does not fit, or the model has no state: it is from a file without one.
         MemoryError
-            If 12 D**2 bytes exceed `max_memory`.
+            If 12 D**2 bytes (16 after `partial_fit`) exceed `max_memory`.
         """
         check_is_fitted(self)
         source = source_of_predictions(self, X)
@@ -182,7 +181,8 @@ class RidgeAnswers:
             If number or total weight of the rows are not those of the fit; if a leverage is 1 up to rounding, as it can be
             with an alpha that is too small; or if the model has no state: it is from a file without one.
         MemoryError
-            If 12 D**2 bytes (24 with `alphas`) and those of the result exceed `max_memory`.
+            If 12 D**2 bytes (24 with `alphas`, and 4 more after `partial_fit`) and those of the result exceed
+            `max_memory`.
 
         Examples
         --------
@@ -199,14 +199,13 @@ class RidgeAnswers:
         Allen, "The relationship between variable selection and data augmentation and a method for prediction",
         Technometrics 16, 1974.
         """
-        check_is_fitted(self)
-        each, state = None if alphas is None else read_alphas(alphas), self._state_of_fit()
-        n, t, count = state.n_features, state.n_targets, 1 if each is None else len(each)
+        each, fit = None if alphas is None else read_alphas(alphas), self._fit_with_state()
+        n, t, count = fit.sums.n_features, fit.n_targets, 1 if each is None else len(each)
         making = factor_bytes if each is None else spectrum_bytes
-        self._require(making(n, t) + 32 * count * state.rows * t, "leave_one_out")
-        source: Any = self._factor() if each is None else state.spectrum(fit_intercept=self.fit_intercept)
+        self._require(fit.copy_bytes + making(n, t) + 32 * count * fit.rows * t, "leave_one_out")
+        source: Any = self._factor() if each is None else fit.whole().spectrum(fit_intercept=self.fit_intercept)
         used = np.array([self._solved().alpha]) if each is None else each
-        seen = Seen(state)
+        seen = Seen(fit.rows, fit.total_weight)
         parts = [self._left_out(source, used, block) for block in seen.all_of(self._rows_again(X, y, sample_weight))]
         predictions, residuals = (np.concatenate(part, axis=1) for part in zip(*parts, strict=True))
         scores = np.array([seen.score(predicted) for predicted in predictions])
@@ -253,14 +252,15 @@ class RidgeAnswers:
         ValueError, TypeError
             If shapes do not fit, a leverage is 1 up to rounding, or the model has no state: it is from a file without one.
         MemoryError
-            If 12 D**2 + 8 D m bytes and those of the result exceed `max_memory`.
+            If 12 D**2 + 8 D m bytes (16 D**2 after `partial_fit`) and those of the result exceed `max_memory`.
         """
         check_is_fitted(self)
         array, place = self._read(X, reset=False)
         self._see_columns(X, array, reset=False)
         (n, t), m = self._solved().coef.shape, len(array)
         rows_of_result = X_train.shape[0] if hasattr(X_train, "shape") else 1
-        self._require(factor_bytes(n, t) + 8 * m * (n + 2 * t * rows_of_result), "influence")
+        copied = self._fit_with_state().copy_bytes
+        self._require(copied + factor_bytes(n, t) + 8 * m * (n + 2 * t * rows_of_result), "influence")
         factor = self._factor()
         whitened = np.empty((n, m))
         for part, Z in self._feature_blocks(array, place):
@@ -286,9 +286,9 @@ class RidgeAnswers:
 
     def _predicted_std(self, X: Any) -> Any:
         """Standard deviations of observations at the rows of `X`, in the shape, type and kind of array of predictions."""
-        noise = self._factor().noise_variance
+        factor = self._factor()
         array, place = self._read(X, reset=False)
-        std = np.sqrt(np.multiply.outer(1 + self._variance(X), noise)).astype(array.dtype, copy=False)
+        std = np.sqrt(factor.variance_of_targets(self._variance(X))).astype(array.dtype, copy=False)
         return place.give_back(std[:, 0] if self._one_column() else std)
 
     def _variance(self, X: Any) -> Matrix:
@@ -346,10 +346,6 @@ class RidgeAnswers:
         classes = getattr(self, "classes_", None)
         return bool(self._one_target) if classes is None else len(classes) == 2
 
-    def _state_of_fit(self) -> RidgeState:
-        """The state of all rows; it is not to be changed."""
-        return self._fit_with_state().whole()
-
     def _fit_with_state(self) -> RidgeFit:
         check_is_fitted(self)
         fit: RidgeFit | None = self._fit
@@ -363,11 +359,13 @@ class RidgeAnswers:
     def _factor(self) -> RidgeFactor:
         """The factor for the solution in use; it is kept until there is another one."""
         fit, solution = self._fit_with_state(), self._solved()
-        known = _factors.get(fit)
-        if known is None or known[0] is not solution:
-            factor = fit.whole().factor(solution.alpha, fit_intercept=self.fit_intercept, max_memory=self.max_memory)
-            known = _factors[fit] = solution, factor
-        return known[1]
+        if fit in _factors and _factors[fit][0] is solution:
+            return _factors[fit][1]
+        _factors.pop(fit, None)  # before there is another one
+        self._require(fit.copy_bytes + factor_bytes(*solution.coef.shape), "factor")
+        factor = fit.whole().factor(solution.alpha, fit_intercept=self.fit_intercept)
+        _factors[fit] = solution, factor
+        return factor
 
     def _require(self, needed: int, method: str) -> None:
         what = f"{type(self).__name__}.{method}"

@@ -59,6 +59,8 @@ class RidgeBeginning:
         learn: Callable[[Any, Any, Rows], Any] | None = None,
         seed: int | None = None,
         more: bool = False,
+        checkpoint: bool = False,
+        reading: int = 0,
     ) -> dict[str, Any]:
         """Check the parameters and make an empty fit.
 
@@ -76,17 +78,18 @@ class RidgeBeginning:
             By default, what `random_state` says.
         more : bool
             Whether more rows can follow a solution.
+        checkpoint : bool
+            Whether the state is written to a file now and then.
+        reading : int
+            Bytes that reading the rows takes.
 
         Returns
         -------
         dict
             The attributes of the fitted model.
         """
-        arguments.threads(self.n_threads)
+        self._check_parameters()
         arguments.device(self.device)
-        arguments.choice(self.selection, "selection", SELECTION)
-        if self.alpha != "auto":
-            arguments.real(self.alpha, "alpha", positive=True)
         seed = resolve_seed(self.random_state) if seed is None else seed
         learn = learn or RidgeBeginning._fitted
         X = rows.X
@@ -99,7 +102,7 @@ class RidgeBeginning:
         n_features = self._checked_components(unfitted) if known else _width(features, X, rows.place)
         gpu, staged = rows.place.device, rows.place.staged
         sizes = n, X.shape[1], X.itemsize, n_features, rows.n_targets
-        plan = self._plan(*sizes, unfitted, gpu=gpu is not None, staged=staged, more=more)
+        plan = self._plan(*sizes, unfitted, gpu=gpu is not None, staged=staged, more=more, checkpoint=checkpoint, reading=reading)
         what = f"{type(self).__name__}.fit with {n_features} features"
         # Sizes of a map that was named are not the caller's to lower.
         own = known and not isinstance(self.features, str)
@@ -123,6 +126,13 @@ class RidgeBeginning:
             "_fit": RidgeFit(features, sums, holdout, X.dtype, plan.block_rows),
             "_solution": None,
         }
+
+    def _check_parameters(self) -> None:
+        """ValueError or TypeError if a parameter of the fit, but its map's, is out of range."""
+        arguments.threads(self.n_threads)
+        arguments.choice(self.selection, "selection", SELECTION)
+        if self.alpha != "auto":
+            arguments.real(self.alpha, "alpha", positive=True)
 
     def _rows_of_predictions(self, plan: Plan, n: int | None, row_bytes: int) -> int:
         """How many rows' features exist at a time in predictions on the CPU: fewer where the budget is that tight."""
@@ -148,6 +158,8 @@ class RidgeBeginning:
         gpu: bool,
         staged: bool,
         more: bool = False,
+        checkpoint: bool = False,
+        reading: int = 0,
     ) -> Plan:
         return plan_fit(
             n,
@@ -163,6 +175,8 @@ class RidgeBeginning:
             threads=arguments.threads(self.n_threads),
             costs=features._costs(n, d, item) if goes_along(features) else None,
             more=more,
+            checkpoint=checkpoint,
+            reading=reading,
         )
 
     def _unfitted(self, seed: int, n: int | None, d: int, device: str = "auto") -> Any:

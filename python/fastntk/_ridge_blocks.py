@@ -11,9 +11,10 @@ from numpy.typing import NDArray
 from sklearn.utils.validation import check_is_fitted
 
 from ._block_rows import BlockRows, Convert, GivenRows, located
+from ._files._source import FileSource
 from ._host import on_host
-from ._sources import blocks_of
-from ._stream_fit import Stream, all_rows, few_rows, fit_reads, fit_stream
+from ._sources import WithTargets, blocks_of
+from ._stream_fit import Stream, fit_reads, fit_stream
 
 __all__ = [
     "fit_to_blocks",
@@ -57,14 +58,14 @@ def fit_to_blocks(
     else:
         read = BlockRows(source, convert)
     stream = Stream(read, extra, checkpoint, every)
+    seen = copy(model)  # what fails leaves the model as it was
     first = read.first()
-    if isinstance(read, BlockRows) and few_rows(model, read):
-        stream.drop_checkpoint(model)
-        model._fit_rows(read.given, all_rows(read))
-    else:
-        begun = fit_stream(model, stream)
-        model._see_columns(read.given, first.X, reset=True)
-        model.__dict__.update(begun)
+    seen._see_columns(read.given, first.X, reset=True)
+    del first
+    begun = fit_stream(model, stream)
+    model.__dict__.pop("feature_names_in_", None)
+    columns = {name: value for name, value in vars(seen).items() if name in ("n_features_in_", "feature_names_in_")}
+    model.__dict__.update(begun | columns)
     _keep_names(model, read)
     return read.one_target
 
@@ -76,14 +77,17 @@ def fit_to_more_blocks(model: Any, source: Any, convert: Convert, before: Callab
     if begun:
         require_names(model, source)
     read.first()
+    given = read.given
     for rows in read():
         if not begun:
-            model._fit_first_rows(read.given, rows)
+            model._fit_first_rows(given, rows)
             before(read)
             _keep_names(model, read)
             begun = True
         else:
             model._fit_more_rows(None, rows)
+        given = None
+        del rows  # before the next block is made
 
 
 def over_blocks(model: Any, source: Any, call: Callable[[Any, Any], Any]) -> Any:
@@ -138,9 +142,11 @@ def labels_of(source: Any, *, weighted: bool) -> tuple[NDArray[Any], NDArray[np.
 
     ValueError if the rows can be read once only.
     """
-    if not weighted and hasattr(source, "labels"):
-        return np.asarray(source.labels()), None
-    if not getattr(source, "again", True):
+    own = source.inputs if isinstance(source, WithTargets) and source.targets(weighted=False) is None else source
+    if not weighted and isinstance(own, FileSource):
+        return np.asarray(own.labels()), None
+    known = source.targets(weighted=weighted) if isinstance(source, WithTargets) else None
+    if known is None and not getattr(source, "again", True):
         what = "class_weight='balanced' needs their frequencies" if weighted else "the labels are not known"
         remedy = "a dict as class_weight" if weighted else "classes=, all labels that occur"
         raise ValueError(
@@ -149,7 +155,7 @@ def labels_of(source: Any, *, weighted: bool) -> tuple[NDArray[Any], NDArray[np.
         )
     totals: dict[Any, float] = {}
     labels: NDArray[Any] | None = None
-    for _, y, weight in source.blocks():
+    for y, weight in ((y, weight) for _, y, weight in source.blocks()) if known is None else (known,):
         if y is None:
             raise ValueError("X has blocks without targets; each needs its labels: (X, y) or (X, y, sample_weight)")
         found, index = np.unique(on_host(y, "y"), return_inverse=True)

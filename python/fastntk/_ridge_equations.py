@@ -34,6 +34,8 @@ class RidgeEquations:
     variation : ndarray of shape (n_targets,)
         Sums of squares of the targets, centred likewise.
     total_weight : float
+    rows : int
+        Of positive weight.
     fit_intercept : bool
     """
 
@@ -43,6 +45,7 @@ class RidgeEquations:
     target_mean: Matrix
     variation: Matrix
     total_weight: float
+    rows: int
     fit_intercept: bool
 
     @classmethod
@@ -52,9 +55,8 @@ class RidgeEquations:
         gram, rhs = np.empty((n, n)), np.empty((n, t))
         mean, target_mean, variation = np.empty((1, n)), np.empty((1, t)), np.empty((1, t))
         compiled.equations(fit_intercept, gram, rhs, mean, target_mean, variation)
-        return cls(
-            gram, rhs, mean[0], target_mean[0], variation[0], float(compiled.total_weight), fit_intercept=fit_intercept
-        )
+        totals = float(compiled.total_weight), int(compiled.rows)
+        return cls(gram, rhs, mean[0], target_mean[0], variation[0], *totals, fit_intercept=fit_intercept)
 
     @property
     def own_weight(self) -> float:

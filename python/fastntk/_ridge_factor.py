@@ -104,19 +104,23 @@ class RidgeFactor:
 
     @property
     def noise_variance(self) -> Matrix:
-        """|W^(1/2) (Y - Yhat)|^2 / (n - tr(hat)) of each target, (n_targets,), n the total weight (Wahba 1983).
+        """sigma^2 of each target, (n_targets,), if the noise of a row of weight w has the variance sigma^2 / w.
+
+        The estimate |W^(1/2) (Y - Yhat)|^2 / (n - tr(hat)), n the number of rows of positive weight (Wahba 1983, with the
+        weights of Aitken 1935): weights and alpha in another unit change it by that unit.
 
         Raises
         ------
         ValueError
             If the fit leaves no degrees of freedom, or nothing but rounding of the squares.
         """
-        samples = self._equations.total_weight
-        freedom = samples - self.degrees_of_freedom
+        rows, weight = self._equations.rows, self._equations.total_weight
+        freedom = rows - self.degrees_of_freedom
         # Differences of much larger numbers where the fit is all but exact.
-        if not freedom >= 1e-4 * samples:
+        if not freedom >= 1e-4 * rows:
+            weighted = "" if weight == rows else f", whose weights sum up to {weight:.6g},"
             raise ValueError(
-                f"the rows have a total weight of {samples:.6g} and the fit with alpha={self.alpha:.3g} has "
+                f"the {rows} rows of positive weight{weighted} leave the fit with alpha={self.alpha:.3g} "
                 f"{self.degrees_of_freedom:.6g} degrees of freedom: none is left to tell the noise; a larger alpha is needed"
             )
         if (self.residual_squares < 1e-10 * self._equations.variation).any():
@@ -125,6 +129,14 @@ class RidgeFactor:
                 "a larger alpha is needed"
             )
         return self.residual_squares / freedom
+
+    def variance_of_targets(self, variance: Matrix) -> Matrix:
+        """The variance of targets about their predictions, (n, n_targets), from `variance` of their rows, (n,).
+
+        noise_variance (1 / w + v), where w is the mean weight of the rows of the fit: that of a row like them.
+        """
+        equations = self._equations
+        return np.multiply.outer(equations.rows / equations.total_weight + variance, self.noise_variance)
 
     @property
     def target_mean(self) -> Matrix:
@@ -179,6 +191,8 @@ def _cholesky(equations: RidgeEquations, alpha: float) -> tuple[Matrix, float]:
         if not failed and np.isfinite(factor.diagonal()).all():
             return factor, jitter
         if not jitter <= trace:
+            if all(np.isfinite(below[i, i + 1 :]).all() for i in range(len(diagonal))):
+                raise ValueError("the matrix of the normal equations is indefinite: rows were removed that were not there")
             raise ValueError("the matrix of the normal equations is not finite")
         # As in RidgeState: the rounding of G is of the order of eps times an eigenvalue between the mean one and the trace.
         jitter = 32 * jitter if jitter else float(np.finfo(np.float64).eps) * max(trace / len(diagonal), alpha)

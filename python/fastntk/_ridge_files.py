@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 from typing import Any
 
@@ -9,7 +10,9 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn.base import clone
 
-from ._map_files import map_from, map_header
+from . import _arguments as arguments
+from ._load import _core
+from ._map_files import map_from, map_header, require_map, require_sizes
 from ._plain import saved_params, unplain
 from ._ridge_fit import RidgeFit, Solution
 from ._statistics import finite_or_none
@@ -30,10 +33,11 @@ def ridge_header(model: Any, state: bool) -> tuple[dict[str, Any], dict[str, NDA
     TypeError
         If files cannot hold the map or the labels.
     ValueError
-        If there is no state.
+        If there is no state, or the map is larger than files allow.
     """
     name = type(model).__name__
     features, operator, learnt = map_header(model.features_)
+    _core.require_model_map(json.dumps(operator), model.n_features_in_, len(model.coef_))
     params = dict(model._fitted_params)
     if not isinstance(params["features"], str):
         params["features"] = None  # the map itself is saved
@@ -71,6 +75,8 @@ def ridge_from(header: dict[str, Any], arrays: dict[str, NDArray[Any]]) -> Any:
     size = unplain(features["params"].get("n_components"))
     if coef.shape[:1] != (size,):  # before a map of that size is made
         raise ValueError(f"coefficients of shape {coef.shape} for {size} features")
+    _core.require_model_map(json.dumps(header["map"]), d, len(coef))
+    require_sizes(features["params"], header["map"])
     classes = header["classes"]
     labels = None
     if classes is not None:
@@ -79,7 +85,9 @@ def ridge_from(header: dict[str, Any], arrays: dict[str, NDArray[Any]]) -> Any:
         if labels.tolist() != classes:
             raise ValueError(f"classes are no {kind}")
     named = {**header, "params": {key: unplain(value) for key, value in header["params"].items()}, "classes": labels}
-    model = fitted_model(named, map_from(features, _part(arrays, _FEATURES), header["seed"], d, dtype), coef, intercept)
+    restored = map_from(features, _part(arrays, _FEATURES), header["seed"], d, dtype)
+    require_map(restored, header["map"])
+    model = fitted_model(named, restored, coef, intercept)
     state = _part(arrays, _STATE)
     if state:
         model._fit = _fit_from(model, state, d)
@@ -104,6 +112,8 @@ def _fit_from(model: Any, state: dict[str, NDArray[Any]], d: int) -> RidgeFit:
 def fitted_model(header: dict[str, Any], features: Any, coef: NDArray[Any], intercept: NDArray[Any]) -> Any:
     """The model of a header with its parameters and labels as they were, for prediction; ValueError if they do not fit."""
     model: Any = _CLASSES[header["class"]](**header["params"])
+    model._check_parameters()
+    arguments.threads(getattr(features, "n_threads", None))
     model.features_ = features
     if model.features is None:
         model.features = clone(features)

@@ -14,7 +14,7 @@ from ._alpha import AlphaSearch
 from ._holdout import Holdout, Sample
 from ._memory import release_heap
 from ._plan import GCV_ROWS, rows_at_hand
-from ._rows import Rows, blocks, with_target_squares
+from ._rows import BLOCK_ROWS, Rows, blocks, with_target_squares
 from ._segments import Segments, Sums
 from .ridge import RidgeState
 
@@ -85,11 +85,25 @@ class RidgeFit:
             return self.sums.rows
         return self.sums.rows + (len(held_out) if held_out.weight is None else int(np.count_nonzero(held_out.weight)))
 
+    @property
+    def total_weight(self) -> float:
+        """The sum of their weights."""
+        held_out = None if self._holdout is None else self._holdout.rows()
+        if held_out is None:
+            return self.sums.total_weight
+        return self.sums.total_weight + (len(held_out) if held_out.weight is None else float(held_out.weight.sum()))
+
+    @property
+    def copy_bytes(self) -> int:
+        """Bytes of the state that `whole` makes, with its waiting rows; 0 if it is the fit's own."""
+        own = self.sums.single and not self._holdout
+        return 0 if own else 4 * self.sums.n_features**2 + BLOCK_ROWS * self.dtype.itemsize * self.sums.n_features
+
     def add(self, rows: Rows, *, done: Callable[[int], Any] = int, batch: bool) -> None:
         """Stream rows through the features into the sums, which go where they are computed on.
 
-        ValueError if sums of squares overflow. If the rows are a `batch` that others have preceded, the sums then keep the
-        rows before the bad ones; and held-out rows are found bad now. `done` is called with numbers of rows.
+        ValueError if sums of squares overflow. If the rows are a `batch` that others have preceded, what stops it leaves
+        the fit to the rows before: an error tells how many of these are in. `done` is called with numbers of rows.
         """
         target_squares = with_target_squares(self._sum_target_squares, rows)
         self.sums.move(rows.place)
@@ -97,16 +111,53 @@ class RidgeFit:
         keep = batch and (self.sums.rows > 0 or bool(holdout))
         if holdout is not None:
             holdout.move(rows.place)
-        for piece in blocks(rows, rows_at_hand(self.n_targets, self.block_rows)):
-            parts: list[tuple[Rows, NDArray[np.int64] | None]] = [(piece, None)]
-            if holdout is not None:
-                others, kept = holdout.split(piece)
-                parts = [*others]
-                if batch:
-                    accumulate(self._features, kept, None, None, self.block_rows)
-            for source, index in parts:
-                self._add_to_segments(source, index, done, keep=keep)
+        # Of the piece at hand: its first row, the rows of it that are in, and what was held out before.
+        first, passed, before = 0, 0, None if holdout is None else holdout.copy()
+
+        def count(more: int) -> None:
+            nonlocal passed
+            passed += more
+            done(more)
+
+        try:
+            for piece in blocks(rows, rows_at_hand(self.n_targets, self.block_rows)):
+                parts: list[tuple[Rows, NDArray[np.int64] | None]] = [(piece, None)]
+                if holdout is not None:
+                    others, kept = holdout.split(piece)
+                    parts = [*others]
+                    if batch:
+                        accumulate(self._features, kept, None, None, self.block_rows)
+                for source, index in parts:
+                    self._add_to_segments(source, index, count, keep=keep)
+                next_before = None if holdout is None else holdout.copy()
+                first, passed, before = first + len(piece), 0, next_before
+        except BaseException as error:
+            if keep:
+                taken = self._stay(rows, before, first, passed)
+                _tell(error, taken, len(rows))
+            raise
         self._holdout, self._sum_target_squares = holdout, target_squares
+
+    def _stay(self, rows: Rows, holdout: Holdout | None, first: int, passed: int) -> int:
+        """Make a whole of what was added when `rows` were stopped; how many of them are in.
+
+        `passed` rows were added after the first `first` of them were through, with the held-out rows of that moment.
+        """
+        follow: list[tuple[Rows, NDArray[np.int64]]] = []
+        if holdout is not None:
+            piece = rows.take(slice(first, first + rows_at_hand(self.n_targets, self.block_rows)))
+            follow, passed = holdout.split_until(piece, passed)
+        taken = first + passed
+        self._holdout = holdout
+        self._sum_target_squares = with_target_squares(self._sum_target_squares, rows.take(slice(taken)))
+        for source, index in follow:
+            self._add_to_segments(source, index, int, keep=True)
+        return taken
+
+    @property
+    def extent(self) -> tuple[int, int]:
+        """Changes whenever rows are added or removed: how many are in the sums, and how many held out."""
+        return self.sums.rows, 0 if self._holdout is None else len(self._holdout)
 
     def merge(self, other: RidgeFit) -> None:
         """Add the rows of another fit with the same features, which stays as it is."""
@@ -115,10 +166,13 @@ class RidgeFit:
         holdout, released = self._holdout, None
         if holdout is not None and other._holdout is not None:
             holdout, released = holdout.merged(other._holdout)
-        sums = self.sums.total().merge(theirs)
         if released is not None:
-            with sums.state.working():
-                accumulate(self._features, released, None, sums, self.block_rows)
+            # Apart, so that all is added at once or nothing.
+            more = Sums(self.sums.new_state())
+            with more.state.working():
+                accumulate(self._features, released, None, more, self.block_rows)
+            theirs = more.merge(theirs)
+        self.sums.total().merge(theirs)
         self._holdout, self._sum_target_squares = holdout, target_squares
 
     def downdate(self, blocks_of_rows: Iterable[Rows]) -> None:
@@ -152,10 +206,10 @@ class RidgeFit:
                 accumulate(self._features, rows, numbers, sums, self.block_rows, done=added, keep=keep)
             first = part.stop
 
-    def solve(self, settings: Settings, *, keep_holdout: bool, rows: Rows | None = None) -> Solution:
+    def solve(self, settings: Settings, *, keep_holdout: bool, rows: Rows | Callable[[], Rows] | None = None) -> Solution:
         """Choose alpha and solve; `keep_holdout` leaves the sums as they are, so that more rows can follow.
 
-        `rows` are those of the sums and the held-out ones together, if they are at hand.
+        `rows` are those of the sums and the held-out ones together, or give them, if they are at hand.
         """
         holdout = self._holdout
         release_heap()
@@ -169,7 +223,10 @@ class RidgeFit:
                 holdout.clear()
         if alpha is None:
             search, state = self._search(sums, settings), sums.state
-            alpha = search.by_rows(rows) if rows is not None and state.rows < state.n_features else search.by_gcv()
+            if rows is not None and state.rows < state.n_features:
+                alpha = search.by_rows(rows if isinstance(rows, Rows) else rows())
+            else:
+                alpha = search.by_gcv()
         release_heap()
         solved = sums.state.solve(alpha, fit_intercept=settings.fit_intercept)
         if solved.jitter:
@@ -245,6 +302,18 @@ class RidgeFit:
             fit_intercept=settings.fit_intercept,
             verbose=settings.verbose,
         )
+
+
+def _tell(error: BaseException, taken: int, n: int) -> None:
+    """Say in an error, and in the log, how many rows of a batch that it stopped are in."""
+    if taken == 0:
+        return
+    said = f"the first {taken} of these {n} rows were added and stay"
+    _log.warning("partial_fit was stopped: %s", said)
+    if isinstance(error, ValueError) and error.args:
+        error.args = (f"{error.args[0]} ({said})", *error.args[1:])
+    else:
+        error.add_note(said)
 
 
 class _Below(Mapping[str, Any]):

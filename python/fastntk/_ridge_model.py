@@ -95,9 +95,13 @@ class RidgeModel(RidgeBeginning, RidgeMerging, RidgeAnswers, BaseEstimator):  # 
             raise ValueError(f"X has shape {rows.X.shape}; {self.n_features_in_} columns are needed")
         if rows.n_targets != fit.n_targets:
             raise ValueError(f"y has {rows.n_targets} columns; {fit.n_targets}, as in the first call, are needed")
-        with progress(len(rows), self.verbose) as done:
-            fit.add(replace(rows, X=astype(rows.X, fit.dtype, rows.place)), done=done, batch=True)
-        self._solution = None
+        before = fit.extent
+        try:
+            with progress(len(rows), self.verbose) as done:
+                fit.add(replace(rows, X=astype(rows.X, fit.dtype, rows.place)), done=done, batch=True)
+        finally:
+            if fit.extent != before:
+                self._solution = None
 
     def _read(self, X: Any, *, reset: bool) -> Source:
         """The rows of `X`, checked, and where to compute on them; `reset` if a fit begins with them."""
@@ -187,7 +191,8 @@ class RidgeModel(RidgeBeginning, RidgeMerging, RidgeAnswers, BaseEstimator):  # 
         Plan
             For `fit` with float32 inputs in host memory and one target, by a GPU if `device` is "cuda"; rows that are on a
             GPU take a little less there. `partial_fit`, which has to leave room for any number of rows, is planned with two
-            more states and copies.
+            more states and copies; `fit` with a `checkpoint` with the bytes of one state more, where the solution does
+            not take as much.
 
         Raises
         ------

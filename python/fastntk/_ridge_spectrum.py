@@ -92,20 +92,6 @@ class RidgeSpectrum:
             path.intercept[number] = self._equations.intercept(path.coef[number])
         return path
 
-    def solve_each(self, alphas: Any) -> tuple[Matrix, Matrix]:
-        """Coefficients (n_features, n_targets) and intercepts (n_targets,), each target with an alpha of its own.
-
-        Parameters
-        ----------
-        alphas : array of shape (n_targets,)
-            Such as `best_alphas` finds.
-        """
-        each = read_alphas(alphas)
-        if len(each) != self._rhs.shape[1]:
-            raise ValueError(f"alphas has {len(each)} entries; one for each of {self._rhs.shape[1]} targets is needed")
-        coef = self._vectors @ self._shrunk(each)
-        return coef, self._equations.intercept(coef)
-
     def statistical_dimension(self, alphas: Any) -> Matrix:
         """sum_i lambda_i / (lambda_i + alpha) for each alpha, (n_alphas,): the degrees of freedom but the intercept's."""
         each = read_alphas(alphas)
@@ -137,14 +123,6 @@ class RidgeSpectrum:
             known = enough & (squares >= 1e-10 * variation)
             scores[number] = np.where(known, self.total_weight * squares / (freedom * freedom if enough else 1.0), np.inf)
         return scores if per_target else scores[:, 0]
-
-    def best_alphas(self, alphas: Any) -> Matrix:
-        """The alpha of the least score of each target, (n_targets,); the largest where no score is finite."""
-        each = read_alphas(alphas)
-        scores = self.gcv(each, per_target=True)
-        best: Matrix = each[np.argmin(scores, axis=0)]
-        best[~np.isfinite(scores).any(axis=0)] = each.max()
-        return best
 
     def variance(self, Z: Any, alphas: Any) -> Matrix:
         """z^T (G + alpha I)^-1 z with the intercept's part, for each row and alpha: see `RidgeFactor.variance`.
@@ -182,8 +160,8 @@ class RidgeSpectrum:
         variance = np.stack([squares @ (1 / (self.eigenvalues + alpha)) for alpha in alphas]) + self._equations.own_weight
         return predicted, variance
 
-    def _shrunk(self, alpha: float | Matrix) -> Matrix:
-        """The coefficients in the eigenvectors' coordinates; with one alpha, or one for each target."""
+    def _shrunk(self, alpha: float) -> Matrix:
+        """The coefficients in the eigenvectors' coordinates."""
         shrunk: Matrix = self._rhs / (self.eigenvalues[:, None] + alpha)
         return shrunk
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,9 +13,6 @@ from ._place import Place
 from ._prediction import largest_entry
 from ._ridge_equations import Matrix
 from ._rows import Rows
-
-if TYPE_CHECKING:
-    from .ridge import RidgeState
 
 __all__ = ["Again", "Seen"]
 
@@ -45,10 +42,18 @@ class Again(NamedTuple):
 
 
 class Seen:
-    """What is left to say of rows of a fit that come again, when they are gone."""
+    """What is left to say of rows of a fit that come again, when they are gone.
 
-    def __init__(self, state: RidgeState) -> None:
-        self._state = state
+    Parameters
+    ----------
+    rows : int
+        The rows of positive weight of the fit.
+    weight : float
+        The sum of their weights.
+    """
+
+    def __init__(self, rows: int, weight: float) -> None:
+        self._needed = rows, weight
         self._rows = 0
         self._weight = 0.0
         self._classes = 0
@@ -56,7 +61,7 @@ class Seen:
         self._given: list[Matrix | None] = []
 
     def all_of(self, blocks: Iterator[Again]) -> Iterator[Again]:
-        """The blocks; ValueError, before the last is used, if they cannot be all rows of the state."""
+        """The blocks; ValueError, before the last is used, if they cannot be all rows of the fit."""
         for block, last in _with_last(blocks):
             rows = block.rows
             self._classes = rows.classes
@@ -69,9 +74,9 @@ class Seen:
             yield block
 
     def _require_all(self) -> None:
-        n, needed = self._rows, self._state.total_weight
-        if n != self._state.rows:
-            raise ValueError(f"X has {n} rows of positive weight; all {self._state.rows} of the fit are needed")
+        n, (all_rows, needed) = self._rows, self._needed
+        if n != all_rows:
+            raise ValueError(f"X has {n} rows of positive weight; all {all_rows} of the fit are needed")
         # Sums of n terms, in two different orders.
         if abs(self._weight - needed) > 2 * (n + 8) * np.finfo(np.float64).eps * needed:
             raise ValueError(f"sample_weight sums up to {self._weight}; the weights of the fit, {needed}, are needed")

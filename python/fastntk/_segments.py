@@ -194,6 +194,11 @@ class Segments:
         """Rows of positive weight."""
         return sum(part.state.rows for part in self._parts())
 
+    @property
+    def total_weight(self) -> float:
+        """The sum of their weights."""
+        return sum(part.state.total_weight for part in self._parts())
+
     def room(self) -> int:
         """How many rows can be added to `current` next: at least one, for a segment that is full is closed."""
         if self._filled == SEGMENT_ROWS:
@@ -255,7 +260,9 @@ class Segments:
             raise ValueError("bad numbers of rows")
         found: dict[str, Sums] = {}
         for name, value in zip(names, squares.tolist(), strict=True):
-            found[name] = Sums(RidgeState.from_bytes(arrays[name].tobytes(), n_threads=n_threads), value)
+            data = np.ascontiguousarray(arrays[name], np.uint8).reshape(-1).data
+            found[name] = Sums(RidgeState.from_bytes(data, n_threads=n_threads), value)
+            del data  # before the next is read
             if (found[name].state.n_features, found[name].state.n_targets) != (n_features, n_targets):
                 raise ValueError("states of other sizes")
         sums.current, sums._group, sums._total = found["current"], found.get("group"), found.get("total")
@@ -275,7 +282,8 @@ class _LazyBytes:
         self._state = state
 
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> NDArray[Any]:
-        return np.frombuffer(self._state.to_bytes(), np.uint8)
+        data: NDArray[np.uint8] = self._state._seen().to_buffer()
+        return data
 
 
 def _inwards(parts: Iterable[Sums]) -> Sums:

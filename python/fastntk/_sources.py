@@ -11,19 +11,42 @@ from typing import Any, Protocol, TypeAlias, runtime_checkable
 import numpy as np
 
 from ._arrays import is_sparse
+from ._memory import parse_bytes, require_memory
 
-__all__ = ["Block", "BlockSource", "blocks_of"]
+__all__ = [
+    "BLOCK_BYTES",
+    "Block",
+    "BlockSource",
+    "WithTargets",
+    "block_bytes",
+    "blocks_of",
+    "bound_reading",
+    "reading_bytes",
+    "too_short",
+]
 
 Block: TypeAlias = tuple[Any, Any, Any]  # X (m, d), y (m,) or (m, n_targets) or None, weights (m,) or None
 
-_BLOCK_BYTES = 1 << 24
+BLOCK_BYTES = 1 << 24  # of a block, where no budget asks for less
+_LEAST_BLOCK_BYTES = 1 << 18
+_BLOCKS_IN_BUDGET = 32
 _MOST_ROWS = 1 << 16
 _COLLECTIONS = (list, tuple, range, dict, set, frozenset, bytes, bytearray, str)
+
+
+def block_bytes(max_memory: int | str | None) -> int:
+    """The size of a block that is read, for a budget of all memory or None."""
+    if max_memory is None:
+        return BLOCK_BYTES
+    return max(_LEAST_BLOCK_BYTES, min(BLOCK_BYTES, parse_bytes(max_memory) // _BLOCKS_IN_BUDGET))
 
 
 @runtime_checkable
 class BlockSource(Protocol):
     """Rows in blocks that can be read again, and from any row on.
+
+    A source may also have ``reading_bytes()``, what reading takes at its peak, which the plan of a fit then counts, and
+    ``limit(max_memory)``, after which its blocks are a small part of that budget.
 
     Attributes
     ----------
@@ -52,7 +75,16 @@ class ArrayBlocks:
         self._X = X
         self.n_rows = len(X)
         self.n_features = int(np.prod(X.shape[1:]))
-        self._size = max(1, min(_MOST_ROWS, _BLOCK_BYTES // max(1, self.n_features * X.itemsize)))
+        self._row_bytes = max(1, self.n_features * X.itemsize)
+        self.limit(None)
+
+    def limit(self, max_memory: int | str | None) -> None:
+        """Cut blocks for a budget."""
+        self._size = max(1, min(_MOST_ROWS, block_bytes(max_memory) // self._row_bytes))
+
+    def reading_bytes(self) -> int:
+        """Pages of a block, and what is made of them."""
+        return 2 * min(self._size, self.n_rows) * self._row_bytes
 
     def blocks(self, first_row: int = 0) -> Iterator[Block]:
         """See `BlockSource`."""
@@ -76,8 +108,18 @@ class WithTargets:
         self.n_rows = source.n_rows
         self.n_features = source.n_features
         self.names = source.names
+        self.again = bool(getattr(source, "again", True))
         if self.n_rows is not None:
             self._require_rows(self.n_rows)
+
+    def limit(self, max_memory: int | str | None) -> None:
+        """Have blocks cut for a budget, if the source can."""
+        if hasattr(self._source, "limit"):
+            self._source.limit(max_memory)
+
+    def reading_bytes(self) -> int:
+        """What the source tells."""
+        return reading_bytes(self._source)
 
     def blocks(self, first_row: int = 0) -> Iterator[Block]:
         """See `BlockSource`."""
@@ -90,12 +132,38 @@ class WithTargets:
                 for other, array in zip(others, self._arrays.values(), strict=True)
             )
             yield X, y, weight
+            del X, others, y, weight  # before the next block is made
         self._require_rows(row)
+
+    def targets(self, *, weighted: bool) -> tuple[Any, Any] | None:
+        """All targets and, if `weighted`, weights, if the blocks need not be read for them."""
+        y, weight = self._arrays.values()
+        known = y is not None and (weight is not None or not weighted or isinstance(self._source, ArrayBlocks))
+        return (y, weight) if known else None
+
+    @property
+    def inputs(self) -> Any:
+        """The source that has the inputs, and the targets if none were given."""
+        return self._source
 
     def _require_rows(self, rows: int) -> None:
         for name, array in self._arrays.items():
             if array is not None and array.ndim and len(array) != rows:
                 raise ValueError(f"{name} has {len(array)} rows; as many as there are samples, {rows}, are needed")
+
+
+def reading_bytes(source: Any) -> int:
+    """What reading blocks of a source takes at its peak, as far as it tells."""
+    return int(source.reading_bytes()) if hasattr(source, "reading_bytes") else 0
+
+
+def bound_reading(source: Any, max_memory: int | str | None) -> None:
+    """Have a source read no more at a time than suits a budget; MemoryError if that alone is more than it."""
+    if hasattr(source, "limit"):
+        source.limit(max_memory)
+    needed = reading_bytes(source)
+    if max_memory is not None:
+        require_memory(needed, max_memory, what="reading the rows", lower="raise it, or write a .parquet file in smaller row groups")
 
 
 def _host_array(values: Any) -> Any:
@@ -124,17 +192,24 @@ class IterableBlocks:
         found = self._given() if callable(self._given) else self._given
         if not hasattr(found, "__iter__"):
             raise TypeError(f"X() is of type {type(found).__name__}; an iterator of blocks is needed")
-        left = first_row
-        for number, given in enumerate(found):
-            block = _block(given, number)
-            if left == 0:
-                yield block
-                continue
-            skipped = min(left, len(block[0]))
+        left, number = first_row, 0
+        for given in found:
+            X, y, weight = _block(given, number)
+            skipped = min(left, len(X))
             left -= skipped
-            if skipped < len(block[0]):
-                X, y, weight = (None if a is None else a[skipped:] for a in block)
+            if skipped:
+                X, y, weight = (None if a is None else a[skipped:] for a in (X, y, weight))
+            if len(X) or not skipped:
                 yield X, y, weight
+            del given, X, y, weight  # before the next block is made
+            number += 1
+        if left:
+            raise too_short(first_row - left, first_row)
+
+
+def too_short(rows: int, needed: int) -> ValueError:
+    """The error of a stream that ends before the row that a fit goes on from."""
+    return ValueError(f"X has {rows} rows; at least {needed}, which the fit in the checkpoint has read of them, are needed")
 
 
 def _block(given: Any, number: int) -> Block:

@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, nullcontext
 from contextvars import ContextVar
 from typing import Any
 
 from ._block_rows import BlockRows, GivenRows
 from ._fit_checkpoint import FitCheckpoint, Saved, checked_every, identity_of
-from ._plan import GCV_ROWS
-from ._rows import Rows, progress, stacked
+from ._interrupts import HeldInterrupts
+from ._last_rows import LAST_ROWS
+from ._memory import require_memory
+from ._ridge_fit import RidgeFit
+from ._rows import BLOCK_ROWS, Rows, blocks, progress
 from ._transform import goes_along
 
-__all__ = ["Stream", "all_rows", "checkpoints_stay", "few_rows", "fit_reads", "fit_stream"]
+__all__ = ["Stream", "checkpoints_stay", "fit_reads", "fit_stream"]
 
+_PROBE_ROWS = 64  # whose features tell transformers apart
 _STAY = ContextVar("_STAY", default=False)
 
 
@@ -45,19 +49,15 @@ class Stream:
         self._extra = extra
         self._path = checkpoint
         self._every = checked_every(every)
+        if every is not None and checkpoint is None:
+            raise ValueError(f"checkpoint_every is {every!r}, and checkpoint is None; the path of a file is needed")
 
     def checkpoint(self, model: Any) -> FitCheckpoint | None:
         """The file that the fit's state goes to."""
         if self._path is None:
             return None
-        identity = identity_of(model, self.rows.first(), self.rows.n_rows, self._extra)
+        identity = identity_of(model, self.rows.head(LAST_ROWS), self.rows.n_rows, self._extra)
         return FitCheckpoint(self._path, identity, self._every)
-
-    def drop_checkpoint(self, model: Any) -> None:
-        """For a fit that is done at once: there is nothing to go on with; ValueError if the file is of another one."""
-        file = self.checkpoint(model)
-        if file is not None and file.read() is not None and not _STAY.get():
-            file.remove()
 
 
 def fit_stream(model: Any, stream: Stream) -> dict[str, Any]:
@@ -69,44 +69,94 @@ def fit_stream(model: Any, stream: Stream) -> dict[str, Any]:
         The attributes of the fitted model.
     """
     read = stream.rows
-    first, n = read.first(), read.n_rows
     file = stream.checkpoint(model)
     saved = None if file is None else file.read()
-    learner = _Learner(read, file, saved)
-    begun: dict[str, Any] = model._begin(
-        read.given, first, n, learn=learner, seed=None if saved is None else saved.seed, more=False
-    )
-    fit, seed, features = begun["_fit"], begun["seed_"], begun["features_"]
-    row = 0
+    begun = _begun(model, read, file, saved)
+    fit, features = begun["_fit"], begun["features_"]
+    row, given = 0, None
     if file is not None and saved is not None:
-        row = saved.row
-        how = {"dtype": first.X.dtype, "block_rows": fit.block_rows, "n_threads": model.n_threads}
+        row, given = saved.row, file.after(saved, read(saved.row - saved.last))
+        how = {"dtype": fit.dtype, "block_rows": fit.block_rows, "n_threads": model.n_threads}
         begun["_fit"] = fit = file.fit(features, **how)
-    with progress(n, model.verbose, row) as done:
-        blocks = read(row)
+
+    def offer(*, now: bool) -> None:
+        if file is not None and row:
+            file.offer(row, begun["seed_"], features, fit, now=now)
+
+    interrupts = HeldInterrupts()
+    with progress(read.n_rows, model.verbose, row) as done:
+        # With a file, no more at a time than is worth waiting for after Ctrl-C.
+        pieces = _pieces(read() if given is None else given, None if file is None else max(BLOCK_ROWS, fit.block_rows))
         while True:
             try:
-                rows = next(blocks, None)
+                rows = next(pieces, None)
             except BaseException:
                 # All rows so far are in the sums: what stopped is whatever gives the blocks.
-                if file is not None and row:
-                    file.offer(row, seed, features, fit, now=True)
+                offer(now=True)
                 raise
             if rows is None:
                 break
-            fit.add(rows, done=done, batch=False)
-            row += len(rows)
-            if file is not None:
-                file.offer(row, seed, features, fit)
+            with nullcontext() if file is None else interrupts:
+                fit.add(rows, done=done, batch=False)
+                row += len(rows)
+                if file is not None:
+                    file.seen(rows)
+                del rows  # before the next block is made
+                offer(now=interrupts.came)
     if fit.rows == 0:
         raise ValueError("sample_weight is zero in all rows; at least one positive weight is needed")
-    if file is not None and _STAY.get():
-        file.offer(row, seed, features, fit, now=True)
-    at_hand = first if isinstance(read, GivenRows) else None
-    begun["_solution"] = fit.solve(model._settings(), keep_holdout=False, rows=at_hand)
+    if _STAY.get():
+        offer(now=True)
+    begun["_solution"] = fit.solve(model._settings(), keep_holdout=False, rows=_at_hand(model, read, fit, features))
     if file is not None and not _STAY.get():
         file.remove()
     return begun
+
+
+def _begun(model: Any, read: BlockRows | GivenRows, file: FitCheckpoint | None, saved: Saved | None) -> dict[str, Any]:
+    """The attributes of a model whose fit begins, and what it sees of the columns."""
+    first = read.first()
+    begun: dict[str, Any] = model._begin(
+        read.given,
+        first,
+        read.n_rows,
+        learn=_Learner(read, file, saved),
+        seed=None if saved is None else saved.seed,
+        checkpoint=file is not None,
+        reading=read.reading_bytes(),
+    )
+    if file is not None and not goes_along(begun["features_"]):
+        file.require_map(begun["features_"], read.head(_PROBE_ROWS), new=saved is None)
+    return begun
+
+
+def _pieces(given: Iterator[Rows], size: int | None) -> Iterator[Rows]:
+    """The same rows, in pieces of at most `size`."""
+    for rows in given:
+        if size is None or len(rows) <= size:
+            yield rows
+        else:
+            yield from blocks(rows, size)
+        del rows
+
+
+def _at_hand(model: Any, read: BlockRows | GivenRows, fit: RidgeFit, features: Any) -> Rows | Callable[[], Rows] | None:
+    """All rows of a fit, or what reads them once more; None if they came once only."""
+    if isinstance(read, GivenRows):
+        return read.first()
+    if not read.again:
+        return None
+
+    def rows() -> Rows:
+        again = read.of_positive_weight()
+        X, place = again.X, again.place
+        gpu, sizes = place.device is not None, (len(again), X.shape[1], X.itemsize, fit.sums.n_features, fit.n_targets)
+        plan = model._plan(*sizes, features, gpu=gpu, staged=place.staged)
+        what = f"{type(model).__name__}.fit with {fit.sums.n_features} features"
+        require_memory(plan.bytes, model.max_memory, what=what, lower="lower n_components")
+        return again
+
+    return rows
 
 
 class _Learner:
@@ -140,17 +190,3 @@ def fit_reads(features: Any) -> str:
     if goes_along(features):
         return str(features._fit_reads())
     return "first" if type(features).__name__ == "FrozenEstimator" else "all"
-
-
-def few_rows(model: Any, read: BlockRows) -> bool:
-    """Whether there are so few rows that alpha is chosen from their features, which then exist at once."""
-    n = read.n_rows
-    if n is None or model.alpha != "auto" or not (model.selection == "gcv" or n < GCV_ROWS):
-        return False
-    unfitted = model._unfitted(0, n, int(read.first().X.shape[1]))
-    return bool(goes_along(unfitted) and n < unfitted._checked_components())
-
-
-def all_rows(read: BlockRows) -> Rows:
-    """All rows of a stream in one piece."""
-    return stacked(list(read()))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import secrets
 import zipfile
 import zlib
 from collections.abc import Iterator
@@ -37,9 +38,10 @@ DAMAGE = (
 def replacing(path: Path) -> Iterator[Path]:
     """The path to write a new file to, which then takes the place of that of `path` and is on the disk afterwards.
 
-    If the block raises, the old file stays as it was, and the new one is gone.
+    If the block raises, the old file stays as it was, and the new one is gone. Each writer has a file of its own, which is
+    nobody else's: NAME.<16 random digits>.new, empty at first. Only a process that is killed leaves it behind.
     """
-    new = path.with_name(f"{path.name}.new")
+    new = _made_beside(path)
     try:
         yield new
         _flush(new)
@@ -49,6 +51,16 @@ def replacing(path: Path) -> Iterator[Path]:
         raise
     with suppress(OSError):  # a folder that is not to be read
         _flush(path.parent)
+
+
+def _made_beside(path: Path) -> Path:
+    """A new, empty file in the same folder, as readable as new files are."""
+    while True:
+        # The longest names that file systems have are 255 bytes.
+        new = path.with_name(f"{os.fsdecode(os.fsencode(path.name)[:200])}.{secrets.token_hex(8)}.new")
+        with suppress(FileExistsError):
+            os.close(os.open(new, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o666))
+            return new
 
 
 def _flush(path: Path) -> None:

@@ -162,7 +162,7 @@ class NTKClassifier(ClassifierMixin, RidgeModel):  # type: ignore[misc]
         else:
             known, of_class = self._known_classes(source, given)
             convert = partial(self._block_rows_of, classes=known, of_class=of_class, reset=True)
-        if source is None and checkpoint is None:
+        if source is None and checkpoint is None and checkpoint_every is None:
             self._fit_rows(X, rows)
         else:
             extra = {"classes": known.tolist()}
@@ -195,8 +195,9 @@ class NTKClassifier(ClassifierMixin, RidgeModel):  # type: ignore[misc]
         ValueError
             As in `fit`, if `classes` is missing or differs from the first call's, or if `class_weight` is "balanced".
         TypeError, MemoryError
-            As in `fit`; the model is then as it was, but for blocks before the one that failed, which stay
-            added.
+            As in `fit`. The model is then one of all rows before those that failed: earlier blocks of `X`, and as many
+            rows of the array or block as the message and a warning of logging.getLogger("fastntk") tell, none if they
+            tell nothing. An interrupt (KeyboardInterrupt) leaves it so, too.
         """
         if isinstance(self.class_weight, str):
             raise ValueError(
@@ -354,7 +355,7 @@ class NTKClassifier(ClassifierMixin, RidgeModel):  # type: ignore[misc]
         unknown = classes[index] != labels
         if unknown.any():
             raise ValueError(
-                f"y is {labels[np.argmax(unknown)]!r} in row {int(np.argmax(unknown))}; one of classes is needed"
+                f"y is {labels[unknown][:1].tolist()[0]!r} in row {int(np.argmax(unknown))}; one of classes is needed"
             )
         if self.class_weight is not None and of_class is None:
             of_class = class_weights(self.class_weight, classes, np.bincount(index, weight, minlength=len(classes)))

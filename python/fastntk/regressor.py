@@ -99,7 +99,7 @@ class NTKRegressor(MultiOutputMixin, RegressorMixin, RidgeModel):  # type: ignor
             If a GPU has to compute and cannot.
         """
         source = source_of_fit(self, X, y, sample_weight)
-        if source is None and checkpoint is None:
+        if source is None and checkpoint is None and checkpoint_every is None:
             rows, one_target = self._rows(X, y, sample_weight, reset=True)
             self._fit_rows(X, rows)
         else:
@@ -128,8 +128,9 @@ class NTKRegressor(MultiOutputMixin, RegressorMixin, RidgeModel):  # type: ignor
         Raises
         ------
         ValueError, TypeError, MemoryError
-            As in `fit`; the model is then as it was, but for blocks before the one that failed, which stay
-            added.
+            As in `fit`. The model is then one of all rows before those that failed: earlier blocks of `X`, and as many
+            rows of the array or block as the message and a warning of logging.getLogger("fastntk") tell, none if they
+            tell nothing. An interrupt (KeyboardInterrupt) leaves it so, too.
         """
         first = not hasattr(self, "n_features_in_")
         source = source_of_fit(self, X, y, sample_weight)
@@ -153,9 +154,11 @@ class NTKRegressor(MultiOutputMixin, RegressorMixin, RidgeModel):  # type: ignor
         <rows to predict for>
         return_std : bool
             Also return standard deviations of observations at `X` (noise included) about their predictions: the roots of
-            noise (1 + v), where v(z) = z^T (G + alpha I)^-1 z with the intercept's part (Rasmussen and Williams 2006,
-            equation 2.9, with a prior variance of noise / alpha) and noise = |W^(1/2) (y - yhat)|^2 / (n - tr(hat)), n the
-            total weight (Wahba 1983). It needs the state of the fit, its factor, 12 D**2 bytes, and the features once more.
+            noise (1 / w + v), where v(z) = z^T (G + alpha I)^-1 z with the intercept's part (Rasmussen and Williams 2006,
+            equation 2.9, with a prior variance of noise / alpha), noise = |W^(1/2) (y - yhat)|^2 / (n - tr(hat)) for n rows
+            of positive weight (Wahba 1983), and w is their mean weight, 1 without weights. Weights are inverse variances of
+            the noise up to a factor, as in weighted least squares (Aitken 1935). It needs the state of the fit, its factor,
+            12 D**2 bytes (16 after `partial_fit`), and the features once more.
 
         Returns
         -------

@@ -283,7 +283,7 @@ class RidgeState:
         ------
         ValueError
             If a shape does not fit, a value is NaN or inf, or it shows that some rows were not in the state: more rows, more
-            weight or larger sums of squares of targets than it has. Nothing is removed then.
+            weight or larger sums of squares of targets or of a column than it has. Nothing is removed then.
         TypeError
             On sparse input and unsupported dtypes.
         MemoryError
@@ -343,7 +343,8 @@ class RidgeState:
         Raises
         ------
         ValueError
-            If `alpha` is not positive and finite, or no row was added.
+            If `alpha` is not positive and finite, no row was added, sums are not finite, or Z^T W Z is indefinite because
+            rows were removed that were not there.
         """
         alpha = arguments.real(alpha, "alpha", positive=True)
         coef = np.empty((self.n_features, self.n_targets))

@@ -1,3 +1,4 @@
+#include <fastntk/error.hpp>
 #include <fastntk/model_file.hpp>
 
 #include <pybind11/numpy.h>

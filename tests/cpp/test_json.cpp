@@ -80,6 +80,24 @@ TEST(limits) {
   CHECK(refused(std::string(Json::most_digits + 1, '7'), "too long"));
 }
 
+TEST(texts_for_messages) {
+  CHECK(fastntk::printable("a \"b\" \xC3\xA9") == "a \"b\" \xC3\xA9");
+  CHECK(fastntk::printable("\x1b[31m\n\x7f") == "\\x1b[31m\\x0a\\x7f");
+  CHECK(fastntk::printable("\xC2\x9B") == "\\xc2\\x9b");
+  CHECK(fastntk::printable("\xE2\x80\xAE") == "\\xe2\\x80\\xae");
+  CHECK(fastntk::printable("\xFF\xC3") == "\\xff\\xc3");
+  CHECK(fastntk::printable(std::string(80, 'x')) == std::string(80, 'x'));
+  CHECK(fastntk::printable(std::string(81, 'x')) == std::string(80, 'x') + "...");
+}
+
+// Else a file of 100 MB takes gigabytes to refuse.
+TEST(many_values) {
+  std::string text = "[0";
+  for (std::size_t i = 2; i < Json::most_values; ++i) text += ",0";
+  CHECK(Json::parse(text + "]").items().size() == Json::most_values - 1);
+  CHECK(check::throws<ModelFileError>([&] { Json::parse(text + ",0]"); }, "there are too many values"));
+}
+
 TEST(fields_are_checked) {
   const Json value = Json::parse(R"({"n": 18446744073709551615, "m": 9007199254740993, "x": -0.1e-3, "t": true, "s": "two",
                                     "l": [1, 2.5], "ll": [[], [1]], "i": [0, 7], "o": {"k": 1}, "big": 1e999,

@@ -1,6 +1,7 @@
 // Models of Python's save() predict as they did there: one file for every map, and what is refused.
 #include <fastntk/error.hpp>
 #include <fastntk/exact.hpp>
+#include <fastntk/memory.hpp>
 #include <fastntk/model.hpp>
 
 #include <filesystem>
@@ -132,6 +133,9 @@ TEST(information) {
   CHECK(labelled.info().classes == std::vector<fastntk::ModelLabel>({"no", "yes"}));
   classifier.classes = "[-3, 4]";
   CHECK(model_info(model_files::read(classifier.file())).classes == std::vector<fastntk::ModelLabel>({-3l, 4l}));
+  classifier.classes = "[1, 18446744073709551615]";
+  CHECK(model_info(model_files::read(classifier.file())).classes ==
+        std::vector<fastntk::ModelLabel>({std::int64_t{1}, ~std::uint64_t{0}}));
   classifier.classes = "[0.5, 2.0]";
   CHECK(model_info(model_files::read(classifier.file())).classes == std::vector<fastntk::ModelLabel>({0.5, 2.0}));
   classifier.classes = "[false, true]";
@@ -187,6 +191,95 @@ TEST(many_landmarks) {
     // Sums of r and of `features` numbers on one side, of r^2 / 2 on the other.
     CHECK_CLOSE(out(i, 0), score, (r + features + r * r / 2) * std::numeric_limits<double>::epsilon() * size);
   }
+}
+
+// Directions that a file gives are as many as numbers in it, but how long they are it only says: 2049 rows of that many
+// numbers wrap around.
+TEST(sizes_that_wrap_around) {
+  constexpr std::uint64_t count = 2049, width = (~std::uint64_t{0} / count) + 1;
+  static_assert(width < std::uint64_t{1} << 53 && count * width < count);
+  Small small;
+  const auto size = std::to_string(width);
+  small.op = R"("operator":"NtkRandomFeatures","in_features":)" + size +
+             R"(,"out_features":16,"depth":1,"directions":"given","low_orders":"sampled","diagonal":"sampled","bias":0.0,)"
+             R"("seed":1,"step_features":2035,"relu_features":14,"sweeps":10)";
+  small.coef = R"("coef":{"dtype":"F64","shape":[16,1],"data_offsets":[0,128]})";
+  small.intercept = R"("intercept":{"dtype":"F64","shape":[1],"data_offsets":[128,136]},)"
+                    R"("features.directions":{"dtype":"I64","shape":[2049],"data_offsets":[136,16528]},)"
+                    R"("features.weights":{"dtype":"F64","shape":[2049],"data_offsets":[16528,32920]})";
+  small.numbers.assign(17 + count, 0);
+  small.numbers.resize(17 + 2 * count, 1);
+  std::string file = small.file();
+  replace(file, R"(\"n_features_in\":2)", R"(\"n_features_in\":)" + size);
+  replace(file, R"([\"a\",\"b\"])", "null");
+  const std::string_view header = model_files::header_of(file);
+  const auto refused = [](std::string bytes, const std::string& why) {
+    model_files::fix_checksum(bytes);
+    return check::throws<ModelFileError>([&] { Model<float>(model_files::read(bytes)); }, why);
+  };
+  const std::string data = file.substr(file.size() - 32920);
+  const std::string text(header.empty() ? file.substr(8, file.size() - 32928) : std::string(header));
+  CHECK(refused(model_files::safetensors(text, data), "n_features_in is " + size + "; less than 2^31"));
+  // As large as the words allow.
+  std::string large = text;
+  for (int i = 0; i < 2; ++i) replace(large, size, "2147483647");
+  CHECK(refused(model_files::safetensors(large, data), "rows of 2147483647; at most 67108864"));
+  large = text;
+  for (int i = 0; i < 2; ++i) replace(large, size, "67108864");
+  CHECK(refused(model_files::safetensors(large, data), "a number of random numbers"));
+
+  CHECK(check::throws<fastntk::OutOfMemory>([] { fastntk::Array<float>(Cpu{1}, width, count); }, "addresses"));
+  CHECK(check::throws<fastntk::OutOfMemory>([] { fastntk::Buffer<double, Cpu>(Cpu{1}, ~std::size_t{0} / 4); }, "addresses"));
+  CHECK(check::throws<fastntk::OutOfMemory>([] { fastntk::Buffer<char, Cpu>(Cpu{1}, std::size_t{1} << 60); }, "no memory"));
+}
+
+// A few words must not ask for memory or time without end: the sizes of every map, each beyond what is possible.
+TEST(maps_that_are_too_large) {
+  for (const std::string& name : model_cases::names(true)) {
+    const std::string sound = model_files::bytes_of(folder / (name + ".safetensors"));
+    const std::string_view header = model_files::header_of(sound);
+    const std::string data = sound.substr(8 + header.size());
+    for (const char* key : {"depth", "width", "height", "channels", "in_features", "power_features", "gate_features",
+                            "layer_features", "product_features", "step_features", "relu_features", "sweeps"})
+      for (const char* value : {"65536", "2147483647", "2147483648", "9007199254740992", "18446744073709551615"}) {
+        std::string text(header);
+        const std::string word = R"(\")" + std::string(key) + R"(\": )";
+        const std::size_t map = text.find(R"(\"map\": )"), at = map == std::string::npos ? map : text.find(word, map);
+        if (at == std::string::npos) continue;
+        const std::size_t begin = at + word.size(), end = text.find_first_of(",}", begin);
+        if (!check::throws<ModelFileError>(
+                [&] {
+                  text.replace(begin, end - begin, value);
+                  std::string file = model_files::safetensors(text, data);
+                  model_files::fix_checksum(file);
+                  Model<float>(model_files::read(file), Cpu{1});
+                  // Some sizes do not count, or are possible.
+                  if (std::string_view(value) == "65536") throw ModelFileError("");
+                },
+                ""))
+          check::fail((name + "." + key).c_str(), 0, value);
+      }
+  }
+}
+
+TEST(what_a_terminal_would_act_on) {
+  Small small;
+  small.name = "\\u001b[31m" + std::string(1000, 'x');
+  CHECK(refused(small, "class '\\x1b[31mxx"));
+  small.name = std::string(1000, 'x');
+  CHECK(refused(small, std::string(80, 'x') + "...'; NTK"));
+}
+
+TEST(the_state_stays_out) {
+  const std::filesystem::path path = folder / "with-state.safetensors";
+  const auto states = [](const ModelFile& file) {
+    std::size_t out = 0;
+    for (const auto& [name, tensor] : file.tensors()) out += name.starts_with("state.");
+    return out;
+  };
+  CHECK(states(ModelFile::read(path)) > 0);
+  CHECK(states(ModelFile::read(path, false)) == 0);
+  CHECK(ModelFile::read(path, false).tensors().contains("coef"));
 }
 
 TEST(what_does_not_fit_together) {

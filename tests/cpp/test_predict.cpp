@@ -96,6 +96,50 @@ TEST(rows_of_csv) {
   CHECK(model_files::bytes_of(out) == plain.out);
 }
 
+TEST(fields_of_csv) {
+  const std::string model = models / "random-two-targets.safetensors";
+  const std::string plain = run(model + " " + write("x.csv", "1,2,3,4,5\n-1,0.5,1e-3,0,2\n")).out;
+  CHECK(numbers_of(plain).size() == 4);
+  for (const char* text : {"\xEF\xBB\xBF\"a\",\"b, b\",\"c\nc\",d \"x\" ,e\n1,2,3,4,5\n-1,.5,1e-3,0,2\n",
+                           "\xEF\xBB\xBF+1,\"2\",\" 3 \",4,5\n-1,0.5,1e-3,0,2", "1;2;3;4;5\n-1;0.5;1e-3;0;2\n",
+                           "1\t2\t3\t4\t5\r\n-1\t0.5\t1e-3\t0\t2\r\n", "a,b,inf,nan,e\n1,2,3,4,5\n-1,0.5,1e-3,0,2\n"})
+    CHECK(run(model + " " + write("x.csv", text)).out == plain);
+}
+
+TEST(columns_by_name) {
+  const std::string model = models / "product-named.safetensors";
+  const auto info = fastntk::Model<float>::read(model).info();
+  CHECK(!info.feature_names_in.empty());
+  std::string names, row, reversed = "other", reversed_row = "9";
+  for (std::size_t j = 0; j < info.feature_names_in.size(); ++j) {
+    names += (j ? "," : "") + info.feature_names_in[j];
+    row += (j ? "," : "") + std::to_string(j);
+    reversed = " \"" + info.feature_names_in[j] + "\"," + reversed;
+    reversed_row = std::to_string(j) + "," + reversed_row;
+  }
+  reversed.erase(0, 1);  // a field that begins with a space is not quoted
+  for (std::size_t at = 0; (at = reversed.find(", \"", at)) != std::string::npos;) reversed.erase(at + 1, 1);
+  const std::string expected = run(model + " " + write("x.csv", names + "\n" + row + "\n")).out;
+  CHECK(!expected.empty());
+  CHECK(run(model + " " + write("x.csv", reversed + "\n" + reversed_row + "\n")).out == expected);
+}
+
+// OUT is as it was until all rows are predicted, and nothing stays beside it.
+TEST(output_takes_the_place_at_the_end) {
+  const std::string model = models / "random-two-targets.safetensors";
+  const std::string out = write("precious", "as before"), beside = write("precious.new", "mine");
+  CHECK(run(model + " " + write("x.csv", "1,2,3,4,5\n1,2,3,4,x\n") + " -o " + out).code == 2);
+  CHECK(model_files::bytes_of(out) == "as before");
+  const std::string data = write("x.csv", "1,2,3,4,5\n");
+  const std::string expected = run(model + " " + data).out;
+  CHECK(run(model + " " + data + " -o " + data).code == 0);  // DATA itself
+  CHECK(model_files::bytes_of(data) == expected);
+  CHECK(model_files::bytes_of(beside) == "mine");
+  for (const auto& entry : std::filesystem::directory_iterator(folder))
+    CHECK(entry.path() == beside || entry.path().extension() != ".new");
+  CHECK(run(model + " " + write("x.csv", "1,2,3,4,5\n") + " -o /dev/stdout").out == expected);
+}
+
 TEST(labels) {
   const std::string model = models / "nystroem-exact.safetensors";
   const std::string data = write("x.csv", "1,2,3,4,5\n-1,0.5,0.001,0,2\n");
@@ -135,6 +179,10 @@ TEST(bad_input) {
   CHECK(refused(model + " " + write("x.csv", "1,2,3\n"), "its rows have 3 numbers; the model's have 5"));
   CHECK(refused(model + " " + write("x.csv", "1,2,3,4,5\n1,2,3,4\n"), "line 2 has 4 fields"));
   CHECK(refused(model + " " + write("x.csv", "1,2,3,4,5\n1,2,3,4,x\n"), "line 2: 'x' is no number"));
+  CHECK(refused(model + " " + write("x.csv", "1,2,b,4,5\n1,2,3,4,5\n"), "line 1 has numbers and 'b'"));
+  CHECK(refused(model + " " + write("x.csv", "1,2,3,4,1 2\n"), "line 1 has numbers and '1 2'"));
+  CHECK(refused(model + " " + write("x.csv", "1,2,3,4,5\n1,2,3,4,\x1b[31m\n"), "line 2: '?[31m' is no number"));
+  CHECK(refused(model + " " + write("x.csv", "1,2,3,4,5\n1,2,3,4,\"5\n"), "a quote does not end"));
   CHECK(refused(model + " " + write("x.csv", "1,2,3,4,nan\n"), "row 0 has a number that is not finite"));
   CHECK(refused(model + " " + write("x.npy", "no"), "it cannot be read"));
   CHECK(refused(model + " " + write("x.npy", "something else"), "it is no .npy file"));

@@ -116,10 +116,26 @@ TEST(rows_that_were_not_there_are_refused) {
   CHECK(refuses(state_of<double>(others, weight, 0, 3), "squares sum to"));
   for (double& v : others.y.values) v = 0;
   CHECK(refuses(state_of<double>(others, weight, 0, 20), "squares sum to 0"));
+  others = rows;
+  for (double& v : others.z64.values) v = 100;
+  CHECK(refuses(state_of<double>(others, weight, 0, 3), "features whose squares sum to"));
   CHECK(refuses(RidgeState<>({5, 1}), "1 targets"));
   state.subtract(RidgeState<>({5, 2}));
   CHECK(state.rows() == 20);
   CHECK(Equations(state, true) == Equations(state_of<double>(rows, weight, 0, 20), true));
+}
+
+TEST(an_indefinite_matrix_says_why) {
+  // The squares of each column are there, but not their product: (1, -1) is there, (1, 1) goes.
+  ExactRows rows(400, 2, 1);
+  for (std::size_t r = 0; r < rows.n; ++r) {
+    rows.z64.values[2 * r] = 1;
+    rows.z64.values[2 * r + 1] = r < 300 ? -1 : 1;
+  }
+  RidgeState<> state = state_of<double>(rows, nullptr, 0, 300);
+  for (double& v : rows.y.values) v = 0;
+  state.subtract(state_of<double>(rows, nullptr, 300, 100));
+  CHECK(check::throws<Error>([&] { solve(state, {.alpha = 1e-3, .fit_intercept = false}); }, "indefinite"));
 }
 
 TEST(equations_are_those_of_the_definition) {

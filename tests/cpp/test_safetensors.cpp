@@ -84,6 +84,21 @@ TEST(changed_words_are_refused) {
   }
 }
 
+TEST(the_longest_header) {
+  constexpr std::size_t longest = std::size_t{1} << 24;
+  std::string header(model_files::header_of(model_files::model(text)));
+  for (const std::size_t size : {longest, longest + 8}) {
+    header.resize(size, ' ');
+    std::string file = model_files::safetensors(header, "");
+    model_files::fix_checksum(file);
+    if (size == longest) {
+      CHECK(model_files::read(file).text() == text);
+    } else {
+      CHECK(refused(file, "16777216, is needed"));
+    }
+  }
+}
+
 TEST(lengths_of_the_header) {
   for (const std::uint64_t length : {std::uint64_t{7}, std::uint64_t{1} << 40, ~std::uint64_t{0}, ~std::uint64_t{7}}) {
     std::string file = model_files::model(text);

@@ -1,5 +1,5 @@
-// A fuzz target for the reader of model files: any bytes give a model or ModelFileError. The checksum shields nothing: all
-// inputs are read with the right one, too.
+// A fuzz target for the reader of model files: any bytes give a model, ModelFileError or OutOfMemory. The checksum shields
+// nothing: all inputs are read with the right one, too.
 //
 // With libFuzzer (clang, -DFASTNTK_LIBFUZZER=ON) this file is all; else driver.cpp runs it.
 #include <fastntk/error.hpp>
@@ -20,15 +20,17 @@
 namespace {
 
 #if defined(FASTNTK_FUZZ_PREDICTIONS)
-// Whether a map of these parameters is made in no time: the sizes of a map are not bounded by those of the file.
-bool small(const fastntk::MapParams& map) {
-  constexpr std::size_t side = 128;
-  const auto all = [](auto... sizes) { return (... && (sizes <= side)); };
+constexpr std::size_t predicted = 128, made = 4096;
+
+// Whether a map of these parameters has sizes up to `side`, and is made in no time: those of a map are not bounded by those
+// of the file, but by what model_params() calls possible.
+bool small(const fastntk::MapParams& map, std::size_t side) {
+  const auto all = [side](auto... sizes) { return (... && (sizes <= side)); };
   const bool rows = all(fastntk::in_features(map), fastntk::out_features(map));
   return rows && std::visit(
                      [&]<class P>(const P& p) {
                        if constexpr (std::same_as<P, fastntk::NtkRandomFeaturesParams>) {
-                         return all(32 * p.depth, p.sweeps, p.step_features, p.relu_features);
+                         return all(32 * p.depth, 8 * p.sweeps, p.step_features, p.relu_features);
                        } else if constexpr (std::same_as<P, fastntk::NtkSketchParams>) {
                          return all(32 * p.depth, 8 * p.degree, p.power_features, p.gate_features, p.layer_features,
                                     p.product_features);
@@ -48,10 +50,10 @@ bool small(const fastntk::MapParams& map) {
 }
 
 void predict(const fastntk::ModelFile& file, const fastntk::ModelParams& params) {
-  if (!small(params.map)) return;
+  if (!small(params.map, made)) return;
   const fastntk::Model<float> model(file, fastntk::Cpu{1});
   const std::size_t d = params.info.n_features_in, t = params.info.n_targets;
-  if (t > 128) return;
+  if (t > predicted || !small(params.map, predicted)) return;
   const std::vector<float> x(2 * d, 0.5f);
   std::vector<float> out(2 * t);
   model.predict({x.data(), 2, d}, {out.data(), 2, t});
@@ -68,6 +70,7 @@ void read(const std::string& bytes, bool with_state) {
     fastntk::finite_numbers<double>(file, "intercept", {params.info.n_targets});
     predict(file, params);
   } catch (const fastntk::ModelFileError&) {
+  } catch (const fastntk::OutOfMemory&) {
     // All other exceptions end the program.
   }
 }

@@ -34,7 +34,7 @@ void finish(const B& backend);
 /// a * b, of sizes in memory. Throws OutOfMemory if it is beyond size_t.
 inline std::size_t checked_product(std::size_t a, std::size_t b) {
   if (b != 0 && a > std::numeric_limits<std::size_t>::max() / b)
-    throw OutOfMemory("an array of " + std::to_string(a) + " times " + std::to_string(b) + " is beyond any memory");
+    throw OutOfMemory("an array has more bytes than there are addresses");
   return a * b;
 }
 

@@ -105,13 +105,14 @@ class RidgeState {
   /// Removes all rows of another state, which were added to this one: up to the rounding of what the sums were before, as if
   /// they had never been. A state without rows is as it was in the beginning. Throws Error, before anything is changed, if
   /// the sizes differ, or if it shows that some rows were not there: more rows, more weight or larger sums of squares of
-  /// targets than the state has.
+  /// targets or of a column than the state has. Waits on a device.
   void subtract(const RidgeState& other);
 
   /// Minimises sum_i w_i |z_i coef + intercept - y_i|^2 + alpha |coef|^2: coef (n_features, n_targets), intercept
   /// (1, n_targets), which is 0 unless `fit_intercept`; both are on the host. With intercept, rows that are equal up to the
   /// rounding of G have coefficients of 0 and the mean target as intercept, for any alpha.
-  /// Throws Error if alpha is not positive and finite, a shape does not fit, no row was added, or sums are not finite.
+  /// Throws Error if alpha is not positive and finite, a shape does not fit, no row was added, sums are not finite, or G is
+  /// indefinite because rows were removed that were not there.
   RidgeSolution solve(const RidgeSolveParams& params, View<double> coef, View<double> intercept) const;
 
   /// The normal equations themselves, for what else they answer. Takes 4 n_features^2 bytes more in the memory of B while it

@@ -111,7 +111,7 @@ def _read(file: IO[bytes], size: int) -> bytearray:
     try:
         data = bytearray(size)
     except MemoryError:
-        raise MemoryError(f"{getattr(file, 'name', 'a file')} has a row of {size} bytes, which do not fit in memory") from None
+        raise MemoryError(f"{getattr(file, 'name', 'a file')} has a row of {size} bytes, more than memory has") from None
     view, done = memoryview(data), 0
     while done < size:
         got = file.readinto(view[done:])  # type: ignore[attr-defined]

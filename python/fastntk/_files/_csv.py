@@ -22,9 +22,9 @@ _KINDS = (np.dtype(np.int64), np.dtype(np.float64), np.dtype(str))
 class CsvSource(FileSource):
     """A text file with commas, semicolons or tabs between its fields, and names in its first line or not.
 
-    Inputs are float32. If there are targets, they are read once beforehand: they are integers if all of them are, else floats
-    if all of them are numbers, else strings. Integers that are written in another way than Python writes them, as 007 or +1,
-    are strings if all targets are integers: they are names, and 007 is another than 7.
+    Inputs are float32. If there are targets, they are read once beforehand: they are integers if all of them are, else
+    floats if all of them are numbers, else strings. Where all are integers and one is not written as Python does, as 007 or
+    +1, they are names, and strings: 007 is another than 7.
     """
 
     def __init__(

@@ -7,7 +7,7 @@ from pathlib import Path
 
 __all__ = ["header_of", "is_number", "number"]
 
-_CHOICE = "say which with header=True or header=False (--header or --no-header)"
+_CHOICE = "give the columns other names, or say which it is with --header or --no-header (header=True or False in Python)"
 
 
 def number(text: str) -> float:
@@ -56,10 +56,8 @@ def header_of(path: Path, first: list[str], second: list[str] | None, header: bo
                     f"next line has a number; the line may be names or a row: {_CHOICE}"
                 )
         if len(names) > 1 and names == [str(j) for j in range(len(names))]:
-            raise ValueError(
-                f"{path} has {', '.join(names[:3])}{', ...' if len(names) > 3 else ''} in its first line, which may be names "
-                f"or a row: {_CHOICE}"
-            )
+            shown = ", ".join(names[:3]) + (", ..." if len(names) > 3 else "")
+            raise ValueError(f"{path} has {shown} in its first line, which may be names or a row: {_CHOICE}")
     if not header:
         return None
     if "" in names:

@@ -186,7 +186,7 @@ class Reader:
         return _ParsedRows(rows, numbers, self), end - first_line + 1
 
     def _split(self, text: Iterable[str], first_line: int) -> Iterator[tuple[list[str], int]]:
-        """Rows as lists of fields, empty for blank lines, and the lines where they end; ValueError if quotes do not match."""
+        """Rows as lists of fields, empty for blank lines, and the lines where they end; ValueError at a wrong quote."""
         reader = csv.reader(text, delimiter=self.delimiter, strict=True)
         while True:
             begun = first_line + reader.line_num

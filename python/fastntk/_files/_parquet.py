@@ -15,7 +15,8 @@ from ._source import FileSource, choose_columns, rows_of_block
 
 __all__ = ["ParquetSource", "pyarrow_parquet"]
 
-_BUFFER_BYTES = 1 << 16  # of a column that is read; without it, and with threads, a row group of a column is in memory
+_BUFFER_BYTES = 1 << 14  # of a column that is read; without it, and with threads, a row group of a column is in memory
+_PAGE_BYTES = 1 << 20  # of a column, as writers cut it
 
 
 def pyarrow_parquet() -> Any:
@@ -25,6 +26,22 @@ def pyarrow_parquet() -> Any:
     except ImportError as error:
         raise ImportError('.parquet files need pyarrow: pip install "fastntk[parquet]"') from error
     return pyarrow.parquet
+
+
+def _column_bytes(metadata: Any) -> dict[str, int]:
+    """What the reader of each column holds: its dictionary, decoded, and the largest page or dictionary, decompressed."""
+    held: dict[str, int] = {}
+    for group in range(metadata.num_row_groups):
+        for j in range(metadata.num_columns):
+            chunk = metadata.row_group(group).column(j)
+            whole, dictionary = chunk.total_uncompressed_size, 0
+            if chunk.has_dictionary_page and chunk.dictionary_page_offset is not None and chunk.total_compressed_size:
+                stored = chunk.data_page_offset - chunk.dictionary_page_offset
+                dictionary = min(whole, max(0, stored * whole // chunk.total_compressed_size))
+            page = max(dictionary, min(_PAGE_BYTES, whole - dictionary))
+            name = chunk.path_in_schema
+            held[name] = max(held.get(name, 0), dictionary + page + 2 * _BUFFER_BYTES)
+    return held
 
 
 def _without_index(schema: Any) -> Any:
@@ -51,6 +68,7 @@ class ParquetSource(FileSource):
         with self._opened() as file:
             self._schema = _without_index(file.schema_arrow)
             self.n_rows = file.metadata.num_rows
+            self._column_bytes = _column_bytes(file.metadata)
         header = list(self._schema.names)
         if not self.n_rows:
             raise ValueError(f"{path} has {len(header)} columns and no rows; at least 1 is needed")
@@ -81,7 +99,16 @@ class ParquetSource(FileSource):
                 for out, j in enumerate(chosen.inputs):
                     X[:, out] = self._values(batch, j, row)
             weight = None if chosen.weight is None else self._values(batch, chosen.weight, row).astype(np.float64)
-            yield X, self._target(batch, row), weight
+            y = self._target(batch, row)
+            del batch
+            yield X, y, weight
+            del X, y, weight
+
+    def reading_bytes(self) -> int:
+        chosen = self._columns
+        wanted = {*chosen.inputs, *chosen.targets, *([] if chosen.weight is None else [chosen.weight])}
+        held = sum(self._column_bytes.get(self._schema.names[j], 2 * _PAGE_BYTES) for j in wanted)
+        return held + super().reading_bytes()
 
     def _targets(self) -> Iterator[NDArray[Any]]:
         for row, batch in self._batches(self._columns.targets, 0):
@@ -98,16 +125,17 @@ class ParquetSource(FileSource):
     def _batches(self, wanted: list[int], first_row: int) -> Iterator[tuple[int, Any]]:
         """Number of the first row, and rows of these columns."""
         names = [self._schema.names[j] for j in dict.fromkeys(wanted)]
-        size = rows_of_block(8 * len(names))
+        size = rows_of_block(8 * len(names), self._block_bytes)
         with self._opened() as file:
             row, groups = 0, list(range(file.metadata.num_row_groups))
             while groups and row + file.metadata.row_group(groups[0]).num_rows <= first_row:
                 row += file.metadata.row_group(groups.pop(0)).num_rows
             for batch in file.iter_batches(size, row_groups=groups, columns=names, use_threads=False):
                 skipped = min(len(batch), max(0, first_row - row))
+                start, row = row + skipped, row + len(batch)
                 if skipped < len(batch):
-                    yield row + skipped, batch.slice(skipped)
-                row += len(batch)
+                    yield start, batch.slice(skipped) if skipped else batch
+                del batch
 
     def _values(self, batch: Any, j: int, row: int) -> NDArray[Any]:
         name = self._schema.names[j]

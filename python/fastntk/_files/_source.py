@@ -12,17 +12,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .._finite import first_bad
-from .._sources import Block
+from .._sources import BLOCK_BYTES, Block, block_bytes
 
 __all__ = ["Columns", "FileSource", "choose_columns", "label_dtype", "rows_of_block"]
 
-_BLOCK_BYTES = 1 << 24
 _MOST_ROWS = 1 << 16
 
 
-def rows_of_block(row_bytes: int) -> int:
+def rows_of_block(row_bytes: int, bytes_at_once: int = BLOCK_BYTES) -> int:
     """How many rows of that size are read at a time."""
-    return max(1, min(_MOST_ROWS, _BLOCK_BYTES // max(1, row_bytes)))
+    return max(1, min(_MOST_ROWS, bytes_at_once // max(1, row_bytes)))
 
 
 class FileSource(ABC):
@@ -50,6 +49,15 @@ class FileSource(ABC):
     target_dtype: np.dtype[Any] | None
     _weighted: bool
     _labels: NDArray[Any] | None = None
+    _block_bytes = BLOCK_BYTES
+
+    def limit(self, max_memory: int | str | None) -> None:
+        """Read so little at a time that it is a small part of a budget; as much as is usual if that is None."""
+        self._block_bytes = block_bytes(max_memory)
+
+    def reading_bytes(self) -> int:
+        """What reading blocks takes at its peak, with the block that is in use."""
+        return 3 * min(self._block_bytes, (self.n_rows or _MOST_ROWS) * 8 * (self.n_features + 2))
 
     def blocks(self, first_row: int = 0) -> Iterator[Block]:
         """Blocks (X, y or None, weights or None) from row `first_row` on.
@@ -70,6 +78,7 @@ class FileSource(ABC):
                 self._check(weight, row, "the weight")
             yield X, y, weight
             row += len(X)
+            del X, y, weight  # before there is another block
 
     def targets(self) -> Iterator[NDArray[Any]]:
         """Blocks of the targets alone, for less than it costs to read all."""

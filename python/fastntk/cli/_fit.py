@@ -9,7 +9,7 @@ from typing import Annotated, Any, Optional
 
 import typer
 
-from ._options import DATA, FitOptions, Json, Threads, require_output, with_fit_options
+from ._options import DATA, FitOptions, Json, require_output, with_fit_options
 from ._output import interrupted, report
 
 
@@ -25,13 +25,16 @@ def fit(
         Optional[Path],  # noqa: UP045
         typer.Option(help="File that keeps what is done; it is removed when the model is written."),
     ] = None,
+    checkpoint_every: Annotated[
+        Optional[float],  # noqa: UP045
+        typer.Option(metavar="SECONDS", help="How often to keep it (default: every minute)."),
+    ] = None,
     resume: Annotated[
         bool, typer.Option("--resume", help="Go on from the file that --checkpoint names, if it is there.")
     ] = False,
     state: Annotated[
         bool, typer.Option("--state", help="Keep the sums of the fit in the model, for predict --std and for more rows.")
     ] = False,
-    threads: Threads = None,
     as_json: Json = False,
 ) -> None:
     """Fit a model to DATA, which is read in blocks, and write it to a file.
@@ -43,8 +46,10 @@ def fit(
 
     choice(task, "task", ("auto", "classification", "regression"))
     options.check()
+    if checkpoint is None and checkpoint_every is not None:
+        raise ValueError("--checkpoint-every is given without --checkpoint, which names the file")
     _require_new(checkpoint, resume)
-    require_output(output)
+    require_output(output, data, checkpoint)
     source = options.source(data)
     if len(source.row_shape) > 1:
         raise ValueError(
@@ -57,7 +62,7 @@ def fit(
 
     classify = _classify(source, task)
     model = options.model(
-        NTKClassifier if classify else NTKRegressor, random_state=seed, n_threads=threads, verbose=sys.stderr.isatty()
+        NTKClassifier if classify else NTKRegressor, random_state=seed, verbose=sys.stderr.isatty()
     )
     again = "nothing is kept; --checkpoint FILE would keep what is done"
     if checkpoint is not None:
@@ -65,7 +70,7 @@ def fit(
     start = time.perf_counter()
     with interrupted(again):
         with checkpoints_stay():
-            model.fit(source, checkpoint=checkpoint)
+            model.fit(source, checkpoint=checkpoint, checkpoint_every=checkpoint_every)
         seconds = time.perf_counter() - start
         model.save(output, state=state)
     if checkpoint is not None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import json
 from pathlib import Path
 from typing import Annotated, Any, Optional
@@ -39,12 +40,24 @@ def _unfinished(path: Path) -> dict[str, Any] | None:
             found = {"checkpoint": head["format"], "done": head["steps"], **head["identity"]}
         except DAMAGE:
             return None
-    return {**{name: _plain(value) for name, value in found.items()}, "bytes": path.stat().st_size}
+    return {**{name: _plain(value if name == "rows" else _value(value)) for name, value in found.items()}, "bytes": path.stat().st_size}
+
+
+def _value(told: Any) -> Any:
+    """A parameter that a checkpoint keeps as Python writes it."""
+    try:
+        return ast.literal_eval(told) if isinstance(told, str) else told
+    except (ValueError, SyntaxError):
+        return told
 
 
 def _described(fitted: Any, path: Path) -> dict[str, Any]:
     """A model of any class, by what it has."""
     params = fitted.get_params(deep=False)
+    if hasattr(fitted, "seed_"):
+        params.pop("random_state", None)  # the seed says it
+    if hasattr(fitted, "alpha_") and isinstance(params.get("alpha"), str):
+        params["alpha_parameter"] = params["alpha"]  # "auto", and `alpha` is what it chose
     result: dict[str, Any] = {"model": type(fitted).__name__, **{name: _plain(value) for name, value in params.items()}}
     for name, attribute in (("seed", "seed_"), ("alpha", "alpha_"), ("columns", "n_features_in_")):
         if hasattr(fitted, attribute):

@@ -17,6 +17,7 @@ __all__ = [
     "FitOptions",
     "Header",
     "Json",
+    "MaxMemory",
     "Threads",
     "header_option",
     "load_model",
@@ -30,6 +31,7 @@ DATA = ".npz with X and y, .npy, .csv, .tsv or .parquet, of any size"
 Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 Threads = Annotated[Optional[int], typer.Option("--threads", help="Threads; by default all that may be used.")]  # noqa: UP045
 Device = Annotated[str, typer.Option(help="Where to compute: cpu, cuda (the first GPU) or auto (the CPU, for files).")]
+MaxMemory = Annotated[Optional[str], typer.Option(help="Budget such as 2GB; what exceeds it is refused at once.")]  # noqa: UP045
 Header = Annotated[
     Optional[bool],  # noqa: UP045
     typer.Option(
@@ -47,13 +49,14 @@ class FitOptions:
     target: Annotated[
         Optional[list[str]],  # noqa: UP045
         typer.Option(
+            metavar="NAME",
             help="Targets: an array of the .npz (default y), or a column by name or number (default: the last). Several "
-            "columns: the option once for each."
+            "columns: the option once for each.",
         ),
     ] = None
     weight: Annotated[
         Optional[str],  # noqa: UP045
-        typer.Option(help="Weights of the rows: an array of the .npz, or a column by name or number."),
+        typer.Option(metavar="NAME", help="Weights of the rows: an array of the .npz, or a column by name or number."),
     ] = None
     header: Header = None
     n_components: Annotated[int, typer.Option(help="Number of features.")] = 4096
@@ -61,10 +64,8 @@ class FitOptions:
     features: Annotated[str, typer.Option(help="Feature map: auto, random, sketch, nystroem or leverage.")] = "auto"
     bias: Annotated[float, typer.Option(help="First-layer bias.")] = 0.0
     alpha: Annotated[str, typer.Option(help="Ridge parameter, or auto.")] = "auto"
-    max_memory: Annotated[
-        Optional[str],  # noqa: UP045
-        typer.Option(help="Budget such as 2GB; what exceeds it is refused at once."),
-    ] = None
+    max_memory: MaxMemory = None
+    threads: Threads = None
     device: Device = "auto"
 
     def check(self) -> None:
@@ -78,9 +79,7 @@ class FitOptions:
         """The rows of a file."""
         from .._file_sources import file_source
 
-        return file_source(
-            data, target=one_or_several(self.target), weight=self.weight, header=header_option(self.header)
-        )
+        return file_source(data, target=one_or_several(self.target), weight=self.weight, header=header_option(self.header))
 
     def model(self, kind: Callable[..., Any], **others: Any) -> Any:
         """A model of a class with these parameters and others."""
@@ -91,6 +90,7 @@ class FitOptions:
             bias=self.bias,
             alpha=self._ridge_parameter(),
             max_memory=self.max_memory,
+            n_threads=self.threads,
             device=self.device,
             **others,
         )
@@ -113,9 +113,7 @@ def with_fit_options(command: Callable[..., None]) -> Callable[..., None]:
         for field in fields(FitOptions)
     ]
     hints = get_type_hints(command, include_extras=True)
-    given = [
-        one.replace(kind=keyword, annotation=hints[one.name]) for one in inspect.signature(command).parameters.values()
-    ]
+    given = [one.replace(kind=keyword, annotation=hints[one.name]) for one in inspect.signature(command).parameters.values()]
     at = next(i for i, one in enumerate(given) if one.name == "options")
 
     @wraps(command)
@@ -146,10 +144,13 @@ def load_model(path: Path) -> Any:
     return load(path)
 
 
-def require_output(output: Path) -> None:
-    """ValueError if no file can be written there: a fit may take hours before it is."""
+def require_output(output: Path, *inputs: Path | None) -> None:
+    """ValueError if no file can be written there, or one of these is: a fit may take hours before it is."""
     from tempfile import TemporaryFile
 
+    for path in inputs:
+        if path is not None and (output.absolute() == path.absolute() or (output.exists() and _is_same(output, path))):
+            raise ValueError(f"output is {output}, which this command reads or keeps; another file is needed")
     if output.is_dir() or not output.absolute().parent.is_dir():
         raise ValueError(f"output is {output}; a file in a folder that exists is needed")
     try:
@@ -157,3 +158,7 @@ def require_output(output: Path) -> None:
             pass
     except OSError as error:
         raise ValueError(f"output is {output}, and nothing can be written there: {error.strerror}") from error
+
+
+def _is_same(one: Path, other: Path) -> bool:
+    return other.exists() and one.samefile(other)

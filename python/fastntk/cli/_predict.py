@@ -9,13 +9,14 @@ from typing import Annotated, Any, Optional
 import numpy as np
 import typer
 
-from ._options import DATA, Device, Header, Json, Threads, header_option, load_model, one_or_several
+from ._options import DATA, Device, Header, Json, MaxMemory, Threads, header_option, load_model, one_or_several, require_output
 from ._output import interrupted, report
 
 ScoreTarget = Annotated[
     Optional[list[str]],  # noqa: UP045
     typer.Option(
         "--target",
+        metavar="NAME",
         help="Targets to score with: an array of the .npz (default y, if it is there), or a column by name or number "
         "(default: none, all columns are inputs).",
     ),
@@ -33,6 +34,7 @@ def predict(
     std: Annotated[
         bool, typer.Option("--std", help="Also write the standard deviation of each prediction (regression).")
     ] = False,
+    max_memory: MaxMemory = None,
     threads: Threads = None,
     device: Device = "auto",
     as_json: Json = False,
@@ -49,7 +51,9 @@ def predict(
 
     check_device(device)
     check_output(output, several=std)
-    fitted = load_model(model).set_params(device=device, n_threads=threads)
+    require_output(output, model, data)
+    budget = {} if max_memory is None else {"max_memory": max_memory}
+    fitted = load_model(model).set_params(device=device, n_threads=threads, **budget)
     classifies = hasattr(fitted, "classes_")
     if std:
         _require_deviations(fitted, model)

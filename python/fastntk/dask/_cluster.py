@@ -6,13 +6,16 @@ import copy
 import queue
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Any
 
+import dask
 from dask.delayed import Delayed
 
 from ._errors import NoWorkersError
+from ._worker import drop
 
-__all__ = ["Cluster", "Here", "Task", "cluster_of", "current_client"]
+__all__ = ["Cluster", "Here", "Task", "cluster_of", "current_client", "held"]
 
 _POLL = 0.5  # seconds between looks at the workers
 _ANSWER = 30.0  # seconds within which a scheduler answers
@@ -53,6 +56,7 @@ class Cluster:
         self._timeout = timeout
         self._done: queue.SimpleQueue[Task] = queue.SimpleQueue()
         self._live: dict[str, Task] = {}
+        self._untold: dict[str, Task] = {}  # those whose end `next_done` has not told
         self._workers: dict[str, int] = {}
         self._looked = -1e9
         self._seen = time.monotonic()
@@ -92,17 +96,27 @@ class Cluster:
         return self._watched(self.client.compute(block, **where))
 
     def _watched(self, task: Task) -> Task:
-        self._live[task.key] = task
+        self._live[task.key] = self._untold[task.key] = task
         task.add_done_callback(self._done.put)
         return task
 
     def next_done(self) -> Task | None:
-        """A task that ended, or None after a while without one; NoWorkersError if there are no workers."""
+        """A task that ended, or None after a while without one; NoWorkersError if there are no workers.
+
+        One whose result was lost at once, with its worker, is told when it has been computed again.
+        """
+        self.workers()
         try:
-            return self._done.get(timeout=_POLL)
+            task = self._done.get(timeout=_POLL)
         except queue.Empty:
-            self.workers()
+            ended = [task for task in self._untold.values() if not self.waiting(task)]
+            if not ended:
+                return None
+            task = ended[0]
+        if self._untold.get(task.key) is not task or self.waiting(task):
             return None
+        del self._untold[task.key]
+        return task
 
     def waiting(self, task: Task) -> bool:
         """Whether a task has not ended, or its result was lost and is computed again."""
@@ -116,24 +130,34 @@ class Cluster:
         found = task.exception(timeout=_ANSWER) if task.status == "error" else None
         return found or RuntimeError(f"the task {task.key} was cancelled")
 
-    def result(self, task: Task) -> Any:
-        """What a task gave; its error if it failed."""
+    def wait(self, task: Task) -> None:
+        """Return when a task has ended, whatever others do; NoWorkersError if there are no workers."""
         while self.waiting(task):
-            self.next_done()
-        return task.result(timeout=None)
+            self.workers()
+            time.sleep(0.02)
+
+    def result(self, task: Task) -> Any:
+        """What a task gave, computed again if its worker died; its error if it failed."""
+        patience = _ANSWER
+        while True:
+            self.wait(task)
+            try:
+                return task.result(timeout=patience)
+            except TimeoutError:
+                if task.status == "error":
+                    raise
+                self.workers()  # it may be large, or lost while it came
+                patience *= 2
 
     def taken(self, task: Task) -> Any:
         """What a task gave that was kept; it is computed again if its worker died."""
-        self._seen = time.monotonic()
-        while self.waiting(task):
-            self._looked = -1e9
-            self.workers()
-            time.sleep(0.05)
-        return task.result(timeout=None)
+        self._seen, self._looked = time.monotonic(), -1e9
+        return self.result(task)
 
     def release(self, task: Task) -> None:
         """Forget a task whose result is not needed again."""
         self._live.pop(task.key, None)
+        self._untold.pop(task.key, None)
         task.release()
 
     def forget(self) -> None:
@@ -141,7 +165,7 @@ class Cluster:
 
         `Client.cancel` would make the scheduler fail on tasks whose dependents nobody wants.
         """
-        live, self._live = list(self._live.values()), {}
+        live, self._live, self._untold = list(self._live.values()), {}, {}
         for task in live:
             task.release()
 
@@ -149,9 +173,35 @@ class Cluster:
         """A task that `forget` leaves alone."""
         return self._live.pop(task.key, task)
 
-    def scatter(self, value: Any) -> Task:
-        """A large object that tasks need, on all workers."""
-        return self.client.scatter(value, broadcast=True, hash=False)
+    def hold(self, key: str, value: Any) -> Task:
+        """A large object that tasks need; it outlives its workers."""
+        return self._watched(held(self.client, key, value))
+
+    def drop_map(self, key: str) -> None:
+        """Let workers forget a feature map, when they come to it."""
+        self.client.loop.add_callback(_drop_maps, self.client, key)
+
+
+class _Plain:
+    """An object in a graph, which Dask leaves alone."""
+
+    def __init__(self, value: Any) -> None:
+        self.value = value
+
+
+def _value(plain: _Plain) -> Any:
+    return plain.value
+
+
+def held(client: Any, key: str, value: Any) -> Any:
+    """A future of an object that the scheduler can give to workers again when those that had it died."""
+    with dask.config.set({"distributed.admin.large-graph-warning-threshold": "1 PB"}):
+        return client.submit(_value, _Plain(value), key=key, pure=False)
+
+
+async def _drop_maps(client: Any, key: str) -> None:
+    with suppress(Exception):  # of workers that go
+        await client._run(drop, key, on_error="ignore")
 
 
 class _Ended:
@@ -193,6 +243,9 @@ class Here:
     def next_done(self) -> Task | None:
         return self._done.pop(0) if self._done else None
 
+    def wait(self, task: Task) -> None:
+        pass
+
     def waiting(self, task: Task) -> bool:  # noqa: ARG002
         return False
 
@@ -218,8 +271,11 @@ class Here:
     def keep(self, task: Task) -> Task:
         return task
 
-    def scatter(self, value: Any) -> Task:
-        return value
+    def hold(self, key: str, value: Any) -> Task:
+        return self.submit(key, _value, _Plain(value))
+
+    def drop_map(self, key: str) -> None:
+        drop(key)
 
 
 def _result(task: Any) -> Any:

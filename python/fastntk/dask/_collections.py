@@ -157,7 +157,12 @@ def _aligned(part: Any, name: str, lengths: list[int] | None) -> Any:
             )
         import dask.array as da
 
-        part = da.from_array(np.asarray(part), chunks=-1)
+        part = np.asarray(part)
+        n = part.shape[0] if part.ndim else 1
+        if n != sum(lengths):
+            raise ValueError(f"{name} has {n} rows; as many as X has, {sum(lengths)}, are needed")
+        # Cut here, so that the graph of a block holds its rows alone.
+        part = da.from_array(part, chunks=(tuple(lengths), *part.shape[1:]))
     if is_array(part):
         if part.ndim == 2 and part.numblocks[1] > 1:
             part = part.rechunk({1: -1})

@@ -8,66 +8,17 @@ from typing import Any
 
 from .. import _segments
 from .._holdout import Numbers
+from . import _reads as reads
 from . import _tasks as tasks
 from ._cluster import Cluster, Here, Task
-from ._collections import Blocks
-from ._errors import BlockError, of_block
+from ._loads import Loads
 from ._order import Blocked, Ordered
 
-__all__ = ["WORKERS_PER_GROUP", "Loads", "SegmentDriver", "in_turn", "ranks"]
+__all__ = ["WORKERS_PER_GROUP", "SegmentDriver", "ranks"]
 
 # Workers that feed one chain of folds: enough that a fold seldom waits, few enough that they seldom wait for it.
 WORKERS_PER_GROUP = 16
 _MOST_RESTARTS = 8  # of a group whose sums were lost half way
-
-
-class Loads:
-    """Tasks that read and check blocks."""
-
-    def __init__(self, cluster: Cluster | Here, blocks: Blocks, where: Blocked, check: tasks.Check) -> None:
-        self._cluster = cluster
-        self._blocks = blocks
-        self._where = where
-        self.check = check
-        self._of_key: dict[str, int] = {}
-
-    def place(self, block: int) -> tasks.Place:
-        """Where the rows of a block are."""
-        return tasks.Place(block, self._where.first(block), self._where.stop(block))
-
-    def begin(self, block: int, worker: str | None = None) -> Task:
-        """The block as it comes."""
-        task = self._cluster.load(self._blocks.whole[block], worker)
-        self._of_key[task.key] = block
-        return task
-
-    def begin_with(self, key: str, block: int, function: Callable[..., Any], *args: Any) -> tuple[Task, list[Task]]:
-        """Something that a function of the block, what its rows have to be, and its place gives, and the block."""
-        raw = self.begin(block)
-        task = self._cluster.submit(key, function, raw, self.check, self.place(block), *args)
-        self._of_key[task.key] = block
-        return task, [raw]
-
-    def error(self, error: BaseException, blocks: Iterable[int], task: Task) -> BaseException:
-        """The error of a task that needed these blocks, with the one named that it is about, if that is known."""
-        if isinstance(error, (BlockError, tasks.MovedError)):
-            return error
-        name = getattr(error, "task", None)  # of a KilledWorker: what the worker was doing
-        block = self._of_key.get(str(name), self._of_key.get(task.key, -1))
-        several = sorted(set(blocks))
-        if block < 0 and len(several) == 1:
-            block = several[0]
-        if block >= 0:
-            where = str(self.place(block))
-        elif several:
-            where = f"blocks {several[0]} to {several[-1]}"
-        else:
-            return error
-        if str(error).startswith(("block", "rows")):
-            return error
-        if type(error).__name__ == "KilledWorker":
-            return BlockError(f"{where}: every worker that took it died: {error}", block)
-        return of_block(error, block, where)
 
 
 def ranks(workers: Iterable[str]) -> dict[str, int]:
@@ -240,7 +191,7 @@ class SegmentDriver:
                 return
             if self._cluster.failed(task):
                 bad = [block for block, piece in zip(needed, pieces, strict=False) if self._cluster.failed(piece)]
-                self._fail(group, task, bad[:1] or needed)
+                self._fail(group, task, bad or needed)
                 return
             for (block, _, _), piece in zip(blocks, pieces, strict=True):
                 self._used(index, block, piece)
@@ -268,7 +219,7 @@ class SegmentDriver:
             for other, start, stop in self._uses[block]:
                 if other not in waiting and (block, other) not in self._given:
                     key = self._name("piece", other)
-                    waiting[other] = self._cluster.submit(key, tasks.cut, raw, *how, start, stop, worker=worker)
+                    waiting[other] = self._cluster.submit(key, reads.cut, raw, *how, start, stop, worker=worker)
             self._cluster.release(raw)
         self._given.add((block, segment))
         return waiting.pop(segment)
@@ -392,40 +343,3 @@ class SegmentDriver:
         if self._total is not None:
             self._cluster.release(self._total)
         self._total, self._first_open, self._busy = None, 0, {}
-
-
-def in_turn(
-    cluster: Cluster | Here,
-    jobs: Iterable[tuple[Any, Callable[[], tuple[Task, list[Task]]]]],
-    ended: Callable[[Any, Task], None],
-) -> None:
-    """Run many light tasks, a few for each thread at a time.
-
-    Parameters
-    ----------
-    cluster : Cluster or Here
-    jobs : iterable of (name, callable)
-        The callable begins a task and gives it with the others that can be released when it has ended.
-    ended : callable
-        Called with the name and the task.
-    """
-    cluster.wait_for_workers()
-    waiting: dict[str, tuple[Any, list[Task]]] = {}
-    rest = iter(jobs)
-    more = True
-    while more or waiting:
-        most = 2 * max(1, sum(cluster.workers().values()))
-        while more and len(waiting) < most:
-            job = next(rest, None)
-            if job is None:
-                more = False
-                break
-            name, begin = job
-            task, others = begin()
-            waiting[task.key] = name, others
-        task = cluster.next_done()
-        if task is not None and task.key in waiting:
-            name, others = waiting.pop(task.key)
-            ended(name, task)
-            for other in others:
-                cluster.release(other)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-__all__ = ["BlockError", "NoWorkersError", "of_block"]
+__all__ = ["BlockError", "MovedError", "NoWorkersError", "is_death", "of_block"]
 
 
 class BlockError(RuntimeError):
@@ -26,6 +26,15 @@ class BlockError(RuntimeError):
 
 class NoWorkersError(TimeoutError):
     """The cluster had no worker, or no scheduler that answers, for longer than `timeout`."""
+
+
+class MovedError(RuntimeError):
+    """A sum was asked for that another task has taken over."""
+
+
+def is_death(error: BaseException) -> bool:
+    """Whether this tells that the workers died which had a task."""
+    return type(error).__name__ == "KilledWorker"
 
 
 def of_block(error: BaseException, block: int, where: str) -> Exception:

@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 
 from .._holdout import Holdout, Numbers, Sample
 from .._ridge_fit import RidgeFit
-from .._rows import Rows
 from .._segments import Segments
+from . import _reads as reads
 from . import _tasks as tasks
 from ._worker import turn, use_threads, worker_threads
 
@@ -32,7 +32,6 @@ class Setting:
     classes: NDArray[Any] | None
     one_target: bool
     prediction_rows: int
-    rows: int
 
 
 def solve(
@@ -42,7 +41,7 @@ def solve(
     total: tasks.Part,
     sample: Sample | None,
     held: Numbers,
-    picks: list[tasks.Picked],
+    picks: list[reads.Picked],
 ) -> Any:
     """The fitted local model, with its state.
 
@@ -69,7 +68,7 @@ def solve(
         fitted = job.features(features)
         holdout = None
         if sample is not None:
-            holdout = Holdout.of(sample, tasks.stacked_picks(picks, held) if len(held) else None)
+            holdout = Holdout.of(sample, reads.stacked_picks(picks, held) if len(held) else None)
         ridge = RidgeFit(fitted, Segments.of(sums), holdout, np.dtype(setting.dtype), job.block_rows)
         solution = ridge.solve(model._settings(), keep_holdout=False)
         if setting.classes is None:
@@ -101,7 +100,7 @@ def fit_whole(
     params: dict[str, Any],
     random_state: Any,
     raw: list[Any],
-    checked: list[Rows],  # noqa: ARG001 - what is wrong in a block is found with its name
+    checked: list[None],  # noqa: ARG001 - what is wrong in a block is found with its name
     names: list[str] | None,
     classes: Any,
 ) -> Any:

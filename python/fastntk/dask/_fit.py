@@ -21,11 +21,14 @@ from .._ridge_begin import SELECTION
 from .._rows import progress
 from . import _finish as finish
 from . import _maps as maps
+from . import _reads as reads
 from . import _tasks as tasks
 from ._cluster import Cluster, Here, Task
 from ._collections import Blocks
-from ._driver import Loads, SegmentDriver, in_turn
-from ._errors import of_block
+from ._driver import SegmentDriver
+from ._errors import is_death, of_block
+from ._in_turn import in_turn
+from ._loads import Loads
 from ._order import Blocked, ordered_segments
 
 __all__ = ["Fitted", "fit"]
@@ -79,6 +82,7 @@ class _Fit:
             return self._run()
         finally:
             self.cluster.forget()  # after Ctrl-C too
+            self.cluster.drop_map(f"fastntk-map-{self.key}")
 
     def _run(self) -> Fitted:
         local = self.local
@@ -102,7 +106,8 @@ class _Fit:
         self.weighted = self.weighted or any(one.weighted for one in seen)
         if positive == 0:
             raise ValueError("sample_weight is zero in all rows; at least one positive weight is needed")
-        if len(first.target_shape) > (0 if self.classifies else 1):
+        column = self.classifies and first.target_shape == (1,)
+        if len(first.target_shape) > (0 if self.classifies else 1) and not column:
             raise ValueError(
                 f"y has {len(first.target_shape) + 1} dimensions; {'1 is' if self.classifies else '1 or 2 are'} needed"
             )
@@ -111,7 +116,7 @@ class _Fit:
         unfitted = maps.seeded(local._unfitted(seed, n, self.columns))
         kind = maps.require_known(unfitted)
         n_features = local._checked_components(unfitted) if kind != "ready" else _width(unfitted, self.columns, self.dtype)
-        check = tasks.Check(self.columns, self.dtype.name, assume_finite=local.assume_finite)
+        check = reads.Check(self.columns, self.dtype.name, assume_finite=local.assume_finite)
         if n <= max(_segments.SEGMENT_ROWS, n_features - 1):
             return self._here_and_whole(check, seed)
         n_targets = first.target_shape[0] if first.target_shape else 1
@@ -132,7 +137,7 @@ class _Fit:
         job = tasks.Job(spec, n_features, n_targets, plan.block_rows, local.n_threads, local.device, local.max_memory)
         features = None
         if kind == "ready":
-            features = self.cluster.scatter(unfitted)
+            features = self.cluster.hold(f"fastntk-map-{self.key}", unfitted)
         elif kind == "landmarks":
             features = self._landmark_map(unfitted, check)
 
@@ -154,7 +159,6 @@ class _Fit:
             classes,
             self.one_target,
             local._rows_of_predictions(plan, n, n_features * self.dtype.itemsize),
-            n,
         )
         whole = self.cluster.submit(
             f"fastntk-solve-{self.key}",
@@ -171,22 +175,20 @@ class _Fit:
 
     def _fitted(self, whole: Task) -> Fitted:
         light = self.cluster.submit(f"fastntk-light-{self.key}", finish.light, whole)
-        while self.cluster.waiting(light):
-            self.cluster.next_done()
+        self.cluster.wait(light)
         if self.cluster.failed(light):
             error = self.cluster.error(light)
             raise error
         return Fitted(self.cluster.result(light), self.cluster.keep(whole))
 
-    def _here_and_whole(self, check: tasks.Check, seed: int) -> Fitted:
+    def _here_and_whole(self, check: reads.Check, seed: int) -> Fitted:
         """With few rows one worker makes the local fit of all of them."""
         raw, checked = [], []
         loads = Loads(self.cluster, self.blocks, self.where, check)
         for block in range(len(self.blocks)):
             if self.where.first(block) == self.where.stop(block):
                 continue
-            rows = self.where.stop(block) - self.where.first(block)
-            task, (given,) = loads.begin_with(f"fastntk-block-{self.key}-{block}", block, tasks.cut, 0, rows)
+            task, (given,) = loads.begin_with(f"fastntk-block-{self.key}-{block}", block, reads.look_over)
             raw.append(given)
             checked.append((block, task))
         params = {**self.local.get_params(deep=False), "random_state": seed}
@@ -196,7 +198,7 @@ class _Fit:
             return self._fitted(whole)
         except Exception as error:
             bad = [block for block, rows in checked if self.cluster.failed(rows)]
-            raise loads.error(error, bad[:1], whole) from error
+            raise loads.error(error, bad if is_death(error) else bad[:1], whole) from error
 
     def _each(
         self, what: str, function: Callable[..., Any], blocks: list[Any], numbers: range | list[int], *args: Any
@@ -218,12 +220,12 @@ class _Fit:
         in_turn(self.cluster, ((block, partial(begin, block)) for block in numbers), ended)
         return [found[block] for block in numbers]
 
-    def _counted(self) -> list[tasks.Counted]:
+    def _counted(self) -> list[reads.Counted]:
         blocks = self.blocks
         if blocks.lengths is not None and blocks.like is not None and not self.weighted:
             dtype = matrix(np.zeros((1, blocks.like.columns), blocks.like.dtype)).array.dtype.name
-            return [tasks.Counted(n, n, blocks.like.columns, dtype, blocks.like.target_shape) for n in blocks.lengths]
-        return self._each("count", tasks.count, blocks.whole, range(len(blocks)))
+            return [reads.Counted(n, n, blocks.like.columns, dtype, blocks.like.target_shape) for n in blocks.lengths]
+        return self._each("count", reads.count, blocks.whole, range(len(blocks)))
 
     def _classes(self) -> tuple[NDArray[Any], NDArray[np.float64]]:
         """All labels, and the rows or the weight of each, if that is needed."""
@@ -232,7 +234,7 @@ class _Fit:
         if self.given_classes is not None and not balanced:
             classes = np.unique(np.asarray(self.given_classes))
             return classes, np.ones(len(classes))
-        seen = self._each("labels", tasks.see_labels, self.blocks.labels, numbers)
+        seen = self._each("labels", reads.see_labels, self.blocks.labels, numbers)
         found = np.unique(np.concatenate([labels for labels, _ in seen]))
         classes = found if self.given_classes is None else np.unique(np.asarray(self.given_classes))
         if len(np.setdiff1d(found, classes)):
@@ -241,15 +243,34 @@ class _Fit:
         for labels, counts in seen:
             totals[np.searchsorted(classes, labels)] += counts
         if balanced and self.weighted:
-            # In the order of the rows, as one pass adds them.
-            totals = np.zeros(len(classes))
-            for block in numbers:
-                raw = self.cluster.load(self.blocks.labels[block])
-                task = self.cluster.submit(f"fastntk-weights-{self.key}-{block}", tasks.add_weights, totals, raw, classes)
-                totals = self.cluster.result(task)
-                self.cluster.release(raw)
-                self.cluster.release(task)
+            totals = self._weights_in_order(classes, numbers)
         return classes, totals
+
+    def _weights_in_order(self, classes: NDArray[Any], numbers: list[int]) -> NDArray[np.float64]:
+        """The weight of each class, added in the order of the rows, as one pass adds them: each block goes on where the
+        one before ended, while others are read.
+        """
+        totals: Any = np.zeros(len(classes))
+        before: list[Task] = []
+
+        def begin(block: int) -> tuple[Task, list[Task]]:
+            nonlocal totals
+            raw = self.cluster.load(self.blocks.labels[block])
+            key = f"fastntk-weights-{self.key}-{block}"
+            totals = self.cluster.submit(key, reads.add_weights, totals, raw, classes)
+            return totals, [raw]
+
+        def ended(block: int, task: Task) -> None:
+            if self.cluster.failed(task):
+                error = self.cluster.error(task)
+                raise of_block(error, block, f"block {block}") from error
+            before.append(task)
+            if len(before) > 1:  # the last one is what the next block goes on from
+                self.cluster.release(before.pop(0))
+
+        in_turn(self.cluster, ((block, partial(begin, block)) for block in numbers), ended)
+        found: NDArray[np.float64] = self.cluster.result(totals)
+        return found
 
     def _class_weights(self, classes: NDArray[Any], totals: NDArray[np.float64]) -> NDArray[np.float64] | None:
         from ..classifier import class_weights
@@ -261,7 +282,7 @@ class _Fit:
         picks: dict[int, tuple[Task, Numbers]] = {}
 
         def begin(block: int, part: Numbers) -> tuple[Task, list[Task]]:
-            return self.loads.begin_with(f"fastntk-pick-{self.key}-{block}", block, tasks.pick, part)
+            return self.loads.begin_with(f"fastntk-pick-{self.key}-{block}", block, reads.pick, part)
 
         def ended(name: tuple[int, Numbers], task: Task) -> None:
             block, part = name
@@ -274,7 +295,7 @@ class _Fit:
         in_turn(self.cluster, ((part, partial(begin, *part)) for part in parts), ended)
         return picks
 
-    def _landmark_map(self, unfitted: Any, check: tasks.Check) -> Task:
+    def _landmark_map(self, unfitted: Any, check: reads.Check) -> Task:
         """The Nystroem map, on some worker: its landmarks are rows of positive weight."""
         n = self.where.rows
         ranked = self.where
@@ -290,7 +311,7 @@ class _Fit:
 
         def begin(block: int, part: Numbers) -> tuple[Task, list[Task]]:
             key = f"fastntk-landmarks-{self.key}-{block}"
-            return self.loads.begin_with(key, block, tasks.pick_positive, part - ranked.first(block))
+            return self.loads.begin_with(key, block, reads.pick_positive, part - ranked.first(block))
 
         def ended(name: tuple[int, Numbers], task: Task) -> None:
             if self.cluster.failed(task):
@@ -313,8 +334,7 @@ class _Fit:
             n,
             self.local.n_threads,
         )
-        while self.cluster.waiting(task):
-            self.cluster.next_done()
+        self.cluster.wait(task)
         if self.cluster.failed(task):
             raise self.cluster.error(task)
         for rows, _ in parts.values():
@@ -325,7 +345,7 @@ class _Fit:
         found = [0] * len(self.blocks)
 
         def begin(block: int) -> tuple[Task, list[Task]]:
-            task, others = self.loads.begin_with(f"fastntk-positive-{self.key}-{block}", block, tasks.positives)
+            task, others = self.loads.begin_with(f"fastntk-positive-{self.key}-{block}", block, reads.positives)
             return task, [*others, task]
 
         def ended(block: int, task: Task) -> None:

@@ -11,6 +11,7 @@ import numpy as np
 from dask.delayed import Delayed, delayed
 
 from .._arrays import matrix
+from ._cluster import held
 from ._collections import inputs_of, is_array, is_frame, is_loaders, not_blocks
 from ._worker import turn, use_threads, worker_threads
 
@@ -26,10 +27,9 @@ def float_type(dtype: Any) -> np.dtype[Any]:
 
 
 def shared(thing: Any, client: Any) -> Delayed:
-    """One object for many tasks: in the graph if it is small, else sent to the workers before."""
+    """One object for many tasks: in the graph if it is small, else a task that is sent before."""
     if client is not None and len(pickle.dumps(thing)) > _SMALL:
-        thing = client.scatter(thing, broadcast=True, hash=False)
-        return delayed(_itself)(thing)
+        return delayed(_itself)(held(client, f"fastntk-{type(thing).__name__}-{uuid4().hex[:8]}", thing))
     return delayed(thing, traverse=False, name=f"fastntk-{type(thing).__name__}-{uuid4().hex[:8]}")
 
 
@@ -45,7 +45,13 @@ def with_threads(features: Any, n_threads: int | None, call: Callable[[], Any]) 
 
 
 def map_rows_of(
-    function: Callable[[Any, Any], Any], thing: Delayed, X: Any, names: list[str] | None, columns: int | None, dtype: Any
+    function: Callable[[Any, Any], Any],
+    thing: Delayed,
+    X: Any,
+    names: list[str] | None,
+    columns: int | None,
+    dtype: Any,
+    of_loaders: Any = np.float32,
 ) -> Any:
     """A dask array of what `function(thing, block)` gives for each block of rows.
 
@@ -61,6 +67,8 @@ def map_rows_of(
         Of the result; None if it is a vector.
     dtype : numpy.dtype, or callable
         Of the result; a callable gets that of X.
+    of_loaders : numpy.dtype
+        What a callable stands for where no dtype is known before the rows are read; results are converted to it.
     """
     import dask.array as da
 
@@ -81,7 +89,7 @@ def map_rows_of(
         )
     if not is_loaders(X):
         raise not_blocks(X)
-    out = np.dtype(np.float32) if callable(dtype) else np.dtype(dtype)
+    out = np.dtype(of_loaders if callable(dtype) else dtype)
     shape = (np.nan,) if columns is None else (np.nan, columns)
     meta = np.empty((0,) if columns is None else (0, columns), out)
     made = [delayed(_loaded_block, pure=False)(given, function, thing, columns, out) for given in inputs_of(X)]
@@ -91,7 +99,8 @@ def map_rows_of(
 
 def _loaded_block(given: Any, function: Any, thing: Any, columns: int | None, out: Any) -> Any:
     X = given[0] if isinstance(given, (tuple, list)) else given
-    return _block(X.to_numpy() if hasattr(X, "to_numpy") else X, function, thing, columns, out)
+    result = _block(X.to_numpy() if hasattr(X, "to_numpy") else X, function, thing, columns, out)
+    return result.astype(out, copy=False) if out.kind == "f" else result
 
 
 def _block(X: Any, function: Any, thing: Any, columns: int | None, out: Any) -> Any:

@@ -162,7 +162,8 @@ class _ClusterModel(BaseEstimator):  # type: ignore[misc]
         width = X.shape[1] if is_array(X) and X.ndim == 2 else len(X.columns) if is_frame(X) else light.n_features_in_
         if width != light.n_features_in_:
             raise ValueError(f"X has {width} columns; {light.n_features_in_}, as in fit, are needed")
-        return map_rows_of(function, shared(_nameless(light), current_client(self.client)), X, names, columns, dtype)
+        thing = shared(_nameless(light), current_client(self.client))
+        return map_rows_of(function, thing, X, names, columns, dtype, light._dtype)
 
     def plan(
         self, n: int, d: int, workers: int | None = None, *, threads: int = 1, block_rows: int | None = None, **speeds: float

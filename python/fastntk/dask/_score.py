@@ -12,8 +12,8 @@ import numpy as np
 from .._targets import targets, weights
 from ._cluster import Cluster, Here, Task
 from ._collections import Blocks
-from ._driver import in_turn
 from ._errors import of_block
+from ._in_turn import in_turn
 from ._lazily import with_threads
 
 __all__ = ["accuracy", "r2"]
@@ -58,7 +58,7 @@ def _of_blocks(function: Callable[..., Any], model: Any, blocks: Blocks, cluster
 
     try:
         cluster.wait_for_workers()
-        sent = cluster.scatter(model)
+        sent = cluster.hold(f"fastntk-model-{key}", model)
         in_turn(cluster, ((block, partial(begin, block)) for block in range(len(blocks))), ended)
     finally:
         cluster.forget()  # after Ctrl-C too

@@ -1,4 +1,4 @@
-"""What workers run: each function is one kind of task, without access to the client."""
+"""Tasks that compute sums over segments and fold them, without access to the client."""
 
 from __future__ import annotations
 
@@ -8,208 +8,18 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from sklearn.utils.validation import column_or_1d
 
 from .._accumulate import accumulate
-from .._arrays import matrix
 from .._holdout import Numbers
-from .._place import is_device_array
-from .._rows import Rows, stacked, with_target_squares
+from .._memory import release_heap
+from .._rows import Rows, with_target_squares
 from .._segments import Segment, Sums
-from .._targets import targets, weights
 from ..ridge import RidgeState
-from ._errors import of_block
+from ._errors import MovedError
+from ._reads import Check, Picked, Place, cut, stacked_picks
 from ._worker import cached, place_of, turn, use_threads, worker_threads
 
-__all__ = [
-    "Check",
-    "Counted",
-    "Cut",
-    "Job",
-    "MapSpec",
-    "MovedError",
-    "Part",
-    "Picked",
-    "Place",
-    "add_weights",
-    "count",
-    "cut",
-    "fold",
-    "leaf",
-    "pick",
-    "pick_positive",
-    "positives",
-    "see_labels",
-    "stacked_picks",
-]
-
-
-@dataclass(frozen=True)
-class Check:
-    """What the rows of every block have to be.
-
-    Attributes
-    ----------
-    columns : int or None
-        Of X.
-    dtype : str or None
-        Of X, once it is float32 or float64.
-    n_targets : int or None
-        Columns of y; None if any number is right.
-    classes : vector or None
-        The labels of a classifier, ascending.
-    class_weights : vector or None
-        One for each class.
-    assume_finite : bool
-    """
-
-    columns: int | None = None
-    dtype: str | None = None
-    n_targets: int | None = None
-    classes: NDArray[Any] | None = None
-    class_weights: NDArray[np.float64] | None = None
-    assume_finite: bool = False
-
-
-@dataclass(frozen=True)
-class Counted:
-    """What one look at a block tells: rows, those of positive weight, whether there are weights, and how X and y are."""
-
-    rows: int
-    positive: int
-    columns: int
-    dtype: str
-    target_shape: tuple[int, ...]
-    weighted: bool = False
-
-
-def count(raw: Any, block: int) -> Counted:
-    """Look at a block."""
-    X, y, weight = raw
-    try:
-        if y is None:
-            raise ValueError("there are no targets: y is None")
-        shape = np.shape(X)
-        if len(shape) != 2:
-            raise ValueError(f"X has shape {shape}; 2 dimensions are needed, a row for each sample")
-        if len(y) != shape[0]:
-            raise ValueError(f"y has {len(y)} rows; as many as there are samples, {shape[0]}, are needed")
-        dtype = matrix(X[:1], assume_finite=True).array.dtype.name if shape[0] else ""
-        w = weights(weight, shape[0])
-        positive = shape[0] if w is None else int(np.count_nonzero(w))
-        return Counted(shape[0], positive, shape[1], dtype, tuple(np.shape(y)[1:]), w is not None)
-    except Exception as error:
-        raise of_block(error, block, f"block {block}") from error
-
-
-def see_labels(raw: Any, block: int) -> tuple[NDArray[Any], NDArray[np.int64]]:
-    """The labels of a block, ascending, and how many rows have each."""
-    try:
-        labels = column_or_1d(np.asarray(raw[1]))
-        if labels.dtype.kind == "f" and not np.isfinite(labels).all():
-            raise ValueError(f"y contains NaN or infinity, first in row {int(np.argmin(np.isfinite(labels)))} of the block")
-        found, counts = np.unique(labels, return_counts=True)
-        return found, counts.astype(np.int64)
-    except Exception as error:
-        raise of_block(error, block, f"block {block}") from error
-
-
-def add_weights(totals: NDArray[np.float64], raw: Any, classes: NDArray[Any]) -> NDArray[np.float64]:
-    """The weights of each class, those of this block added row by row, as a pass over all rows adds them."""
-    weight = weights(raw[2], len(raw[1]))
-    assert weight is not None
-    totals = totals.copy()
-    np.add.at(totals, np.searchsorted(classes, np.asarray(raw[1]).ravel()), weight)
-    return totals
-
-
-@dataclass(frozen=True)
-class Place:
-    """Where the rows of a block are among all rows: from number `first` to `stop`."""
-
-    block: int
-    first: int
-    stop: int
-
-    def __str__(self) -> str:
-        return f"block {self.block} (rows {self.first} to {self.stop - 1})"
-
-
-def cut(raw: Any, check: Check, place: Place, start: int, stop: int) -> Rows:
-    """Rows `start` to `stop` of a block, converted and checked as a local fit does."""
-    try:
-        if len(raw[0]) != place.stop - place.first:
-            raise ValueError(
-                f"{len(raw[0])} rows came, and {place.stop - place.first} before; loaders must give the same again"
-            )
-        if len(raw[1]) != len(raw[0]):
-            raise ValueError(f"y has {len(raw[1])} rows; as many as there are samples, {len(raw[0])}, are needed")
-        return _checked([None if part is None else part[start:stop] for part in raw], check)
-    except Exception as error:
-        raise of_block(error, place.block, str(place) if start == 0 else f"{place}, from its row {start} on") from error
-
-
-def _checked(raw: Any, check: Check) -> Rows:
-    X, y, weight = raw
-    source = matrix(X, columns=check.columns, assume_finite=check.assume_finite)
-    rows = source.array
-    if is_device_array(rows):
-        rows = source.place.fetch(rows)
-    if check.dtype is not None and rows.dtype != check.dtype and len(rows):
-        raise TypeError(f"X is {rows.dtype}, and {check.dtype} in the first block; one type is needed in all")
-    w = weights(weight, len(rows))
-    if check.classes is None:
-        Y = targets(y, len(rows))
-        if check.n_targets is not None and Y.shape[1] != check.n_targets:
-            raise ValueError(f"y has {Y.shape[1]} columns; {check.n_targets}, as in the first block, are needed")
-        return Rows(rows, Y, w)
-    labels = column_or_1d(np.asarray(y))
-    if len(labels) != len(rows):
-        raise ValueError(f"y has {len(labels)} rows; as many as there are samples, {len(rows)}, are needed")
-    index = np.minimum(np.searchsorted(check.classes, labels), len(check.classes) - 1)
-    unknown = check.classes[index] != labels
-    if unknown.any():
-        at = int(np.argmax(unknown))
-        raise ValueError(f"y is {labels[at]!r} in row {at} of the block; one of classes is needed")
-    if check.class_weights is not None:
-        of_class = check.class_weights[index]
-        w = of_class if w is None else w * of_class
-    return Rows(rows, index, w, len(check.classes))
-
-
-@dataclass(frozen=True)
-class Picked:
-    """Single rows of a block: those with these numbers among all rows, ascending."""
-
-    numbers: Numbers
-    rows: Rows
-
-    def take(self, numbers: Numbers) -> Picked:
-        """Those that are among `numbers`."""
-        chosen = np.isin(self.numbers, numbers, assume_unique=True)
-        return Picked(self.numbers[chosen], self.rows.take(chosen))
-
-
-def pick(raw: Any, check: Check, place: Place, numbers: Numbers) -> Picked:
-    """The rows with these numbers, ascending; copies, so that the block can go."""
-    return Picked(numbers, cut(raw, check, place, 0, place.stop - place.first).take(numbers - place.first))
-
-
-def positives(raw: Any, check: Check, place: Place) -> int:
-    """How many rows have a positive weight."""
-    rows = cut(raw, check, place, 0, place.stop - place.first)
-    return len(rows) if rows.weight is None else int(np.count_nonzero(rows.weight))
-
-
-def pick_positive(raw: Any, check: Check, place: Place, ranks: Numbers) -> NDArray[Any]:
-    """The inputs of those rows that are number `ranks` among the rows of positive weight."""
-    rows = cut(raw, check, place, 0, place.stop - place.first)
-    return np.asarray(rows.X[ranks if rows.weight is None else np.flatnonzero(rows.weight)[ranks]])
-
-
-def stacked_picks(picks: list[Picked], numbers: Numbers) -> Rows:
-    """The rows with these numbers, ascending, which several blocks gave."""
-    return stacked([part.rows for part in (pick.take(numbers) for pick in picks) if len(part.numbers)])
+__all__ = ["Cut", "Job", "MapSpec", "MovedError", "Part", "fold", "leaf"]
 
 
 @dataclass(frozen=True)
@@ -268,43 +78,54 @@ class Job:
         return use_threads(fitted, worker_threads(self.n_threads))
 
 
-class MovedError(RuntimeError):
-    """A sum was asked for that another task has taken over."""
-
-
 class Part:
-    """The sums of segments `start` to `stop`. Who takes them over owns them: there is never a copy.
+    """The sums of segments `start` to `stop`: a state, or its bytes while it travels or waits, and never both for long.
 
-    A task that died after it had taken them leaves them `MovedError` for the one that comes in its place.
+    Who takes them over owns them: there is no copy. A task that died after it had taken them leaves them `MovedError` for
+    the one that comes in its place.
     """
 
     def __init__(self, start: int, stop: int, sums: Sums) -> None:
         self.start = start
         self.stop = stop
         self._sums: Sums | None = sums
+        self._packed: tuple[NDArray[np.uint8], float] | None = None
+        self._bytes = 4 * sums.state.n_features**2
 
     def take(self) -> Sums:
         """The sums, once."""
-        sums, self._sums = self.look(), None
+        packed, self._packed = self._packed, None
+        sums, self._sums = self._sums, None
+        if packed is not None:
+            sums = Sums(RidgeState.from_bytes(packed[0].data), packed[1])
+        if sums is None:
+            raise MovedError(f"the sums of segments {self.start} to {self.stop - 1} were taken over")
         return sums
 
-    def look(self) -> Sums:
-        """The sums, which stay here."""
-        if self._sums is None:
-            raise MovedError(f"the sums of segments {self.start} to {self.stop - 1} were taken over")
-        return self._sums
+    def pack(self) -> Part:
+        """The object itself, whose sums are bytes from now on."""
+        if self._sums is not None:
+            self._packed = self._sums.state._seen().to_buffer(), self._sums.squares
+            self._sums = None
+            release_heap()
+        return self
 
     def __reduce__(self) -> tuple[Any, ...]:
-        # An array goes beside the pickle: it is not copied once more.
-        sums = self.look()
-        return _unpacked, (self.start, self.stop, sums.squares, sums.state._seen().to_buffer())
+        packed = self.pack()._packed
+        if packed is None:
+            raise MovedError(f"the sums of segments {self.start} to {self.stop - 1} were taken over")
+        # An array goes beside the pickle, and is no copy.
+        return _received, (self.start, self.stop, self._bytes, *packed)
 
     def __sizeof__(self) -> int:
-        return 4 * self._sums.state.n_features**2 if self._sums is not None else 100
+        return 100 if self._sums is None and self._packed is None else self._bytes
 
 
-def _unpacked(start: int, stop: int, squares: float, data: NDArray[np.uint8]) -> Part:
-    return Part(start, stop, Sums(RidgeState.from_bytes(data.data), squares))
+def _received(start: int, stop: int, size: int, data: NDArray[np.uint8], squares: float) -> Part:
+    part = Part.__new__(Part)
+    part.start, part.stop, part._bytes = start, stop, size
+    part._sums, part._packed = None, (data, squares)
+    return part
 
 
 @dataclass(frozen=True)
@@ -405,9 +226,11 @@ def _stretches(numbers: Numbers, starts: Numbers, pieces: list[Rows], early: Num
 
 
 def fold(total: Part, part: Part) -> Part:
-    """The sums of both; those of `total` go on in them."""
+    """The sums of both; those of `total` go on in them, and those of `part` are gone."""
     with turn():
-        added = part.look()
         if part.start != total.stop:
             raise MovedError(f"segments {total.start} to {total.stop - 1} cannot be followed by {part.start}")
-        return Part(total.start, part.stop, total.take().merge(added))
+        sums = total.take()
+        sums.merge(part.take())
+        # The next fold is most often elsewhere. Bytes now, while no segment is computed here.
+        return Part(total.start, part.stop, sums).pack()

@@ -12,7 +12,7 @@ from .. import _arguments as arguments
 from .._load import _core
 from .._place import Place
 
-__all__ = ["cached", "choose_device", "place_of", "turn", "use_threads", "worker_threads"]
+__all__ = ["cached", "choose_device", "drop", "place_of", "turn", "use_threads", "worker_threads"]
 
 _MOST_MAPS = 4
 
@@ -73,6 +73,13 @@ def cached(key: str, make: Callable[[], Any]) -> Any:
         while len(_maps) > _MOST_MAPS:
             _maps.popitem(last=False)
     return made
+
+
+def drop(key: str) -> None:
+    """Forget what `cached` keeps for this key."""
+    with _guard:
+        for name in [name for name in _maps if name.partition(" ")[0] == key]:
+            del _maps[name]
 
 
 def choose_device(rank: int, devices: int) -> int:

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from .. import _arguments as arguments
 from .._plain import saved_params, unplain
 from ._checkpoint import Progress
 from .deep import DeepReLU
@@ -48,6 +49,7 @@ def net_from(header: dict[str, Any], arrays: dict[str, NDArray[Any]]) -> Any:
     """The net of a header that is as the schema says; something of `DAMAGE` is raised if it does not fit the arrays."""
     model: Any = _CLASSES[header["class"]](**{key: unplain(value) for key, value in header["params"].items()})
     model._check()
+    arguments.threads(model.n_threads)
     d, k = header["n_features_in"] + bool(model._checked_bias()), header["n_targets"]
     one_target, training = header["one_target"], header["training"]
     progress = Progress(
