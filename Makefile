@@ -1,6 +1,6 @@
 # make demo   install into .venv and run `fastntk demo`
 # make test   the C++ and the Python tests, then those of the CUDA backend, emulated on the host
-# make test-long   what takes long: kills, clusters, fuzzing, all peaks of memory, theorems and laws of draws at full count
+# make test-long   what takes long: kills, clusters, fuzzing, peaks of memory, theorems and laws of draws at full count
 # make bench  the benchmarks: JSON lines, also in build/bench.jsonl, and the table in README.md
 # make docs   the HTML documentation, in build/docs
 # make wheel  a wheel for other machines in build/dist, tried in a fresh environment where no compiler is in reach
@@ -79,7 +79,7 @@ docs: $(build)/installed .venv/have-docs
 	OPENBLAS_NUM_THREADS=1 $(bin)/python -m sphinx -q -W --keep-going -j $(JOBS) -b html docs build/docs
 
 # The oldest glibc that the machine's compiler allows; BLAS stays the wheel of its own that pip brings along. The environment
-# has nothing but the new wheel, its requirements and those of the tests, and beside their programs only env and uname on PATH.
+# has nothing but the new wheel, its requirements and those of the tests; on PATH are its own programs, `env` and `uname`.
 wheel: $(build)/installed .venv/have-wheel .venv/have-test
 	rm -rf build/dist build/wheel
 	$(pip) wheel --no-deps --no-build-isolation -C build-dir=$(build) -C build.targets=_core -w build/wheel .

@@ -1,10 +1,12 @@
 // Predictions of a saved model without Python: predict MODEL.safetensors DATA.npy|.csv [-o OUT] [--scores] [--threads N]
 //
 // Writes a line of text for each row of DATA: its label or, of a regressor and with --scores, its numbers. Rows come and go
-// in blocks, so that DATA may be larger than memory. A .npy file holds numbers in C order; its rows may be images. A .csv
-// file may begin with a line of names; if the model knows the names of its columns they are looked up there, and other
-// columns are left out. Commas, semicolons or tabs are between its fields, whichever its first line has most of, and quotes
-// around them or not. OUT is as it was until all of it is there.
+// in blocks, so that DATA may be larger than memory. OUT takes its place when all of it is there, unless it is a link or no
+// ordinary file.
+//
+// A .npy file holds numbers in C order; its rows may be images. A .csv file may begin with a line of names; if the model
+// knows the names of its columns they are looked up there, and other columns are left out. Commas, semicolons or tabs are
+// between its fields, whichever its first line has most of, and quotes around them or not.
 #include <fastntk/model.hpp>
 
 #include <algorithm>
@@ -244,8 +246,10 @@ class Output {
  public:
   explicit Output(const std::string& path) : path_(path) {
     if (path.empty()) return;
-    if (std::filesystem::exists(path) && !std::filesystem::is_regular_file(path)) {
-      file_.open(path);  // a terminal or a pipe
+    std::error_code error;
+    if (std::filesystem::exists(path, error) &&
+        (std::filesystem::is_symlink(path, error) || !std::filesystem::is_regular_file(path, error))) {
+      file_.open(path);  // a link, whose place nothing else is to take, a terminal or a pipe
     } else {
       std::random_device random;
       for (int i = 0; i < 16 && new_.empty(); ++i) {

@@ -134,7 +134,10 @@ BAD = {
     "no X": (["fit", "{files}/no_x.npz"], "it has the arrays A, y, and X is needed"),
     "integers that are no labels": (["fit", "{files}/counts.csv"], "40 different values in 40 rows; pass --task regression"),
     "integer beyond 64 bits": (["fit", "{files}/huge.csv"], "huge.csv has the target 99999999999999999999; an integer"),
-    "long field": (["fit", "{files}/field.csv"], "field.csv cannot be read as .csv: in the row that begins in line 1, field larger"),
+    "long field": (
+        ["fit", "{files}/field.csv"],
+        "cannot be read as .csv: in the row that begins in line 1, field larger",
+    ),
     "other encoding": (["fit", "{files}/latin.csv"], "latin.csv is not UTF-8"),
     "objects": (["fit", "{files}/objects.npy"], "objects.npy is not a .npy file of numbers$"),
     "csv as model": (["predict", "{files}/plain.csv", "{files}/plain.csv"], "is not a fastntk model"),
@@ -142,6 +145,7 @@ BAD = {
     "text to regress": (["fit", "{files}/header.csv", "--task", "regression"], "targets that are text, such as 'setosa'"),
     "no folder": (["fit", "{files}/iris.npz", "-o", "{files}/none/model"], "none/model; a file in a folder that exists"),
     "resume from nothing": (["fit", "{files}/iris.npz", "--resume"], "--resume is given without --checkpoint"),
+    "seconds for nothing": (["fit", "{files}/iris.npz", "--checkpoint-every", "5"], "--checkpoint-every is given without"),
     "a file as checkpoint": (
         ["fit", "{files}/iris.npz", "--checkpoint", "{files}/iris.npy"],
         "is there already; add --resume",

@@ -1,5 +1,6 @@
 """The command line as a tool: files of any size, interrupted fits, plans, completion, and the doctor."""
 
+import csv
 import fcntl
 import io
 import json
@@ -142,6 +143,17 @@ def test_standard_deviations_are_written_beside_predictions(files, tmp_path):
         assert np.allclose(out["std"], std, rtol=1e-4)
     run("predict", tmp_path / "model", tmp_path / "one.npz", "-o", tmp_path / "out.csv", "--std")
     assert (tmp_path / "out.csv").read_text().splitlines()[0] == "y,std"
+    model = tmp_path / "plain"
+    run("fit", tmp_path / "one.npz", "-o", model, *SETTINGS)
+    refused = run("predict", model, tmp_path / "one.npz", "-o", tmp_path / "other.npz", "--std", code=2)
+    assert "has no state of its fit; fastntk fit --state writes it" in refused.stderr
+    for other in (
+        fastntk.KernelRidge(alpha=1.0).fit(X[:50], Y[:50, 0]),
+        fastntk.nets.TwoLayerReLU(16, random_state=0).fit(X[:50], Y[:50, 0], steps=2),
+    ):
+        other.save(model)
+        refused = run("predict", model, tmp_path / "one.npz", "-o", tmp_path / "other.npz", "--std", code=2)
+        assert f"{model} is a {type(other).__name__}; regression models with a state" in refused.stderr
     refused = run("predict", tmp_path / "model", tmp_path / "one.npz", "-o", tmp_path / "out.npy", "--std", code=2)
     assert "holds one array" in refused.stderr
     run("fit", folder / "x.npz", "-o", tmp_path / "labels", *SETTINGS)
@@ -156,6 +168,12 @@ def test_info_tells_what_a_model_has_seen(files, tmp_path):
     assert info["names"] == NAMES
     assert info["classes"] == ["minus", "plus"]
     assert info["rows"] == N
+    assert (info["alpha"], info["seed"]) == (1.0, 0)
+    assert "random_state" not in info
+    assert "alpha_parameter" not in info
+    run("fit", folder / "x.parquet", "-o", tmp_path / "auto", "--n-components", 128)
+    chosen = json.loads(run("info", tmp_path / "auto", "--json").stdout)
+    assert (chosen["alpha_parameter"], type(chosen["alpha"])) == ("auto", float)
     assert info["bytes"] == (tmp_path / "model").stat().st_size
     assert "names                       a, b, c" in run("info", tmp_path / "model").stdout
 
@@ -177,8 +195,12 @@ def test_a_plan_is_told_without_a_fit(files, tmp_path):
     args = ["--n-components", 512, "--features", "random", "--alpha", 1, "--json"]
     of_file = json.loads(run("plan", folder / "x.parquet", *args).stdout)
     plan = fastntk.NTKRegressor(512, features="random", alpha=1.0).plan(N, D)
-    assert of_file == {"rows": N, "columns": D, **plan.to_dict()}
-    assert json.loads(run("plan", "--rows", N, "--columns", D, *args).stdout) == of_file
+    of_numbers = json.loads(run("plan", "--rows", N, "--columns", D, *args).stdout)
+    assert of_numbers == {"rows": N, "columns": D, **plan.to_dict()}
+    # What reading takes comes on top.
+    same = set(of_numbers) - {"bytes", "parts"}
+    assert {name: of_file[name] for name in same} == {name: of_numbers[name] for name in same}
+    assert of_file["bytes"] >= of_numbers["bytes"]
     assert "passes over the data: " in run("plan", "--rows", N, "--columns", D).stdout
     assert "one of them is needed" in run("plan", code=2).stderr
     assert "one of them is needed" in run("plan", folder / "x.parquet", "--rows", 3, code=2).stderr
@@ -203,12 +225,14 @@ def fit_args(data, folder):
 
 @pytest.fixture
 def begun(many_rows, tmp_path):
-    """A fit that has written its checkpoint at least once."""
-    writes_often = (
-        "import sys, fastntk._checkpoint as c; c._SECONDS, c._PATIENCE = 0.05, 0.0; "
+    """A fit that has written its checkpoint once, and then waits for what comes."""
+    waits = (
+        "import sys, time, fastntk._checkpoint as c; write = c.CheckpointFile.write\n"
+        "def once(*args):\n    write(*args)\n    time.sleep(120)\n"
+        "c.CheckpointFile.write = once\n"
         "from fastntk.cli import main; sys.argv[0] = 'fastntk'; main()"
     )
-    args = [sys.executable, "-c", writes_often, *map(str, fit_args(many_rows, tmp_path))]
+    args = [sys.executable, "-c", waits, *map(str, fit_args(many_rows, tmp_path)), "--checkpoint-every", "0.01"]
     end = time.monotonic() + 60
     with subprocess.Popen(args, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
         try:
@@ -221,13 +245,115 @@ def begun(many_rows, tmp_path):
             process.kill()
 
 
+def test_a_fit_is_not_lost_when_its_model_cannot_be_written(many_rows, tmp_path, monkeypatch):
+    args = fit_args(many_rows, tmp_path)
+
+    def fails(*args, **options):
+        raise OSError(28, "No space left on device")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(fastntk.NTKRegressor, "save", fails)
+        assert "No space left on device" in run(*args, code=2).stderr
+    assert json.loads(run("info", tmp_path / "unfinished", "--json").stdout)["done"] == 200_000
+    with monkeypatch.context() as patch:
+        patch.setattr(fastntk._ridge_fit.RidgeFit, "add", fails)  # there is nothing left to add
+        run(*args, "--resume")
+    assert (tmp_path / "model").exists()
+    assert not (tmp_path / "unfinished").exists()
+    with np.load(many_rows) as arrays:
+        settings = {"features": "random", "alpha": 1.0, "random_state": 0, "n_threads": 1}
+        whole = fastntk.NTKRegressor(512, **settings).fit(arrays["X"], arrays["y"])
+    assert np.array_equal(fastntk.load(tmp_path / "model").coef_, whole.coef_)
+
+
+def test_outputs_are_tried_before_a_fit(files, tmp_path, monkeypatch):
+    folder, *_ = files
+    monkeypatch.setattr(fastntk.NTKClassifier, "fit", lambda *args, **options: pytest.fail("the fit began"))
+    said = run("fit", folder / "x.npz", "-o", "/proc/model", code=2).stderr
+    assert "output is /proc/model, and nothing can be written there: " in said
+    data = tmp_path / "x.npz"
+    data.write_bytes((folder / "x.npz").read_bytes())
+    (tmp_path / "link").symlink_to(data)
+    for other in (data, tmp_path / "link"):
+        assert "which this command reads or keeps" in run("fit", data, "-o", other, code=2).stderr
+    args = ["fit", data, "-o", tmp_path / "one", "--checkpoint", tmp_path / "one"]
+    assert "which this command reads or keeps" in run(*args, code=2).stderr
+    assert data.read_bytes() == (folder / "x.npz").read_bytes()
+
+
+def test_predictions_do_not_take_the_place_of_what_is_read(files, tmp_path):
+    folder, X, *_ = files
+    model, data = tmp_path / "model.npz", tmp_path / "x.npz"
+    run("fit", folder / "x.npz", "-o", model, *SETTINGS)
+    np.savez(data, X=X)
+    before = model.read_bytes(), data.read_bytes()
+    for output in (model, data):
+        assert "which this command reads or keeps" in run("predict", model, data, "-o", output, code=2).stderr
+    assert (model.read_bytes(), data.read_bytes()) == before
+
+
+@pytest.mark.parametrize("what", [b"no checkpoint", "other"])
+def test_a_fit_of_few_rows_looks_at_its_checkpoint_too(files, tmp_path, what):
+    _, X, *_ = files
+    np.savez(tmp_path / "few.npz", X=X[:50], y=X[:50, 0])
+    args = ["fit", tmp_path / "few.npz", "-o", tmp_path / "model", "--checkpoint", tmp_path / "unfinished", "--resume"]
+    if what == "other":
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(fastntk.NTKRegressor, "save", lambda *args, **options: 1 / 0)
+            said = run(*args, *SETTINGS, code=2).stderr
+        assert said == "fastntk: ZeroDivisionError: division by zero\n"
+        message = "is of another fit: its alpha is 1.0 there, and 'auto' here"
+    else:
+        (tmp_path / "unfinished").write_bytes(what)
+        message = "which is damaged or no checkpoint"
+    before = (tmp_path / "unfinished").read_bytes()
+    assert message in run(*args, code=2).stderr
+    assert (tmp_path / "unfinished").read_bytes() == before
+    assert not (tmp_path / "model").exists()
+    (tmp_path / "unfinished").unlink()
+    run(*args)
+    assert not (tmp_path / "unfinished").exists()
+
+
+def test_the_header_is_told_where_it_cannot_be_seen(tmp_path):
+    rng = np.random.default_rng(0)
+    X = rng.standard_normal((60, 2))
+    rows = "".join(f"{a},{b},{int(a > 0)}\n" for a, b in X)
+    data, model, out = tmp_path / "x.csv", tmp_path / "model", tmp_path / "out.csv"
+    data.write_text("0,1,2\n" + rows)
+    fit = ["fit", data, "-o", model, *SETTINGS, "--json"]
+    for args in (fit, ["plan", data], ["predict", model, data, "-o", out]):
+        if args[0] == "predict":
+            run(*fit, "--header")
+        assert "which may be names or a row: give the columns other names" in run(*args, code=2).stderr
+    assert json.loads(run(*fit, "--header").stdout)["rows"] == 60
+    assert json.loads(run(*fit, "--no-header").stdout)["rows"] == 61
+    assert json.loads(run("plan", data, "--header", "--json").stdout)["rows"] == 60
+    scored = run("predict", model, data, "-o", out, "--no-header", "--target", "-1", "--max-memory", "1GB", "--json")
+    assert json.loads(scored.stdout)["rows"] == 61
+    run(*fit, "--header")
+    assert json.loads(run("info", model, "--json").stdout)["names"] == ["0", "1"]
+    refused = run("predict", model, data, "-o", out, "--header", "--max-memory", "much", code=2).stderr
+    assert "max_memory" in refused
+
+
+def test_what_nobody_expected_is_one_line_too(tmp_path, monkeypatch):
+    def breaks(*args, **options):
+        raise csv.Error("no\nidea")
+
+    monkeypatch.setattr(fastntk._file_sources, "file_source", breaks)
+    (tmp_path / "x.csv").write_text("1,2\n")
+    assert run("fit", tmp_path / "x.csv", "-o", tmp_path / "model", code=2).stderr == "fastntk: Error: no idea\n"
+
+
 def test_a_killed_fit_goes_on(many_rows, tmp_path, begun):
     begun.kill()
     assert begun.wait() == -signal.SIGKILL
     assert not (tmp_path / "model").exists()
     about = json.loads(run("info", tmp_path / "unfinished", "--json").stdout)
     assert 0 < about["done"] <= 200_000
-    assert about["class"] == "NTKRegressor"
+    assert (about["class"], about["features"], about["alpha"]) == ("NTKRegressor", "random", 1.0)
+    assert about["fit_intercept"] is True
     args = fit_args(many_rows, tmp_path)
     assert "is there already; add --resume" in run(*args, code=2).stderr
     assert "which is of another fit: its alpha is" in run(*args, "--resume", "--alpha", 2, code=2).stderr
@@ -296,6 +422,7 @@ def test_the_doctor_finds_this_installation_usable():
     by_name = {finding["what"]: finding for finding in found["findings"]}
     assert {"fastntk", "compiled part", "instruction set", "BLAS", "threads", "memory", "CUDA"} <= set(by_name)
     assert by_name["self-test, cpu"]["state"] == "ok"
+    assert {"numpy", "scipy", "scikit-learn", "safetensors", "tqdm", "typer"} <= set(by_name)
     assert fastntk.__version__ in by_name["fastntk"]["found"]
     assert all(finding["state"] in ("ok", "note") for finding in found["findings"])
     text = run("doctor").stdout

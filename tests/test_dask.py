@@ -487,21 +487,20 @@ def test_no_end_of_a_task_is_missed(monkeypatch):
     assert sorted(ended) == list("0123")
 
 
-@pytest.mark.parametrize("frozen", [False, True])
-def test_a_model_outlives_its_workers(frozen):
+def test_a_model_outlives_its_workers():
     X, y = rows(5000)
-    features = FrozenEstimator(fastntk.NystroemNTK(D, random_state=0).fit(X[:400])) if frozen else "random"
     with processes(1, allowed_failures=10) as made, distributed.Client(made, timeout=20) as client:
-        model = fastntk.dask.NTKRegressor(**regressor(features=features), client=client).fit(loaders(X, y))
-        before = client.run(os.getpid)
-        kill_one(made, 0)
-        while set(client.run(os.getpid, on_error="ignore").values()) & set(before.values()):
-            time.sleep(0.05)
-        same(model.to_local(), model)
+        for features in ("random", FrozenEstimator(fastntk.NystroemNTK(D, random_state=0).fit(X[:400]))):
+            model = fastntk.dask.NTKRegressor(**regressor(features=features), client=client).fit(loaders(X, y))
+            before = set(client.run(os.getpid).values())
+            kill_one(made, 0)
+            while before & set(client.run(os.getpid, on_error="ignore").values()):
+                time.sleep(0.05)
+            same(model.to_local(), model)
 
 
 def test_graphs_of_blocks_hold_their_rows_alone():
-    X, y = rows(10000)
+    y = rows(10000)[1]
     blocks = blocks_of(da.zeros((10000, 4), chunks=(1000, 4)), y, np.ones(10000))
     for block in blocks.whole:
         assert len(pickle.dumps(dict(block.dask))) < 2 * 8 * 1000 + 5000
@@ -593,7 +592,7 @@ def test_interrupted_fit_releases_its_tasks(client, monkeypatch):
 
 
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="needs /proc")
-def test_a_worker_holds_three_states_at_most(client):
+def test_a_worker_holds_three_states_and_for_a_moment_a_fourth(client):
 
     def peak():
         with open("/proc/self/status") as file:
@@ -613,11 +612,11 @@ def test_a_worker_holds_three_states_at_most(client):
     before = client.run(settle)
     fastntk.dask.NTKRegressor(**params).fit(shards)
     after = client.run(peak)
-    state = 4 * wide**2
+    state = 4 * wide * (wide + 512)  # blocks of 512 columns on the diagonal are whole
     # Features of a block, the block that waits in a state and the rows come with the states; 24 MiB are Dask's.
     beside = 2 * SEGMENT * wide * 4 + 2 * SEGMENT * 4 * 4 + (24 << 20)
     for address, most in after.items():
-        assert most - before[address] < 3 * state + beside
+        assert most - before[address] < 4 * state + beside
 
 
 def test_maps_are_rebuilt_once_in_a_worker(monkeypatch):
@@ -675,7 +674,7 @@ def test_plan_of_a_cluster():
     per_segment = -(-(10**9) // SEGMENT)
     assert plan.segments == per_segment
     assert plan.tasks["segments"] == per_segment
-    assert plan.worker_parts["three states"] == 3 * 4 * 4096**2
+    assert plan.worker_parts["four states"] == 4 * 4 * 4096**2
     assert 0 < plan.busy <= 1
     twice = fastntk.dask.NTKRegressor(4096, features="random").plan(10**9, 784, workers=1000, threads=8, flops=1e11)
     assert twice.seconds["segments"] < plan.seconds["segments"]

@@ -22,8 +22,8 @@ NAMES = ["a", "b", "c", "d", "e"]
 
 @pytest.fixture
 def small_blocks(monkeypatch):
-    monkeypatch.setattr(_source, "_BLOCK_BYTES", 700)
-    monkeypatch.setattr(_csv_rows, "_CHUNK", 500)
+    monkeypatch.setattr(_source.FileSource, "_block_bytes", 700)
+    monkeypatch.setattr(_csv_rows, "CHUNK", 500)
 
 
 def data():
@@ -150,7 +150,7 @@ TEXTS = {
 @pytest.mark.parametrize("chunk", [1, 10, 1 << 22])
 @pytest.mark.parametrize("name", TEXTS)
 def test_text_is_read_as_csv_defines_it(tmp_path, monkeypatch, name, chunk):
-    monkeypatch.setattr(_csv_rows, "_CHUNK", chunk)
+    monkeypatch.setattr(_csv_rows, "CHUNK", chunk)
     (tmp_path / "x.csv").write_text(TEXTS[name], newline="", encoding="utf-8")
     source = file_source(tmp_path / "x.csv")
     X, y, _ = read(source)
@@ -163,7 +163,7 @@ def test_text_is_read_as_csv_defines_it(tmp_path, monkeypatch, name, chunk):
 def test_a_quoted_field_goes_over_lines_and_blocks(tmp_path, monkeypatch):
     (tmp_path / "x.csv").write_text("".join(f'{k},"one\ntwo {k}\n"\n' for k in range(9)) + "9,plain\nx,last\n")
     for chunk in (1, 7, 30, 1 << 22):
-        monkeypatch.setattr(_csv_rows, "_CHUNK", chunk)
+        monkeypatch.setattr(_csv_rows, "CHUNK", chunk)
         source = file_source(tmp_path / "x.csv")
         assert source.labels().tolist() == sorted([*(f"one\ntwo {k}" for k in range(9)), "plain", "last"])
         with pytest.raises(ValueError, match="'x' in line 29, column 0; a number is needed"):
@@ -217,7 +217,7 @@ def test_labels_that_are_names_of_digits_stay_apart(tmp_path, small_blocks):
 
 def test_blank_lines_of_one_column_do_not_shift_the_rows(tmp_path, monkeypatch):
     for chunk in (1, 4, 1 << 22):
-        monkeypatch.setattr(_csv_rows, "_CHUNK", chunk)
+        monkeypatch.setattr(_csv_rows, "CHUNK", chunk)
         for text, line in (("a\n1\n\n3\n", 3), ("5\n\n\n3\n", 2), ("a\n\n1\n", 2)):
             (tmp_path / "x.csv").write_text(text)
             with pytest.raises(ValueError, match=f"nothing in line {line}, column .*; a number is needed"):
@@ -229,7 +229,7 @@ def test_blank_lines_of_one_column_do_not_shift_the_rows(tmp_path, monkeypatch):
 
 @pytest.mark.parametrize("chunk", [1, 20, 1 << 22])
 def test_quotes_that_are_not_right_are_found_with_the_line(tmp_path, monkeypatch, chunk):
-    monkeypatch.setattr(_csv_rows, "_CHUNK", chunk)
+    monkeypatch.setattr(_csv_rows, "CHUNK", chunk)
     rows = "".join(f"{k},z\n" for k in range(9))
     for text, message in (
         (f'a,y\n{rows}1,"x\n2,z\n3,w\n', "in the row that begins in line 11, a quote is not closed"),

@@ -3,6 +3,7 @@
 import json
 import os
 import re
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -12,20 +13,26 @@ import fastntk
 import numpy as np
 import pytest
 from fastntk import _checkpoint
+from fastntk._interrupts import HeldInterrupts
 from fastntk._last_rows import LastRows
 from fastntk._rows import Rows
 from fastntk._whole_file import read_arrays
+from sklearn.frozen import FrozenEstimator
+from sklearn.kernel_approximation import RBFSampler
 
-# Forks fits and kills each at a random moment; the next goes on with the file. Segments are short, so that groups occur.
+# Forks fits and kills each; the next goes on with the file. Segments are short, so that groups occur. Ctrl-C reaches a child
+# within its `try` only: before and after, it waits.
 KILLS = """
-import os, random, signal, sys, time
+import os, random, shutil, signal, sys, time
+from pathlib import Path
 import numpy as np, fastntk
-from fastntk import _segments
+from fastntk import _checkpoint, _ridge_fit, _segments
 
 path, kills, seed = sys.argv[1], int(sys.argv[2]), int(sys.argv[3])
 _segments.SEGMENT_ROWS, _segments.GROUP_SEGMENTS = 2048, 3
 FLAGS = os.WEXITED | os.WNOHANG | os.WNOWAIT
 SIGNALS = [signal.SIGKILL] * 8 + [signal.SIGTERM, signal.SIGINT]
+chance = random.Random(seed)
 
 def blocks():
     for i in range(40):
@@ -38,42 +45,120 @@ def fit(**how):
     return model.fit(blocks, **how)
 
 whole = fit().coef_
+
+def forked(body):
+    signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGINT])
+    child = os.fork()
+    if child == 0:
+        code = 1
+        try:
+            signal.signal(signal.SIGINT, signal.default_int_handler)
+            signal.pthread_sigmask(signal.SIG_UNBLOCK, [signal.SIGINT])
+            code = body()
+            signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGINT])
+        except KeyboardInterrupt:
+            code = 130
+        finally:
+            os._exit(code)
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, [signal.SIGINT])
+    return child
+
+def ended(child):
+    code = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+    assert code in (0, -9, -15, 130), code
+    return code
+
+def resume(every, path=path):
+    same = np.array_equal(fit(checkpoint=path, checkpoint_every=every).coef_, whole)
+    return 0 if same and not os.path.exists(path) else 7
+"""
+
+# At moments of the clock.
+MOMENTS = """
 begun = time.perf_counter()
 fit()
 took = time.perf_counter() - begun
-chance = random.Random(seed)
 killed = resumed = 0
 while True:
     every = chance.choice([700, 3000, 0.01])
     resumed += os.path.exists(path)
-    child = os.fork()
-    if child == 0:
-        signal.signal(signal.SIGINT, signal.default_int_handler)
-        try:
-            same = np.array_equal(fit(checkpoint=path, checkpoint_every=every).coef_, whole)
-        except KeyboardInterrupt:
-            os._exit(130)
-        os._exit(0 if same and not os.path.exists(path) else 7)
+    child = forked(lambda: resume(every))
     if killed < kills:
         while killed % 2 == 0 and not os.path.exists(path) and os.waitid(os.P_PID, child, FLAGS) is None:
             time.sleep(1e-3)
         time.sleep(chance.uniform(0, took))
         os.kill(child, chance.choice(SIGNALS))
-    status = os.waitpid(child, 0)[1]
-    code = os.waitstatus_to_exitcode(status)
-    assert code in (0, -9, -15, 130), code
+    code = ended(child)
     killed += code != 0
     if code == 0 and killed >= kills:
         break
 print(killed, resumed)
 """
 
+# At events: blocks that are added, and steps of writing a file. A first child does what the next will do, with a copy of the
+# file, and counts them: all, and those to the end of the first file.
+EVENTS = """
+def counting(event):
+    def before(owner, name, after=False):
+        call = getattr(owner, name)
+        def counted(*args, **how):
+            event(name)
+            found = call(*args, **how)
+            if after:
+                event("after " + name)
+            return found
+        setattr(owner, name, counted)
+    before(_ridge_fit.RidgeFit, "add")
+    before(_checkpoint.CheckpointFile, "write", after=True)
+    before(os, "fsync")
+    before(Path, "replace")
 
-def killed_fits(path, kills, seed, features="random"):
+def count():
+    copy = path + ".copy"
+    if os.path.exists(path):
+        shutil.copy(path, copy)
+    read, write = os.pipe()
+    def body():
+        names = []
+        counting(names.append)
+        code = resume(700, copy)
+        os.write(write, f"{len(names)} {names.index('after write') if 'after write' in names else 0}".encode())
+        return code
+    child = forked(body)
+    os.close(write)
+    assert ended(child) == 0
+    return map(int, os.read(read, 100).split())
+
+def killed_at(k, number):
+    def body():
+        left = [k]
+        def event(name):
+            if left[0] == 0:
+                os.kill(os.getpid(), number)
+            left[0] -= 1
+        counting(event)
+        return resume(700)
+    return ended(forked(body))
+
+killed = resumed = 0
+for i in range(kills):
+    events, first = count()
+    assert first < events
+    # The first are killed early, so that something is left to the others.
+    k = chance.randrange(0 if i else first, max((i + 1) * events // kills, first + 1))
+    resumed += os.path.exists(path)
+    killed += killed_at(k, SIGNALS[-1 - i % 3]) != 0
+resumed += os.path.exists(path)
+assert ended(forked(lambda: resume(700))) == 0
+print(killed, resumed)
+"""
+
+
+def killed_fits(when, path, kills, seed, features="random"):
     """How many fits were killed, and how many began with a file."""
     package = str(Path(fastntk.__file__).parents[1])
     run = subprocess.run(
-        [sys.executable, "-W", "ignore", "-c", KILLS, str(path), str(kills), str(seed), features],
+        [sys.executable, "-W", "ignore", "-c", KILLS + when, str(path), str(kills), str(seed), features],
         env={**os.environ, "PYTHONPATH": package},
         capture_output=True,
         text=True,
@@ -85,16 +170,14 @@ def killed_fits(path, kills, seed, features="random"):
 
 
 def test_a_killed_fit_ends_with_the_same_bits(tmp_path):
-    killed, resumed = killed_fits(tmp_path / "folder" / "fit", 4, 0)
-    assert killed == 4
-    assert resumed > 0
-    assert all(re.fullmatch(r"fit\.[0-9a-f]{16}\.new", name) for name in os.listdir(tmp_path / "folder"))
+    assert killed_fits(EVENTS, tmp_path / "fit", 4, 0) == (4, 4)
+    assert all(re.fullmatch(r"fit\.[0-9a-f]{16}\.new", name) for name in os.listdir(tmp_path))
 
 
 @pytest.mark.long
 @pytest.mark.parametrize("features", ["random", "nystroem"])
 def test_fits_killed_at_fifty_moments_end_with_the_same_bits(features, tmp_path):
-    killed, resumed = killed_fits(tmp_path / "fit", 50, 1, features)
+    killed, resumed = killed_fits(MOMENTS, tmp_path / "fit", 50, 1, features)
     assert killed == 50
     assert resumed > 10
 
@@ -205,7 +288,7 @@ def clone_of(model):
 
 def stopped(data, path, **params):
     with pytest.raises(Stop):
-        model(**params).fit(lambda: blocks_of(*data, stop=1000), checkpoint=path)
+        model(**params).fit(lambda: blocks_of(*data, stop=1500), checkpoint=path)
 
 
 @pytest.mark.parametrize(
@@ -251,7 +334,7 @@ def test_data_that_changed_are_noticed_before_the_position(changed, size, data, 
     with pytest.raises(Stop):
         model().fit(lambda: cut(given, 2000), checkpoint=path)
     content = path.read_bytes()
-    for row in (1000, 1500, 1999):
+    for row in (1024, 1500, 1999):  # the first 1024 are known as well
         other = given | {changed: given[changed].copy()}
         other[changed][row] += 1
         for blocks in (cut(other), lambda other=other: cut(other)):
@@ -349,3 +432,120 @@ def test_the_file_is_written_now_and_then(data, tmp_path, monkeypatch):
     for bad in (3, "", ["fit"]):
         with pytest.raises(TypeError, match=r"checkpoint is .*; None or the path of a file is allowed"):
             model().fit(*data, checkpoint=bad)
+
+
+def nystroem(X):
+    return FrozenEstimator(fastntk.NystroemNTK(16, random_state=0).fit(X))
+
+
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [
+        (lambda X: nystroem(X[:100]), lambda X: nystroem(X[100:200])),
+        (lambda X: FrozenEstimator(fastntk.NTKRandomFeatures(16).fit(X)),) * 2,
+        (lambda X: RBFSampler(n_components=16),) * 2,  # without a seed
+    ],
+)
+def test_features_of_two_maps_are_never_mixed(before, after, data, tmp_path, monkeypatch):
+    X, y = data
+    path = tmp_path / "fit"
+    monkeypatch.setattr(fastntk._ridge_blocks, "_ROWS", 700)
+    write = _checkpoint.CheckpointFile.write
+
+    def once(self, *args):
+        write(self, *args)
+        raise Stop
+
+    monkeypatch.setattr(_checkpoint.CheckpointFile, "write", once)
+    with pytest.raises(Stop):
+        model(features=before(X)).fit(X, y, checkpoint=path, checkpoint_every=1000)
+    monkeypatch.setattr(_checkpoint.CheckpointFile, "write", write)
+    content = path.read_bytes()
+    with pytest.raises(ValueError, match="gives other numbers for the same rows now"):
+        model(features=after(X)).fit(X, y, checkpoint=path)
+    assert path.read_bytes() == content
+
+
+def test_frozen_maps_go_on(data, tmp_path):
+    path, frozen = tmp_path / "fit", nystroem(data[0][:100])
+    stopped(data, path, features=frozen)
+    again = model(features=frozen).fit(lambda: blocks_of(*data), checkpoint=path)
+    np.testing.assert_array_equal(again.coef_, model(features=frozen).fit(*data).coef_)
+
+
+@pytest.mark.parametrize("size", [100, 1500, 3000])
+def test_other_blocks_of_the_same_rows_go_on(size, data, tmp_path):
+    path = tmp_path / "fit"
+    stopped(data, path)
+    again = model().fit(lambda: blocks_of(*data, size=size), checkpoint=path)
+    np.testing.assert_array_equal(again.coef_, model().fit(*data).coef_)
+
+
+@pytest.mark.parametrize("n", [1200, 400])
+def test_streams_that_became_shorter_are_refused(n, data, tmp_path):
+    path = tmp_path / "fit"
+    with pytest.raises(Stop):
+        model().fit(lambda: blocks_of(*data, stop=2500), checkpoint=path)
+    short = [array[:n] for array in data]
+    content = path.read_bytes()
+    for given in (lambda: blocks_of(*short), blocks_of(*short)):
+        with pytest.raises(ValueError, match=r"X has .* rows; at least .* are needed|is of other data|has other numbers"):
+            model().fit(given, checkpoint=path)
+        assert path.read_bytes() == content
+
+
+def test_an_interrupt_within_a_block_keeps_what_is_done(data, tmp_path, monkeypatch):
+    path = tmp_path / "fit"
+    added = []
+    add = fastntk._ridge_fit.RidgeFit.add
+
+    def interrupted(self, rows, **how):
+        if len(added) == 2:
+            os.kill(os.getpid(), signal.SIGINT)
+        added.append(len(rows))
+        add(self, rows, **how)
+
+    monkeypatch.setattr(fastntk._ridge_fit.RidgeFit, "add", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        model().fit(lambda: blocks_of(*data), checkpoint=path)
+    monkeypatch.setattr(fastntk._ridge_fit.RidgeFit, "add", add)
+    assert json.loads(str(read_arrays(path)["head"]))["steps"] == 1500
+    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+    again = model().fit(lambda: blocks_of(*data), checkpoint=path)
+    np.testing.assert_array_equal(again.coef_, model().fit(*data).coef_)
+
+
+def test_a_second_interrupt_does_not_wait():
+    done = []
+
+    def interrupted():
+        with HeldInterrupts() as held:
+            os.kill(os.getpid(), signal.SIGINT)
+            done.append(held.came)
+            os.kill(os.getpid(), signal.SIGINT)
+            done.append("never")
+
+    with pytest.raises(KeyboardInterrupt):
+        interrupted()
+    assert done == [True]
+
+
+def test_paths_that_cannot_be_written_are_refused_before_any_work(data, tmp_path):
+    read = []
+
+    def blocks():
+        read.append(1)
+        yield from blocks_of(*data)
+
+    for path in (tmp_path / "nothing" / "fit", "/proc/fit", tmp_path):
+        with pytest.raises(
+            OSError, match=r"checkpoint is .*; the path of a file in a folder that can be written to is needed"
+        ):
+            model().fit(blocks, checkpoint=path)
+    assert os.listdir(tmp_path) == []
+    for given in (data, (blocks,)):
+        with pytest.raises(
+            ValueError, match="checkpoint_every is 500, and checkpoint is None; the path of a file is needed"
+        ):
+            model().fit(*given, checkpoint_every=500)
+    assert read == []

@@ -148,7 +148,7 @@ def put(*keys, value):
         ("sketch-data", put("map", "coefficients", value=[1.0, 1.0]), "has another coefficients than"),
         ("sketch-data", put("features", "params", "power_features", value=10**8), "power_features is 100000000, which"),
         ("nystroem-exact", put("map", "depth", value=2), "has another depth than"),
-        ("images-whiten", put("map", "kernel", "pooling", value="gap"), "has another kernel than"),
+        ("images-whiten", put("map", "kernel", "pooling", value="none"), "has another kernel than"),
         ("random-sampled", put("feature_names_in", value=["a", "b"]), "feature_names_in has 2 names for 5 columns"),
         ("random-sampled", put("class", value="\x1b[31m" + "x" * 9999), r"\\x1b\[31m"),
         ("exact-ntk", put("params", "alpha", value=-3), "alpha is -3"),

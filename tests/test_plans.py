@@ -54,7 +54,7 @@ CASES = {
     "ridge, two states and a file": (
         *ridge("NTKRegressor", 4500, "'random'", 70_000, 8, alpha=1.0)[:2],
         "import tempfile; folder = tempfile.TemporaryDirectory(); "
-        "model.fit(X, y, checkpoint=folder.name + '/fit', checkpoint_every=20_000)",
+        "model.fit(X, y, checkpoint=folder.name + '/fit', checkpoint_every=17_000)",
         "model._plan(70_000, 8, 4, 4500, 1, model._unfitted(0, 70_000, 8), gpu=False, staged=False, checkpoint=True)",
     ),
     "random features": of_map(f"fastntk.NTKRandomFeatures(%d, {MACHINE})", 8192, 8000, 100),

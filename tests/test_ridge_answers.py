@@ -137,7 +137,7 @@ def test_larger_rows_than_there_were_are_refused(rng, dtype):
     state, others, y = foreign(rng, dtype)
     before = state.to_bytes()
     for rows in (others, 1e9 * others[:1]):
-        with pytest.raises(ValueError, match="features whose squares sum to .*; only rows that were added can be removed"):
+        with pytest.raises(ValueError, match=r"features whose squares sum to .*; only rows that were added can be removed"):
             state.downdate(rows, y[: len(rows)])
         assert state.to_bytes() == before
 

@@ -421,3 +421,88 @@ def test_one_segment_is_a_plain_state(data):
     state = fastntk.RidgeState(16, 2).update(model.features_.transform(X), Y, weight)
     assert model._fit.whole().to_bytes() == state.to_bytes()
     np.testing.assert_array_equal(model.coef_, state.solve(1.0).coef)
+
+
+@pytest.mark.parametrize("way", ["memory map", "callable", "source", "checkpoint"])
+@pytest.mark.parametrize("features", ["random", "nystroem"])
+def test_few_rows_of_positive_weight_choose_alpha_as_in_an_array(features, way, data, tmp_path):
+    X, Y, _ = data
+    weight = np.where(np.arange(2500) % 50 == 0, 1.0 + np.arange(2500) % 3, 0.0)  # 50 rows of 2500
+    model = fastntk.NTKRegressor(64, features=features, random_state=0)
+    whole = clone(model).fit(X, Y, weight)
+    if way == "callable":
+        other = clone(model).fit(lambda: blocks_of(X, Y, weight))
+    elif way == "source":
+        other = clone(model).fit(Source(X, Y, weight, n_rows=False))
+    else:
+        file = tmp_path / "fit" if way == "checkpoint" else None
+        other = clone(model).fit(mapped(X, tmp_path / "x"), Y, weight, checkpoint=file)
+    assert other.alpha_ == whole.alpha_
+    np.testing.assert_array_equal(other.coef_, whole.coef_)
+    assert whole.alpha_ != clone(model).set_params(selection="holdout").fit(X, Y).alpha_
+
+
+def test_labels_in_memory_cost_no_pass(data, tmp_path, monkeypatch):
+    X, Y, weight = data
+    labels = (Y[:, 0] > 0).astype(int)
+    np.save(tmp_path / "x.npy", X)
+    passes = []
+    for owner in (fastntk._sources.ArrayBlocks, fastntk._files._arrays.NpySource):
+        read = owner.blocks
+        monkeypatch.setattr(owner, "blocks", lambda *a, read=read: (passes.append(1), read(*a))[1])
+    for X_given in (mapped(X, tmp_path / "x"), tmp_path / "x.npy"):
+        for how in ({}, {"class_weight": "balanced"}):
+            passes.clear()
+            model = fastntk.NTKClassifier(16, features="random", random_state=0, **how)
+            model.fit(X_given, labels, sample_weight=weight)
+            assert len(passes) == 1
+            np.testing.assert_array_equal(model.coef_, clone(model).fit(X, labels, sample_weight=weight).coef_)
+
+
+def test_attributes_of_sources_are_their_own(data):
+    X, Y, _ = data
+    source = Source(X, Y[:, 0] > 0)
+    source.labels = np.arange(3)
+    model = fastntk.NTKClassifier(16, features="random", random_state=0).fit(source)
+    np.testing.assert_array_equal(model.classes_, [False, True])
+
+
+def test_sources_that_come_once_are_not_read_twice_with_targets_beside(data):
+    X, Y, _ = data
+    source = Source(X)
+    source.again = False
+    with pytest.raises(ValueError, match="X gives its blocks once only"):
+        fastntk.NTKRegressor(16, features="nystroem").fit(source, Y)
+    assert fastntk.NTKRegressor(16, features="random").fit(source, Y).predict(X).shape == Y.shape
+
+
+def test_blocks_are_gone_before_the_next(rng):
+    class Block(np.ndarray):
+        __hash__ = object.__hash__
+
+    alive, most = WeakSet(), []
+
+    def blocks():
+        for _ in range(6):
+            X = rng.normal(size=(1500, 3)).view(Block)
+            alive.add(X)
+            most.append(len(alive))
+            y = np.asarray(X[:, 0])
+            yield X, y.copy()
+            del X, y
+
+    fastntk.NTKRegressor(8, features="random", alpha=1.0, random_state=0).fit(blocks)
+    assert max(most) == 1  # that of `blocks` alone
+    most.clear()
+    fastntk.NTKRegressor(8, features="random", alpha=1.0, random_state=0).partial_fit(blocks)
+    assert max(most) == 1
+
+
+def test_budgets_change_no_bit_of_predictions(data):
+    X, Y, _ = data
+    model = fastntk.NTKRegressor(512, features="random", alpha=1.0, random_state=0, n_threads=1).fit(X, Y[:, 0])
+    plan = model._plan(*X.shape, 8, 512, 1, model._unfitted(0, *X.shape), gpu=False, staged=False)
+    for part in (0.85, 0.75):
+        tight = clone(model).set_params(max_memory=int(part * plan.bytes)).fit(X, Y[:, 0])
+        assert tight._block_rows < model._block_rows
+        np.testing.assert_array_equal(tight.predict(X), model.predict(X))

@@ -97,6 +97,15 @@ ModelInfo model_info(const ModelFile& file) {
   return out;
 }
 
+void require_model_map(const std::string& text, std::size_t columns, std::size_t features) {
+  const Json map = Json::parse(text);
+  const MapParams params = map_params(JsonFields(map, "map"));
+  if (in_features(params) != columns || out_features(params) != features)
+    throw ModelFileError("its map is one from " + std::to_string(in_features(params)) + " columns to " +
+                         std::to_string(out_features(params)) + " features; the model's has " + std::to_string(columns) +
+                         " and " + std::to_string(features));
+}
+
 ModelParams model_params(const ModelFile& file) {
   ModelInfo info = model_info(file);
   const Json header = Json::parse(file.text());

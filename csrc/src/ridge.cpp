@@ -230,12 +230,12 @@ std::vector<double> RidgeState<B>::State::squares_of_columns() const {
         Array<T, B> some(backend, rows_at_once, params.n_features);
         std::vector<T> near(rows_at_once * params.n_features);
         for (std::size_t first = 0; first < rows_of.rows; first += rows_at_once) {
-          const View<T, B> rows = some.view().row_block(0, std::min(rows_at_once, rows_of.rows - first));
-          read_block(backend, tiles, rows_of, first, rows);
-          copy_out(backend, rows.data, rows.rows * rows.cols * sizeof(T), near.data());
-          for (std::size_t r = 0; r < rows.rows; ++r) {
-            for (std::size_t c = 0; c < rows.cols; ++c) {
-              const auto value = static_cast<double>(near[r * rows.cols + c]);
+          const View<T, B> some_rows = some.view().row_block(0, std::min(rows_at_once, rows_of.rows - first));
+          read_block(backend, tiles, rows_of, first, some_rows);
+          copy_out(backend, some_rows.data, some_rows.rows * some_rows.cols * sizeof(T), near.data());
+          for (std::size_t r = 0; r < some_rows.rows; ++r) {
+            for (std::size_t c = 0; c < some_rows.cols; ++c) {
+              const auto value = static_cast<double>(near[r * some_rows.cols + c]);
               squares[c] += value * value;
             }
           }

@@ -82,9 +82,9 @@ class ByteReader {
   }
   bool checksum_agrees() const {
     std::uint64_t stored;
-    const std::size_t size = bytes_.size() - sizeof stored;
-    std::memcpy(&stored, bytes_.data() + size, sizeof stored);
-    return checksum(bytes_.data(), size) == stored;
+    const std::string_view body = bytes_.substr(0, bytes_.size() - sizeof stored);
+    std::memcpy(&stored, body.data() + body.size(), sizeof stored);
+    return checksum(body.data(), body.size()) == stored;
   }
 
  private:

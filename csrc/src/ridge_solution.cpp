@@ -44,7 +44,10 @@ double condition_number(const Equations& equations, double diagonal, const F* fa
   return std::isnan(condition) ? std::numeric_limits<double>::infinity() : std::max(1.0, condition);
 }
 
-/// What is wrong with a matrix that has no Cholesky factor even with its trace on the diagonal.
+/// Of the trace: more than the rounding of float products can make an eigenvalue negative by.
+constexpr double most_jitter = 1e-3;
+
+/// What is wrong with a matrix that has no Cholesky factor even with that much more on its diagonal.
 template <class Equations>
 const char* why_without_factor(const Equations& equations) {
   const std::vector<double> row_sums = equations.gram_times(std::vector<double>(equations.n, 1.0), 1);
@@ -66,7 +69,7 @@ Coefficients solve_float64(Equations& equations, const RidgeSolveParams& p) {
     // The rounding of G_c is that of G before it was centred: of the order of eps times its largest eigenvalue, which lies
     // between the mean one and the trace.
     const double of_gram = equations.gram_trace(trace);
-    if (!(out.jitter <= of_gram && std::isfinite(out.jitter))) throw Error(why_without_factor(equations));
+    if (!(out.jitter <= most_jitter * of_gram)) throw Error(why_without_factor(equations));
     const double smallest =
         std::numeric_limits<double>::epsilon() * std::max(of_gram / static_cast<double>(equations.n), p.alpha);
     out.jitter = out.jitter == 0 ? smallest : 32 * out.jitter;

@@ -130,7 +130,7 @@ class BlockRows:
                 del rows  # before the next block is made
             del X, y, weight
             row += n
-            number += 1
+            number += 1  # noqa: SIM113 - enumerate would keep the block
 
     def _like_first(self, rows: Rows, X: Any, one_target: bool) -> Rows:
         like = self._like

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import errno
 import json
 import math
 import os
@@ -13,9 +14,9 @@ from typing import Any, TypeVar
 
 import numpy as np
 
-from ._whole_file import DAMAGE, write_arrays
+from ._whole_file import DAMAGE, made_beside, write_arrays
 
-__all__ = ["CheckpointFile", "require_same"]
+__all__ = ["CheckpointFile", "require_same", "require_writable"]
 
 T = TypeVar("T")
 
@@ -44,6 +45,26 @@ def _shown(value: Any) -> str:
     return repr(value)
 
 
+def require_writable(path: Any) -> None:
+    """OSError, before there is anything to lose, if a file cannot be written there; TypeError if it is no path."""
+    path = _checked_path(path)
+    try:
+        if path.is_dir():
+            raise IsADirectoryError(errno.EISDIR, "it is a folder")
+        made_beside(path).unlink()
+    except OSError as error:
+        raise type(error)(
+            error.errno,
+            f"checkpoint is {path}; the path of a file in a folder that can be written to is needed ({error.strerror})",
+        ) from error
+
+
+def _checked_path(path: Any) -> Path:
+    if not isinstance(path, (str, os.PathLike)) or not os.fspath(path):
+        raise TypeError(f"checkpoint is {path!r}; None or the path of a file is allowed")
+    return Path(path)
+
+
 class CheckpointFile:
     """A file with the state of one computation: a new one is written beside it, and takes its place at once.
 
@@ -67,9 +88,7 @@ class CheckpointFile:
     """
 
     def __init__(self, path: Any, form: str, identity: dict[str, Any], noun: str, every: float | None) -> None:
-        if not isinstance(path, (str, os.PathLike)) or not os.fspath(path):
-            raise TypeError(f"checkpoint is {path!r}; None or the path of a file is allowed")
-        self._path = Path(path)
+        self._path = _checked_path(path)
         self._form = form
         self._identity = identity
         self._noun = noun

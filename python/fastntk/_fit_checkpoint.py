@@ -145,7 +145,7 @@ class FitCheckpoint:
         self._last.add(rows)
 
     def require_map(self, features: Any, rows: Rows, *, new: bool) -> None:
-        """Keep what a transformer of the caller's makes of some rows; ValueError if that is not the file's, unless it is `new`.
+        """Keep what a transformer of the caller's makes of some rows; ValueError if that is not the file's, unless `new`.
 
         Its parameters need not tell what it was fitted to, nor a seed.
         """

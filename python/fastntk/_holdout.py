@@ -52,7 +52,7 @@ class Sample:
 
     def passing(self, n: int) -> Iterator[Numbers]:
         """Set some of the next `n` rows aside; yield the numbers of all others, and of rows given back, in a fixed order."""
-        for _, step in self._steps(n):
+        for _, step in self.steps(n):
             yield from step
 
     def pass_until(self, n: int, passed: int) -> Numbers:
@@ -61,13 +61,13 @@ class Sample:
         Rows are given back together or not at all: the numbers of those that have to follow are returned.
         """
         first, before = self.rows_seen, self.copy()
-        for given_back, step in self._steps(n) if passed else ():
+        for given_back, step in self.steps(n) if passed else ():
             count = sum(map(len, step))
             if passed < count:
                 if given_back:
                     return np.concatenate(step)[passed:]
                 self.__dict__.update(before.__dict__)
-                for _ in self._steps(int(step[0][passed]) - first):
+                for _ in self.steps(int(step[0][passed]) - first):
                     pass
                 break
             passed -= count
@@ -75,7 +75,7 @@ class Sample:
                 break
         return np.empty(0, np.int64)
 
-    def _steps(self, n: int) -> Iterator[tuple[bool, list[Numbers]]]:
+    def steps(self, n: int) -> Iterator[tuple[bool, list[Numbers]]]:
         """What `passing` yields, in steps after each of which the sample is whole; and whether rows are given back in it."""
         numbers = np.arange(self.rows_seen, self.rows_seen + n)
         words = np.empty(n, np.uint64)
@@ -198,11 +198,15 @@ class Holdout:
         list of (Rows, vector)
             All others, in a fixed order: which rows of these or of earlier ones follow each other.
         Rows
-            Those of the next rows that are set aside.
+            Those of the next rows that are set aside, or were in between.
         """
         first = self._sample.rows_seen
-        others = self._sources(rows, first, self._sample.passing(len(rows)))
-        return others, self._set_aside(rows, first)
+        steps = list(self._sample.steps(len(rows)))
+        others = self._sources(rows, first, (numbers for _, step in steps for numbers in step))
+        self._set_aside(rows, first)
+        given_back = [numbers for back, step in steps if back for numbers in step if numbers[0] >= first]
+        aside = np.concatenate([*given_back, self._sample.numbers()])
+        return others, rows.take(np.sort(aside[aside >= first]) - first)
 
     def split_until(self, rows: Rows, passed: int) -> tuple[list[tuple[Rows, Numbers]], int]:
         """As `split`, for as many of the rows that `passed` of those that `split` gives are through.
@@ -238,18 +242,16 @@ class Holdout:
                 follow(old, np.searchsorted(old_numbers, numbers))
         return [(source, np.concatenate(index)) for source, index in parts]
 
-    def _set_aside(self, rows: Rows, first: int) -> Rows:
-        """Keep the rows of the sample: some of those so far, and of `rows`, which start with number `first`; the latter."""
+    def _set_aside(self, rows: Rows, first: int) -> None:
+        """Keep the rows of the sample: some of those so far, and of `rows`, which start with number `first`."""
         kept, before, self._aside = self._sample.numbers(), self._aside, []
         for old_numbers, old in before:
             stays = np.isin(old_numbers, kept, assume_unique=True)
             if stays.any():
                 self._aside.append((old_numbers, old) if stays.all() else (old_numbers[stays], old.take(stays)))
         new = kept[kept >= first]
-        set_aside = rows.take(new - first).kept()
         if len(new):
-            self._aside.append((new, set_aside))
-        return set_aside
+            self._aside.append((new, rows.take(new - first).kept()))
 
     def merged(self, other: Holdout) -> tuple[Holdout, Rows | None]:
         """The rows of both as one sample of their streams, and those that leave it."""

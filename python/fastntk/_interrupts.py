@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import signal
 import threading
-from types import FrameType, TracebackType
-from typing import Any
+from types import TracebackType
+from typing import Any, Self
 
 __all__ = ["HeldInterrupts"]
 
@@ -25,7 +25,7 @@ class HeldInterrupts:
         self.came = False
         self._holds = False
 
-    def __enter__(self) -> HeldInterrupts:
+    def __enter__(self) -> Self:
         main = threading.current_thread() is threading.main_thread()
         self._holds = main and signal.getsignal(signal.SIGINT) is signal.default_int_handler
         if self._holds:
@@ -38,7 +38,7 @@ class HeldInterrupts:
         if self.came and kind is None:
             raise KeyboardInterrupt
 
-    def _note(self, number: int, frame: FrameType | None) -> Any:
+    def _note(self, *_: Any) -> None:
         if self.came:
             raise KeyboardInterrupt
         self.came = True

@@ -13,7 +13,18 @@ from ._memory import parse_bytes
 from ._rows import BLOCK_ROWS
 from ._segments import states_at_once
 
-__all__ = ["GCV_ROWS", "GRAM_COLUMNS", "LEAST_ROWS", "MapCosts", "Plan", "plan_fit", "plan_map", "rows_at_hand", "rows_at_once", "within"]
+__all__ = [
+    "GCV_ROWS",
+    "GRAM_COLUMNS",
+    "LEAST_ROWS",
+    "MapCosts",
+    "Plan",
+    "plan_fit",
+    "plan_map",
+    "rows_at_hand",
+    "rows_at_once",
+    "within",
+]
 
 # Of features that exist at a time: on the CPU what stays in the cache, on a GPU what fills it and makes waiting rare.
 _BLOCK_BYTES = 1 << 25
@@ -160,6 +171,7 @@ def plan_fit(
     costs: MapCosts | None = None,
     more: bool = False,
     checkpoint: bool = False,
+    reading: int = 0,
 ) -> Plan:
     """The plan for `n` rows of `d` columns, or for any number of them if `n` is None.
 
@@ -185,6 +197,8 @@ def plan_fit(
         Whether more rows can follow a solution.
     checkpoint : bool
         Whether the state is written to a file now and then.
+    reading : int
+        Bytes that reading the rows takes at its peak, from a file for one.
     """
     costs = costs or MapCosts()
     features = n_features * item
@@ -215,15 +229,15 @@ def plan_fit(
         threads = threads or int(_core.config()["threads"])
         parts["workspace"] = threads * _edge(n_features) ** 2 * (item + 8) + costs.working
         parts |= the_map
-        block_rows = within(block_rows, features, sum(parts.values()) + others, max_memory)
+        block_rows = within(block_rows, features, sum(parts.values()) + others + reading, max_memory)
         # One after the other, each in the room of those before: other states are merged before there is a solution, unless
         # more rows can follow.
-        parts |= {"other states": others, "features": block_rows * features}
+        parts |= {"other states": others, "features": block_rows * features, "reading": reading}
         parts["checkpoint"] = max(0, written - parts["features"])
-        room = parts["features"] + parts["checkpoint"] + (0 if more else others)
+        room = parts["features"] + parts["checkpoint"] + reading + (0 if more else others)
         parts["solution"] = max(0, solution - room)
         parts["selection"] = max(0, selection - max(solution, room))
-        parts |= _beyond(costs.fitting, sum(parts.values()))
+        parts |= _beyond(costs.fitting + reading, sum(parts.values()))
         parts = {name: size for name, size in parts.items() if size or name == "solution"}
         return Plan(sum(parts.values()), passes, block_rows, parts, flops=operations)
     parts |= {"solution": solution, "other states": others if more else max(0, others - solution)}
@@ -236,9 +250,11 @@ def plan_fit(
     host = {"solution": 16 * n_features * n_targets, **({"selection": selection} if by_rows else {}), **the_map}
     if written:
         host["checkpoint"] = written
+    if reading:
+        host["reading"] = reading
     if staged:
         host["held-out rows"] = parts.pop("held-out rows")
-    host |= _beyond(costs.fitting, sum(host.values()))
+    host |= _beyond(costs.fitting + reading, sum(host.values()))
     return Plan(sum(host.values()), passes, block_rows, host, sum(parts.values()), parts, operations)
 
 

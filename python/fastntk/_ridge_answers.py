@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 from weakref import WeakKeyDictionary
 
 import numpy as np
@@ -18,6 +18,7 @@ from ._plan import rows_at_once
 from ._ridge_blocks import over_blocks, require_names, source_of_predictions
 from ._ridge_equations import Matrix, read_alphas
 from ._ridge_factor import RidgeFactor, factor_bytes
+from ._ridge_results import AlphaPath, LeaveOneOut
 from ._ridge_spectrum import spectrum_bytes
 from ._rows_again import Again, Seen
 from ._sources import blocks_of
@@ -28,47 +29,7 @@ if TYPE_CHECKING:
     from ._ridge_fit import RidgeFit, Solution
     from ._rows import Rows
 
-__all__ = ["AlphaPath", "LeaveOneOut", "RidgeAnswers"]
-
-
-class AlphaPath(NamedTuple):
-    """A ridge model for several alphas.
-
-    Attributes
-    ----------
-    alphas : ndarray of shape (n_alphas,)
-    coef : ndarray of shape (n_alphas, D, n_targets)
-    intercept : ndarray of shape (n_alphas, n_targets)
-    gcv : ndarray of shape (n_alphas,)
-        Generalised cross-validation scores (Golub, Heath and Wahba 1979); inf where only rounding is left of one.
-    degrees_of_freedom : ndarray of shape (n_alphas,)
-        Traces of the hat matrix: the statistical dimension sum_i lambda_i / (lambda_i + alpha), and 1 for the intercept.
-    """
-
-    alphas: Matrix
-    coef: Matrix
-    intercept: Matrix
-    gcv: Matrix
-    degrees_of_freedom: Matrix
-
-
-class LeaveOneOut(NamedTuple):
-    """What the fits to all rows but one say about that row.
-
-    Attributes
-    ----------
-    predictions : ndarray of shape (n,) or (n, n_targets), float64
-        Entry i is the prediction for row i by the fit without it; of a classifier, the decision. With `alphas` all
-        attributes have one more axis in front.
-    residuals : ndarray of the same shape
-        Targets less predictions; a classifier's targets are its zero-mean one-hot ones.
-    score : float, or ndarray of shape (n_alphas,)
-        R^2 of the predictions, or accuracy of the decisions.
-    """
-
-    predictions: Matrix
-    residuals: Matrix
-    score: Any
+__all__ = ["RidgeAnswers"]
 
 
 # The factor behind the solution that a fit has now. It goes when the fit goes, and is in no pickle.

@@ -102,7 +102,8 @@ class RidgeBeginning:
         n_features = self._checked_components(unfitted) if known else _width(features, X, rows.place)
         gpu, staged = rows.place.device, rows.place.staged
         sizes = n, X.shape[1], X.itemsize, n_features, rows.n_targets
-        plan = self._plan(*sizes, unfitted, gpu=gpu is not None, staged=staged, more=more, checkpoint=checkpoint, reading=reading)
+        how: Any = {"gpu": gpu is not None, "staged": staged, "more": more, "checkpoint": checkpoint, "reading": reading}
+        plan = self._plan(*sizes, unfitted, **how)
         what = f"{type(self).__name__}.fit with {n_features} features"
         # Sizes of a map that was named are not the caller's to lower.
         own = known and not isinstance(self.features, str)

@@ -13,7 +13,7 @@ from sklearn.utils.validation import check_is_fitted
 from ._block_rows import BlockRows, Convert, GivenRows, located
 from ._files._source import FileSource
 from ._host import on_host
-from ._sources import WithTargets, blocks_of
+from ._sources import WithTargets, blocks_of, bound_reading
 from ._stream_fit import Stream, fit_reads, fit_stream
 
 __all__ = [
@@ -56,6 +56,7 @@ def fit_to_blocks(
         rows, one_target = convert(*arrays)
         read = GivenRows(arrays[0], rows, one_target, _ROWS)
     else:
+        bound_reading(source, model.max_memory)
         read = BlockRows(source, convert)
     stream = Stream(read, extra, checkpoint, every)
     seen = copy(model)  # what fails leaves the model as it was
@@ -72,6 +73,7 @@ def fit_to_blocks(
 
 def fit_to_more_blocks(model: Any, source: Any, convert: Convert, before: Callable[[BlockRows], None]) -> None:
     """Add the rows of a source; `before` is called when the first block is there, and sets what the fit begins with."""
+    bound_reading(source, model.max_memory)
     read = BlockRows(source, convert)
     begun = hasattr(model, "n_features_in_")
     if begun:
@@ -114,6 +116,7 @@ def score_of_blocks(model: Any, source: Any, metric: Callable[..., float], call:
 def _results(model: Any, source: Any, call: Callable[[Any, Any], Any]) -> Any:
     check_is_fitted(model)
     require_names(model, source)
+    bound_reading(source, model.max_memory)
     model._solved()
     nameless = copy(model)  # blocks have no names of columns
     nameless.__dict__.pop("feature_names_in_", None)

@@ -52,7 +52,8 @@ _CHECKPOINT = """\
 checkpoint : path, optional
     A file that the state of the fit is written to now and then, with a checksum and in the place of the last one at once.
     The same call after the process was killed goes on where that file is, does not compute earlier features again, and ends
-    with the same bits. It is deleted at the end. A file of another fit, or a damaged one, is a ValueError.
+    with the same bits. It is deleted at the end. A file of another fit, or a damaged one, is a ValueError; of the rows'
+    values it knows the first 1024 and the last 1024 of the sums. While it is written there are the bytes of one state more.
 checkpoint_every : int or float, optional
     Rows (int) or seconds (float) between two writes; by default a minute, or thirty times as long as writing takes."""
 

@@ -15,6 +15,8 @@ __all__ = ["RidgeFactor", "factor_bytes"]
 
 _log = logging.getLogger("fastntk")
 
+_MOST_JITTER = 1e-3  # of the trace: more than the rounding of float32 products can make an eigenvalue negative by
+
 
 class RidgeFactor:
     """The Cholesky factor of G + alpha I, G = Z^T W Z, centred if there is an intercept.
@@ -190,7 +192,7 @@ def _cholesky(equations: RidgeEquations, alpha: float) -> tuple[Matrix, float]:
         factor, failed = dpotrf(below, lower=1, clean=0, overwrite_a=1)
         if not failed and np.isfinite(factor.diagonal()).all():
             return factor, jitter
-        if not jitter <= trace:
+        if not jitter <= _MOST_JITTER * trace:
             if all(np.isfinite(below[i, i + 1 :]).all() for i in range(len(diagonal))):
                 raise ValueError("the matrix of the normal equations is indefinite: rows were removed that were not there")
             raise ValueError("the matrix of the normal equations is not finite")

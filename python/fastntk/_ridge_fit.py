@@ -123,10 +123,10 @@ class RidgeFit:
             for piece in blocks(rows, rows_at_hand(self.n_targets, self.block_rows)):
                 parts: list[tuple[Rows, NDArray[np.int64] | None]] = [(piece, None)]
                 if holdout is not None:
-                    others, kept = holdout.split(piece)
+                    others, aside = holdout.split(piece)
                     parts = [*others]
                     if batch:
-                        accumulate(self._features, kept, None, None, self.block_rows)
+                        accumulate(self._features, aside, None, None, self.block_rows)
                 for source, index in parts:
                     self._add_to_segments(source, index, count, keep=keep)
                 next_before = None if holdout is None else holdout.copy()

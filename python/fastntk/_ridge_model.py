@@ -20,9 +20,11 @@ from ._prediction import LinearMap, predict_rows
 from ._random import RandomState
 from ._ridge_answers import RidgeAnswers
 from ._ridge_begin import RidgeBeginning
+from ._ridge_docs import documented
 from ._ridge_fit import RidgeFit, Settings, Solution
 from ._ridge_merging import RidgeMerging, state_of
 from ._rows import Rows, progress
+from ._sources import blocks_of, bound_reading, reading_bytes
 from ._transform import goes_along
 
 __all__ = ["RidgeModel"]
@@ -176,7 +178,7 @@ class RidgeModel(RidgeBeginning, RidgeMerging, RidgeAnswers, BaseEstimator):  # 
         """Number and weight of the rows of the fit, and means and deviations of their targets."""
         return self._solved().statistics
 
-    def plan(self, n: int, d: int) -> Plan:
+    def plan(self, n: int, d: int, *, source: Any = None) -> Plan:
         """What a fit would take, without doing it.
 
         Parameters
@@ -185,6 +187,9 @@ class RidgeModel(RidgeBeginning, RidgeMerging, RidgeAnswers, BaseEstimator):  # 
             Number of rows.
         d : int
             Number of columns.
+        source : path, memory map or BlockSource, optional
+            What the rows will be read from: what reading takes is counted, too. The start of a file is read for that, and
+            the targets of text.
 
         Returns
         -------
@@ -207,8 +212,15 @@ class RidgeModel(RidgeBeginning, RidgeMerging, RidgeAnswers, BaseEstimator):  # 
                 f"features is of type {type(features).__name__}, whose width is known after its fit only; "
                 "a plan is made for named features and for fastntk's maps"
             )
-        return self._plan(n, d, 4, self._checked_components(features), 1, features, gpu=gpu, staged=gpu)
+        reading = 0
+        if source is not None:
+            blocks = blocks_of(source, with_target=False)
+            bound_reading(blocks, self.max_memory)
+            reading = reading_bytes(blocks)
+        n_features = self._checked_components(features)
+        return self._plan(n, d, 4, n_features, 1, features, gpu=gpu, staged=gpu, reading=reading)
 
+    @documented
     def save(self, path: Any, *, state: bool = False) -> None:
         """Write the fitted model to a file without pickles, which `fastntk.load` and programs in C++ read.
 
@@ -217,8 +229,7 @@ class RidgeModel(RidgeBeginning, RidgeMerging, RidgeAnswers, BaseEstimator):  # 
 
         Parameters
         ----------
-        path : str or path
-            The file; it is replaced if it exists, at once: whatever happens, it is the old one or the new one.
+        <file of a model>
         state : bool
             Whether the model that is read can go on with `partial_fit`, `merge` and `downdate`, with the bits of one that
             was never saved. This takes about 4 n_components**2 bytes more, and the rows held out to choose alpha.
@@ -229,8 +240,7 @@ class RidgeModel(RidgeBeginning, RidgeMerging, RidgeAnswers, BaseEstimator):  # 
             If `features` is a transformer of the caller's, or has a function as a parameter: such a file cannot hold it.
         ValueError
             If `state` is True and the model holds none, because it was read from a file without one, or a later fit failed.
-        OSError
-            If the file cannot be written; the old one is then as it was.
+        <errors of a file that is written>
         """
         from ._persistence import save
 

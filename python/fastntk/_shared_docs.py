@@ -103,6 +103,15 @@ Arora et al., "On Exact Computation with an Infinitely Wide Neural Net", NeurIPS
 et al., "Scaling Neural Tangent Kernels via Sketching and Random Features", NeurIPS 2021, section 4 (its features).""",
 }
 
-PARTS = _MACHINE | _ROWS | _IMAGES | _KERNELS
+_FILES = {
+    "file of a model": """\
+path : str or path
+    The file; it is replaced if it exists, at once: whatever happens, it is the old one or the new one.""",
+    "errors of a file that is written": """\
+OSError
+    If the file cannot be written; the old one is then as it was.""",
+}
+
+PARTS = _MACHINE | _ROWS | _IMAGES | _KERNELS | _FILES
 
 documented = with_parts(PARTS)

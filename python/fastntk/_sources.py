@@ -22,6 +22,7 @@ __all__ = [
     "blocks_of",
     "bound_reading",
     "reading_bytes",
+    "release_pages",
     "too_short",
 ]
 
@@ -84,19 +85,20 @@ class ArrayBlocks:
 
     def reading_bytes(self) -> int:
         """Pages of a block, and what is made of them."""
-        return 2 * min(self._size, self.n_rows) * self._row_bytes
+        return int(2 * min(self._size, self.n_rows) * self._row_bytes)
 
     def blocks(self, first_row: int = 0) -> Iterator[Block]:
         """See `BlockSource`."""
         for first in range(first_row, self.n_rows, self._size):
             yield np.asarray(self._X[first : first + self._size]), None, None
-            self._let_go()
+            release_pages(self._X)
 
-    def _let_go(self) -> None:
-        """Pages of the file that were read count as ours until they are given back; private changes would be lost."""
-        pages = getattr(self._X, "_mmap", None)
-        if pages is not None and getattr(self._X, "mode", "c") != "c" and hasattr(mmap, "MADV_DONTNEED"):
-            pages.madvise(mmap.MADV_DONTNEED)
+
+def release_pages(X: Any) -> None:
+    """Pages of a mapped file that were read count as ours until they are given back; private changes would be lost."""
+    pages = getattr(X, "_mmap", None)
+    if pages is not None and getattr(X, "mode", "c") != "c" and hasattr(mmap, "MADV_DONTNEED"):
+        pages.madvise(mmap.MADV_DONTNEED)
 
 
 class WithTargets:
@@ -163,7 +165,8 @@ def bound_reading(source: Any, max_memory: int | str | None) -> None:
         source.limit(max_memory)
     needed = reading_bytes(source)
     if max_memory is not None:
-        require_memory(needed, max_memory, what="reading the rows", lower="raise it, or write a .parquet file in smaller row groups")
+        lower = "raise it, or write a .parquet file in smaller row groups"
+        require_memory(needed, max_memory, what="reading the rows", lower=lower)
 
 
 def _host_array(values: Any) -> Any:
@@ -202,7 +205,7 @@ class IterableBlocks:
             if len(X) or not skipped:
                 yield X, y, weight
             del given, X, y, weight  # before the next block is made
-            number += 1
+            number += 1  # noqa: SIM113 - enumerate would keep the block
         if left:
             raise too_short(first_row - left, first_row)
 

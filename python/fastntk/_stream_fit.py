@@ -8,6 +8,7 @@ from contextvars import ContextVar
 from typing import Any
 
 from ._block_rows import BlockRows, GivenRows
+from ._checkpoint import require_writable
 from ._fit_checkpoint import FitCheckpoint, Saved, checked_every, identity_of
 from ._interrupts import HeldInterrupts
 from ._last_rows import LAST_ROWS
@@ -51,6 +52,8 @@ class Stream:
         self._every = checked_every(every)
         if every is not None and checkpoint is None:
             raise ValueError(f"checkpoint_every is {every!r}, and checkpoint is None; the path of a file is needed")
+        if checkpoint is not None:
+            require_writable(checkpoint)
 
     def checkpoint(self, model: Any) -> FitCheckpoint | None:
         """The file that the fit's state goes to."""

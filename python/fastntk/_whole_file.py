@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["DAMAGE", "read_arrays", "replacing", "write_arrays"]
+__all__ = ["DAMAGE", "made_beside", "read_arrays", "replacing", "write_arrays"]
 
 # What reading a damaged archive, and what it holds, has been seen to raise. Every array in it has a checksum.
 DAMAGE = (
@@ -41,7 +41,7 @@ def replacing(path: Path) -> Iterator[Path]:
     If the block raises, the old file stays as it was, and the new one is gone. Each writer has a file of its own, which is
     nobody else's: NAME.<16 random digits>.new, empty at first. Only a process that is killed leaves it behind.
     """
-    new = _made_beside(path)
+    new = made_beside(path)
     try:
         yield new
         _flush(new)
@@ -53,7 +53,7 @@ def replacing(path: Path) -> Iterator[Path]:
         _flush(path.parent)
 
 
-def _made_beside(path: Path) -> Path:
+def made_beside(path: Path) -> Path:
     """A new, empty file in the same folder, as readable as new files are."""
     while True:
         # The longest names that file systems have are 255 bytes.

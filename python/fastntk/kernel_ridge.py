@@ -242,20 +242,19 @@ class KernelRidge(MultiOutputMixin, RegressorMixin, BaseEstimator):  # type: ign
         """
         return score_on_host(r2_score, y, self.predict(X), sample_weight)
 
+    @documented
     def save(self, path: Any) -> None:
         """Write the fitted model, with its training rows, to a file without pickles; `fastntk.load` reads it.
 
         Parameters
         ----------
-        path : str or path
-            The file; it is replaced if it exists.
+        <file of a model>
 
         Raises
         ------
         TypeError
             If `kernel` is a function: a file cannot hold it.
-        OSError
-            If the file cannot be written; the old one is then as it was.
+        <errors of a file that is written>
         """
         from ._persistence import save
 

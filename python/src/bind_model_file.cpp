@@ -1,4 +1,4 @@
-#include <fastntk/error.hpp>
+#include <fastntk/model.hpp>
 #include <fastntk/model_file.hpp>
 
 #include <pybind11/numpy.h>
@@ -11,7 +11,6 @@
 #include <string_view>
 #include <utility>
 
-#include "../../csrc/src/model_params.hpp"
 #include "bindings.hpp"
 
 namespace fastntk::python {
@@ -60,16 +59,6 @@ std::pair<py::str, py::dict> read_model_file(const std::filesystem::path& path, 
   py::dict tensors;
   for (const auto& [name, tensor] : file.tensors()) tensors[py::str(name)] = array_of(tensor);
   return {py::str(file.text()), tensors};
-}
-
-// Throws ModelFileError unless a file could have this "map": JSON text, of a map of that many columns and features.
-void require_model_map(const std::string& text, std::size_t columns, std::size_t features) {
-  const Json map = Json::parse(text);
-  const MapParams params = map_params(JsonFields(map, "map"));
-  if (in_features(params) != columns || out_features(params) != features)
-    throw ModelFileError("its map is one from " + std::to_string(in_features(params)) + " columns to " +
-                         std::to_string(out_features(params)) + " features; the model's has " + std::to_string(columns) +
-                         " and " + std::to_string(features));
 }
 
 }  // namespace

@@ -107,21 +107,31 @@ TEST(fields_of_csv) {
 }
 
 TEST(columns_by_name) {
-  const std::string model = models / "product-named.safetensors";
+  // A model whose columns have names.
+  const std::string sound = model_files::bytes_of(models / "product-random.safetensors");
+  const std::string_view header = model_files::header_of(sound);
+  std::string titled(header);
+  const std::string key = R"(\"feature_names_in\": )";
+  titled.replace(titled.find(key) + key.size(), 4, R"([\"a\",\"b b\",\"c,\",\"d\",\"e\"])");
+  std::string file = model_files::safetensors(titled, sound.substr(8 + header.size()));
+  model_files::fix_checksum(file);
+  const std::string model = write("named.safetensors", file);
   const auto info = fastntk::Model<float>::read(model).info();
   CHECK(!info.feature_names_in.empty());
-  std::string names, row, reversed = "other", reversed_row = "9";
-  for (std::size_t j = 0; j < info.feature_names_in.size(); ++j) {
-    names += (j ? "," : "") + info.feature_names_in[j];
-    row += (j ? "," : "") + std::to_string(j);
-    reversed = " \"" + info.feature_names_in[j] + "\"," + reversed;
-    reversed_row = std::to_string(j) + "," + reversed_row;
+  // The columns as the model has them, and the other way round with one more.
+  std::string names, row, reversed("other"), reversed_row("9");
+  const std::size_t d = info.feature_names_in.size();
+  for (std::size_t j = 0; j < d; ++j) {
+    names.append(j > 0 ? ",\"" : "\"").append(info.feature_names_in[j]).append("\"");
+    row.append(j > 0 ? "," : "").append(std::to_string(j));
+    reversed.append(",\"").append(info.feature_names_in[d - 1 - j]).append("\"");
+    reversed_row.append(",").append(std::to_string(d - 1 - j));
   }
-  reversed.erase(0, 1);  // a field that begins with a space is not quoted
-  for (std::size_t at = 0; (at = reversed.find(", \"", at)) != std::string::npos;) reversed.erase(at + 1, 1);
   const std::string expected = run(model + " " + write("x.csv", names + "\n" + row + "\n")).out;
   CHECK(!expected.empty());
   CHECK(run(model + " " + write("x.csv", reversed + "\n" + reversed_row + "\n")).out == expected);
+  const Answer other = run(model + " " + write("x.csv", "a,b b,c,d,e\n1,2,3,4,5\n"));
+  CHECK(other.code == 2 && other.error.find("it has no column 'c,'") != std::string::npos);
 }
 
 // OUT is as it was until all rows are predicted, and nothing stays beside it.
@@ -137,7 +147,10 @@ TEST(output_takes_the_place_at_the_end) {
   CHECK(model_files::bytes_of(beside) == "mine");
   for (const auto& entry : std::filesystem::directory_iterator(folder))
     CHECK(entry.path() == beside || entry.path().extension() != ".new");
-  CHECK(run(model + " " + write("x.csv", "1,2,3,4,5\n") + " -o /dev/stdout").out == expected);
+  const std::filesystem::path link = folder / "link", target = write("target", "");
+  std::filesystem::create_symlink(target, link);
+  CHECK(run(model + " " + write("x.csv", "1,2,3,4,5\n") + " -o " + link.string()).code == 0);
+  CHECK(std::filesystem::is_symlink(link) && model_files::bytes_of(target) == expected);
 }
 
 TEST(labels) {

@@ -33,6 +33,10 @@ struct ModelInfo {
 /// Throws ModelFileError if the file is of another class, or what it says does not fit together.
 ModelInfo model_info(const ModelFile& file);
 
+/// Throws ModelFileError unless `text`, the JSON text of a file's "map", is of a map from `columns` to `features` columns
+/// whose sizes are possible in a file. Makes nothing.
+void require_model_map(const std::string& text, std::size_t columns, std::size_t features);
+
 /// A fitted NTKRegressor or NTKClassifier: x -> Z(x) coef + intercept with the feature map Z. Copies share what they hold.
 ///
 /// Z is any of Python's maps: the operators of this library, the standardisation before CntkSketch, directions drawn by

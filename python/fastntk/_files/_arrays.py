@@ -16,7 +16,7 @@ import numpy as np
 from numpy.lib import format as npy
 from numpy.typing import NDArray
 
-from .._sources import Block
+from .._sources import Block, release_pages
 from ._source import FileSource, choose_columns, label_dtype, rows_of_block
 
 __all__ = ["NpySource", "NpzSource", "StoredArray"]
@@ -78,6 +78,7 @@ class StoredArray:
             whole = self._whole()
             for first in rows:
                 yield np.array(whole[first : first + size], order="C", dtype=self.dtype.newbyteorder("="))
+                release_pages(whole)
             return
         row_bytes = self.dtype.itemsize * math.prod(self.shape[1:])
         with self._open() as file:
@@ -88,6 +89,11 @@ class StoredArray:
                 yield block.astype(self.dtype.newbyteorder("="), copy=False)
             while file.read(1 << 16):  # the end of a member is where its checksum is compared
                 pass
+
+    @property
+    def whole_bytes(self) -> int:
+        """What is in memory beside the blocks: an array in Fortran order that cannot be mapped."""
+        return self.dtype.itemsize * math.prod(self.shape) if self._columns_first and self._mapped is None else 0
 
     def _whole(self) -> NDArray[Any]:
         if self._mapped is None:
@@ -192,7 +198,7 @@ class NpySource(_ArraySource):
         return block[:, chosen.targets if chosen.several else chosen.targets[0]].copy()
 
     def _table(self, first_row: int) -> Iterator[NDArray[Any]]:
-        size = rows_of_block(self._array.dtype.itemsize * math.prod(self._array.shape[1:]))
+        size = rows_of_block(self._array.dtype.itemsize * math.prod(self._array.shape[1:]), self._block_bytes)
         try:
             yield from self._array.blocks(size, first_row)
         except (EOFError, ValueError) as error:
@@ -240,7 +246,7 @@ class NpzSource(_ArraySource):
         self.target_dtype = None if self._y is None else label_dtype(self._y.dtype.newbyteorder("="))
 
     def _blocks(self, first_row: int) -> Iterator[Block]:
-        size = rows_of_block(self._X.dtype.itemsize * self.n_features)
+        size = rows_of_block(self._X.dtype.itemsize * self.n_features, self._block_bytes)
         arrays = [array for array in (self._X, self._y, self._weight) if array is not None]
         with _damage(self.path):
             for parts in zip(*(array.blocks(size, first_row) for array in arrays), strict=True):
@@ -251,7 +257,12 @@ class NpzSource(_ArraySource):
     def _targets(self) -> Iterator[NDArray[Any]]:
         if self._y is not None:
             with _damage(self.path):
-                yield from self._y.blocks(rows_of_block(self._y.dtype.itemsize * math.prod(self._y.shape[1:])))
+                row_bytes = self._y.dtype.itemsize * math.prod(self._y.shape[1:])
+                yield from self._y.blocks(rows_of_block(row_bytes, self._block_bytes))
+
+    def reading_bytes(self) -> int:
+        arrays = [array for array in (self._X, self._y, self._weight) if array is not None]
+        return super().reading_bytes() + sum(array.whole_bytes for array in arrays)
 
     def _member(self, name: str, kinds: str) -> StoredArray:
         path = self.path

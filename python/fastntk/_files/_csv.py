@@ -10,11 +10,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .._sources import Block
-from ._csv_rows import Reader, Rows
+from ._csv_rows import CHUNK, Reader, Rows
 from ._source import FileSource, choose_columns
 
 __all__ = ["CsvSource"]
 
+_CHARACTER_BYTES = 12  # of memory for each character that is read at a time
 _MOST_LABELS = 1 << 16  # that are kept from the first reading
 _KINDS = (np.dtype(np.int64), np.dtype(np.float64), np.dtype(str))
 
@@ -63,7 +64,17 @@ class CsvSource(FileSource):
                 weight = None if chosen.weight is None else rows.numbers([chosen.weight], np.float64)[:, 0]
                 skip = max(0, first_row - row)
                 yield X[skip:], y if y is None else y[skip:], weight if weight is None else weight[skip:]
+                del X, y, weight
             row += len(rows)
+            del rows
+
+    def limit(self, max_memory: int | str | None) -> None:
+        super().limit(max_memory)
+        self._reader.chunk = min(CHUNK, self._block_bytes)
+
+    def reading_bytes(self) -> int:
+        # Text, its lines, and its fields as objects of Python where a line has few of them.
+        return _CHARACTER_BYTES * self._reader.chunk
 
     def _targets(self) -> Iterator[NDArray[Any]]:
         if self._columns.targets:

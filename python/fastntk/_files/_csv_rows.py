@@ -15,9 +15,9 @@ from numpy.typing import NDArray
 
 from ._csv_header import header_of, is_number, number
 
-__all__ = ["Reader", "Rows"]
+__all__ = ["CHUNK", "Reader", "Rows"]
 
-_CHUNK = 1 << 22  # characters
+CHUNK = 1 << 20  # characters that are read at a time
 _SHOWN = 40  # characters of a field, in messages
 
 
@@ -125,11 +125,14 @@ class Reader:
         Their names.
     hint : str
         What to add to messages about fields.
+    chunk : int
+        Characters that are read at a time, a few more to the end of a line.
     """
 
     def __init__(self, path: Path, header: bool | str) -> None:
         self.path = path
         self.hint = ""
+        self.chunk = CHUNK
         with self._opened() as file:
             start = file.read(1 << 16)
             first = start.split("\n", 1)[0]
@@ -151,11 +154,12 @@ class Reader:
                 for _ in range(self._body):
                     file.readline()
                 line += self._body
-            while lines := file.readlines(_CHUNK):
+            while lines := file.readlines(self.chunk):
                 rows, used = self._parsed(lines, file, line)
                 line += used
                 if len(rows):
                     yield rows
+                del lines, rows  # before more are read
 
     def fault(self, field: str, line: int, column: int, needed: str = "a number") -> ValueError:
         """What to raise about a field."""

@@ -17,6 +17,9 @@ __all__ = ["ParquetSource", "pyarrow_parquet"]
 
 _BUFFER_BYTES = 1 << 14  # of a column that is read; without it, and with threads, a row group of a column is in memory
 _PAGE_BYTES = 1 << 20  # of a column, as writers cut it
+_BLOCK_BYTES = 1 << 22  # at most: batches that span row groups exist twice
+_ALLOCATOR_BYTES = 1 << 23  # that Arrow's memory pool takes and does not use,
+_ALLOCATOR_SHARE = 1.2  # and what it takes for what it uses
 
 
 def pyarrow_parquet() -> Any:
@@ -108,7 +111,8 @@ class ParquetSource(FileSource):
         chosen = self._columns
         wanted = {*chosen.inputs, *chosen.targets, *([] if chosen.weight is None else [chosen.weight])}
         held = sum(self._column_bytes.get(self._schema.names[j], 2 * _PAGE_BYTES) for j in wanted)
-        return held + super().reading_bytes()
+        rows = 3 * min(_BLOCK_BYTES, self._block_bytes, 8 * len(wanted) * (self.n_rows or 0))
+        return int(_ALLOCATOR_SHARE * held) + rows + _ALLOCATOR_BYTES
 
     def _targets(self) -> Iterator[NDArray[Any]]:
         for row, batch in self._batches(self._columns.targets, 0):
@@ -125,7 +129,7 @@ class ParquetSource(FileSource):
     def _batches(self, wanted: list[int], first_row: int) -> Iterator[tuple[int, Any]]:
         """Number of the first row, and rows of these columns."""
         names = [self._schema.names[j] for j in dict.fromkeys(wanted)]
-        size = rows_of_block(8 * len(names), self._block_bytes)
+        size = rows_of_block(8 * len(names), min(_BLOCK_BYTES, self._block_bytes))
         with self._opened() as file:
             row, groups = 0, list(range(file.metadata.num_row_groups))
             while groups and row + file.metadata.row_group(groups[0]).num_rows <= first_row:
@@ -186,3 +190,5 @@ class ParquetSource(FileSource):
                     yield file
             except (pa.ArrowException, OSError) as error:
                 raise ValueError(f"{self.path} is not a .parquet file that can be read: {error}") from error
+            finally:
+                pa.default_memory_pool().release_unused()

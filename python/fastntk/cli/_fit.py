@@ -61,9 +61,7 @@ def fit(
     from ..regressor import NTKRegressor
 
     classify = _classify(source, task)
-    model = options.model(
-        NTKClassifier if classify else NTKRegressor, random_state=seed, verbose=sys.stderr.isatty()
-    )
+    model = options.model(NTKClassifier if classify else NTKRegressor, random_state=seed, verbose=sys.stderr.isatty())
     again = "nothing is kept; --checkpoint FILE would keep what is done"
     if checkpoint is not None:
         again = "the same command with --resume goes on with it"

@@ -40,7 +40,8 @@ def _unfinished(path: Path) -> dict[str, Any] | None:
             found = {"checkpoint": head["format"], "done": head["steps"], **head["identity"]}
         except DAMAGE:
             return None
-    return {**{name: _plain(value if name == "rows" else _value(value)) for name, value in found.items()}, "bytes": path.stat().st_size}
+    told = {name: _plain(value if name == "rows" else _value(value)) for name, value in found.items()}
+    return {**told, "bytes": path.stat().st_size}
 
 
 def _value(told: Any) -> Any:

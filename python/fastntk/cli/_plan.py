@@ -28,17 +28,19 @@ def plan(
     from .._memory import require_memory
     from ..regressor import NTKRegressor
 
+    read: dict[str, Any] = {}
     if data is not None:
         if rows is not None or columns is not None:
             raise ValueError("DATA is given, and --rows or --columns too; one of them is needed")
         source = options.source(data)
         assert source.n_rows is not None
         n, d = source.n_rows, source.n_features
+        read["source"] = source
     elif rows is None or columns is None:
         raise ValueError("neither DATA nor both --rows and --columns are given; one of them is needed")
     else:
         n, d = integer(rows, "--rows"), integer(columns, "--columns")
-    found = options.model(NTKRegressor).plan(n, d)
+    found = options.model(NTKRegressor).plan(n, d, **read)
     if options.max_memory is not None:
         what = f"a fit with {options.n_components} features"
         require_memory(found.bytes, options.max_memory, what=what, lower="lower --n-components")

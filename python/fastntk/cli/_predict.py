@@ -9,7 +9,18 @@ from typing import Annotated, Any, Optional
 import numpy as np
 import typer
 
-from ._options import DATA, Device, Header, Json, MaxMemory, Threads, header_option, load_model, one_or_several, require_output
+from ._options import (
+    DATA,
+    Device,
+    Header,
+    Json,
+    MaxMemory,
+    Threads,
+    header_option,
+    load_model,
+    one_or_several,
+    require_output,
+)
 from ._output import interrupted, report
 
 ScoreTarget = Annotated[
@@ -65,6 +76,8 @@ def predict(
         columns=None if names is None else names.tolist(),
         header=header_option(header),
     )
+    if max_memory is not None:
+        source.limit(max_memory)
     images = getattr(getattr(fitted, "features_", None), "image_shape_", None) is not None
     if len(source.row_shape) == 1 and source.n_features != fitted.n_features_in_:
         hint = "; if one of them is the target, name it with --target" if target is None else ""

@@ -107,9 +107,9 @@ class Cluster:
         """
         self.workers()
         try:
-            task = self._done.get(timeout=_POLL)
+            task: Task = self._done.get(timeout=_POLL)
         except queue.Empty:
-            ended = [task for task in self._untold.values() if not self.waiting(task)]
+            ended = [one for one in self._untold.values() if not self.waiting(one)]
             if not ended:
                 return None
             task = ended[0]
@@ -138,7 +138,7 @@ class Cluster:
 
     def result(self, task: Task) -> Any:
         """What a task gave, computed again if its worker died; its error if it failed."""
-        patience = _ANSWER
+        patience = 2 * _POLL
         while True:
             self.wait(task)
             try:
@@ -146,7 +146,7 @@ class Cluster:
             except TimeoutError:
                 if task.status == "error":
                     raise
-                self.workers()  # it may be large, or lost while it came
+                self.workers()  # it was lost while it came, or is large
                 patience *= 2
 
     def taken(self, task: Task) -> Any:

@@ -54,8 +54,9 @@ class SegmentDriver:
     """Computes the sums of all segments and folds them.
 
     Each worker has one segment at a time, and gets the next one when that is folded into its group's sum. The sum goes from
-    worker to worker: a fold runs where its segment is. So a worker never holds more than three states: a segment's, a sum
-    that comes, leaves or waits, and, on one worker, the sum of the groups.
+    worker to worker: a fold runs where its segment is. So a worker has at most three states: a segment's, a sum that
+    comes, leaves or waits, and, on one worker, the sum of the groups; and for a moment a fourth, while one of them becomes
+    bytes, or a state again.
 
     Parameters
     ----------

@@ -247,8 +247,9 @@ class _Fit:
         return classes, totals
 
     def _weights_in_order(self, classes: NDArray[Any], numbers: list[int]) -> NDArray[np.float64]:
-        """The weight of each class, added in the order of the rows, as one pass adds them: each block goes on where the
-        one before ended, while others are read.
+        """The weight of each class, added in the order of the rows, as one pass adds them.
+
+        Each block goes on where the one before ended, while others are read.
         """
         totals: Any = np.zeros(len(classes))
         before: list[Task] = []
@@ -268,7 +269,7 @@ class _Fit:
             if len(before) > 1:  # the last one is what the next block goes on from
                 self.cluster.release(before.pop(0))
 
-        in_turn(self.cluster, ((block, partial(begin, block)) for block in numbers), ended)
+        in_turn(self.cluster, ((block, partial(begin, block)) for block in numbers), ended, again=False)
         found: NDArray[np.float64] = self.cluster.result(totals)
         return found
 

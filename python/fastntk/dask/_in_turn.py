@@ -13,10 +13,10 @@ __all__ = ["in_turn"]
 Job = tuple[Any, Callable[[], tuple[Task, list[Task]]]]
 
 
-def in_turn(cluster: Cluster | Here, jobs: Iterable[Job], ended: Callable[[Any, Task], None]) -> None:
+def in_turn(cluster: Cluster | Here, jobs: Iterable[Job], ended: Callable[[Any, Task], None], *, again: bool = True) -> None:
     """Run the tasks of all jobs.
 
-    A task whose workers died is run once more when nothing else runs: others that these workers had are blamed, too.
+    Dask blames all tasks that a worker had when it died. So one that is blamed is run once more, alone.
 
     Parameters
     ----------
@@ -25,10 +25,12 @@ def in_turn(cluster: Cluster | Here, jobs: Iterable[Job], ended: Callable[[Any, 
         The callable begins a task and gives it with the others that can be released when it has ended.
     ended : callable
         Called with the name and the task.
+    again : bool
+        False if tasks depend on each other: those that are blamed have failed then.
     """
     cluster.wait_for_workers()
     suspects: list[Job] = []
-    _run(cluster, jobs, ended, suspects)
+    _run(cluster, jobs, ended, suspects if again else None)
     for job in suspects:
         _run(cluster, [job], ended, None)
 

@@ -46,7 +46,8 @@ Blocks are loaded by workers, twice if alpha is "auto" (the held-out rows first)
 expensive to compute, such as the result of a shuffle, should be persisted first. Up to one segment of rows are fitted by one
 worker.
 
-A worker has one segment at a time, in all its threads, and at most three states of 4 D**2 bytes. When workers die, what
+A worker has one segment at a time, in all its threads, and at most three states of 4 D**2 bytes; a fourth for the moment in
+which one of them becomes bytes, or a state again. When workers die, what
 they had is computed again. A block that cannot be read, or that every worker dies of, is named by the error.""",
 }
 

@@ -201,7 +201,9 @@ def leaf(
             from .._place import Place
 
             sums.state.move(Place())
-        return Part(segment.index, segment.index + 1, sums)
+        part = Part(segment.index, segment.index + 1, sums)
+        del sums
+        return part.pack()
 
 
 def _stretches(numbers: Numbers, starts: Numbers, pieces: list[Rows], early: Numbers) -> list[tuple[int, Numbers]]:
@@ -230,7 +232,5 @@ def fold(total: Part, part: Part) -> Part:
     with turn():
         if part.start != total.stop:
             raise MovedError(f"segments {total.start} to {total.stop - 1} cannot be followed by {part.start}")
-        sums = total.take()
-        sums.merge(part.take())
-        # The next fold is most often elsewhere. Bytes now, while no segment is computed here.
-        return Part(total.start, part.stop, sums).pack()
+        folded = Part(total.start, part.stop, total.take().merge(part.take()))
+        return folded.pack()  # bytes are what the next fold needs, most often elsewhere

@@ -17,6 +17,7 @@ from .._finite import require_no_overflow, scan_wanted
 from .._host import on_host, score_on_host
 from .._place import Place, is_device_array
 from .._prediction import LinearMap
+from .._shared_docs import documented
 from ..leverage._kernels import KernelFunction
 from ._compiled_net import CompiledNet, Origin
 from ._flow import DECAYS, KernelFlow, checked_kappa
@@ -111,6 +112,7 @@ class FittedNet(MultiOutputMixin, RegressorMixin, BaseEstimator):  # type: ignor
         """
         return score_on_host(r2_score, y, self.predict(X), sample_weight)
 
+    @documented
     def save(self, path: Any) -> None:
         """Write the fitted net, with its history, to a file without pickles; `fastntk.load` reads it.
 
@@ -118,13 +120,11 @@ class FittedNet(MultiOutputMixin, RegressorMixin, BaseEstimator):  # type: ignor
 
         Parameters
         ----------
-        path : str or path
-            The file; it is replaced if it exists.
+        <file of a model>
 
         Raises
         ------
-        OSError
-            If the file cannot be written; the old one is then as it was.
+        <errors of a file that is written>
         """
         from .._persistence import save
 
