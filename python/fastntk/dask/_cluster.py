@@ -107,16 +107,14 @@ class Cluster:
         """
         self.workers()
         try:
-            task: Task = self._done.get(timeout=_POLL)
+            found = [self._done.get(timeout=_POLL)]
         except queue.Empty:
-            ended = [one for one in self._untold.values() if not self.waiting(one)]
-            if not ended:
-                return None
-            task = ended[0]
-        if self._untold.get(task.key) is not task or self.waiting(task):
-            return None
-        del self._untold[task.key]
-        return task
+            found = [task for task in self._untold.values() if not self.waiting(task)][:1]
+        for task in found:
+            if self._untold.get(task.key) is task and not self.waiting(task):
+                del self._untold[task.key]
+                return task
+        return None
 
     def waiting(self, task: Task) -> bool:
         """Whether a task has not ended, or its result was lost and is computed again."""
