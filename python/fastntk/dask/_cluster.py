@@ -111,8 +111,9 @@ class Cluster:
         except queue.Empty:
             found = [task for task in self._untold.values() if not self.waiting(task)][:1]
         for task in found:
-            if self._untold.get(task.key) is task and not self.waiting(task):
-                del self._untold[task.key]
+            key = task.key
+            if self._untold.get(key) is task and not self.waiting(task):
+                del self._untold[key]
                 return task
         return None
 
