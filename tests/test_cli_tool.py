@@ -225,11 +225,13 @@ def fit_args(data, folder):
 
 @pytest.fixture
 def begun(many_rows, tmp_path):
-    """A fit that has written its checkpoint once, and then waits for what comes."""
+    """A fit that has written its checkpoint once, and then waits to be killed or interrupted."""
     waits = (
-        "import sys, time, fastntk._checkpoint as c; write = c.CheckpointFile.write\n"
-        "def once(*args):\n    write(*args)\n    time.sleep(120)\n"
-        "c.CheckpointFile.write = once\n"
+        "import sys, threading, fastntk._checkpoint as c, fastntk._interrupts as i; came = threading.Event()\n"
+        "write, note = c.CheckpointFile.write, i.HeldInterrupts._note\n"
+        "def once(*args):\n    write(*args)\n    came.wait(120)\n"
+        "def noted(*args):\n    came.set()\n    note(*args)\n"
+        "c.CheckpointFile.write, i.HeldInterrupts._note = once, noted\n"
         "from fastntk.cli import main; sys.argv[0] = 'fastntk'; main()"
     )
     args = [sys.executable, "-c", waits, *map(str, fit_args(many_rows, tmp_path)), "--checkpoint-every", "0.01"]

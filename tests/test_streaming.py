@@ -7,6 +7,7 @@ import fastntk
 import numpy as np
 import pytest
 from fastntk import _segments
+from fastntk._files._arrays import NpySource
 from fastntk._holdout import Holdout, Sample, holdout_rows
 from fastntk._ridge_fit import RidgeFit
 from fastntk._rows import Rows
@@ -447,7 +448,7 @@ def test_labels_in_memory_cost_no_pass(data, tmp_path, monkeypatch):
     labels = (Y[:, 0] > 0).astype(int)
     np.save(tmp_path / "x.npy", X)
     passes = []
-    for owner in (fastntk._sources.ArrayBlocks, fastntk._files._arrays.NpySource):
+    for owner in (fastntk._sources.ArrayBlocks, NpySource):
         read = owner.blocks
         monkeypatch.setattr(owner, "blocks", lambda *a, read=read: (passes.append(1), read(*a))[1])
     for X_given in (mapped(X, tmp_path / "x"), tmp_path / "x.npy"):
