@@ -2,7 +2,6 @@
 
 import json
 import os
-import re
 import signal
 import subprocess
 import sys
@@ -171,7 +170,15 @@ def killed_fits(when, path, kills, seed, features="random"):
 
 def test_a_killed_fit_ends_with_the_same_bits(tmp_path):
     assert killed_fits(EVENTS, tmp_path / "fit", 4, 0) == (4, 4)
-    assert all(re.fullmatch(r"fit\.[0-9a-f]{16}\.new", name) for name in os.listdir(tmp_path))
+    assert os.listdir(tmp_path) == []
+
+
+def test_what_killed_writers_left_goes_with_the_next_write(data, tmp_path):
+    kept = ["fit.0123456789abcdeg.new", "fit.new", "fit2.0123456789abcdef.new"]
+    for name in [*kept, "fit.0123456789abcdef.new"]:
+        (tmp_path / name).touch()
+    fastntk.NTKRegressor(32, random_state=0).fit(*data, checkpoint=tmp_path / "fit")
+    assert sorted(os.listdir(tmp_path)) == sorted(kept)
 
 
 @pytest.mark.long

@@ -14,7 +14,7 @@ from typing import Any, TypeVar
 
 import numpy as np
 
-from ._whole_file import DAMAGE, made_beside, write_arrays
+from ._whole_file import DAMAGE, made_beside, remove_unfinished, write_arrays
 
 __all__ = ["CheckpointFile", "require_same", "require_writable"]
 
@@ -151,6 +151,7 @@ class CheckpointFile:
         begun = time.monotonic()
         text = json.dumps({"format": self._form, "identity": self._identity, "steps": steps, **head})
         self._path.parent.mkdir(parents=True, exist_ok=True)
+        remove_unfinished(self._path)
         write_arrays(self._path, {"head": np.array(text), **arrays})
         self._written, self._steps = time.monotonic(), steps
         self._took = self._written - begun
@@ -158,3 +159,4 @@ class CheckpointFile:
     def remove(self) -> None:
         """Delete the file: the computation is finished."""
         self._path.unlink(missing_ok=True)
+        remove_unfinished(self._path)

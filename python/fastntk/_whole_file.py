@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import secrets
 import zipfile
 import zlib
@@ -14,7 +15,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["DAMAGE", "made_beside", "read_arrays", "replacing", "write_arrays"]
+__all__ = ["DAMAGE", "made_beside", "read_arrays", "remove_unfinished", "replacing", "write_arrays"]
 
 # What reading a damaged archive, and what it holds, has been seen to raise. Every array in it has a checksum.
 DAMAGE = (
@@ -39,7 +40,8 @@ def replacing(path: Path) -> Iterator[Path]:
     """The path to write a new file to, which then takes the place of that of `path` and is on the disk afterwards.
 
     If the block raises, the old file stays as it was, and the new one is gone. Each writer has a file of its own, which is
-    nobody else's: NAME.<16 random digits>.new, empty at first. Only a process that is killed leaves it behind.
+    nobody else's: NAME.<16 random digits>.new, empty at first. Only a process that is killed leaves it behind, see
+    `remove_unfinished`.
     """
     new = made_beside(path)
     try:
@@ -56,11 +58,23 @@ def replacing(path: Path) -> Iterator[Path]:
 def made_beside(path: Path) -> Path:
     """A new, empty file in the same folder, as readable as new files are."""
     while True:
-        # The longest names that file systems have are 255 bytes.
-        new = path.with_name(f"{os.fsdecode(os.fsencode(path.name)[:200])}.{secrets.token_hex(8)}.new")
+        new = path.with_name(f"{_stem(path)}.{secrets.token_hex(8)}.new")
         with suppress(FileExistsError):
             os.close(os.open(new, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o666))
             return new
+
+
+def remove_unfinished(path: Path) -> None:
+    """Delete what killed writers of this file left, where no other process writes it now."""
+    form = re.compile(re.escape(_stem(path)) + r"\.[0-9a-f]{16}\.new")
+    for left in path.parent.iterdir():
+        if form.fullmatch(left.name):
+            left.unlink(missing_ok=True)
+
+
+def _stem(path: Path) -> str:
+    """The name, cut so that others can be made of it: the longest that file systems have are 255 bytes."""
+    return os.fsdecode(os.fsencode(path.name)[:200])
 
 
 def _flush(path: Path) -> None:

@@ -14,6 +14,7 @@
 #include <vector>
 
 #include "../../csrc/cuda/runtime.cuh"
+#include "../cpp/ridge_cases.hpp"
 #include "device.hpp"
 #include "stream.hpp"
 
@@ -27,31 +28,11 @@ constexpr double eps64 = std::numeric_limits<double>::epsilon();
 constexpr double eps32 = std::numeric_limits<float>::epsilon();
 using DeviceState = RidgeState<Cuda>;
 
-// Quarters in [-1, 1] and weights whose roots are powers of two, some of them 0: every product and every sum of some
-// thousand of them is exact in float, in any order.
-struct Data {
+struct Data : ridge_cases::ExactRows {
   Data(std::size_t rows, std::size_t features, std::size_t targets, std::uint64_t seed = 1)
-      : n(rows), d(features), t(targets), z32(rows, features), z64(rows, features), y(rows, targets), w(rows) {
-    const Matrix<int> zi = sketches::integer_rows<int>(n, d, 4, seed), yi = sketches::integer_rows<int>(n, t, 4, seed + 1);
-    const rng::Draws draws{seed + 2, rng::Stream::sample};
-    for (std::size_t e = 0; e < n * d; ++e) z64.values[e] = z32.values[e] = static_cast<float>(zi.values[e]) / 4;
-    for (std::size_t e = 0; e < n * t; ++e) y.values[e] = yi.values[e] / 4.0;
-    constexpr double weights[] = {0, 0.25, 1, 4};
-    for (std::size_t r = 0; r < n; ++r) w[r] = weights[draws.integer(r, 4)];
+      : ExactRows(rows, features, targets, seed) {
+    for (std::size_t r = 0; r < n; r += 3) w[r] = 0;
   }
-  template <class T>
-  const Matrix<T>& z() const {
-    if constexpr (std::is_same_v<T, float>) {
-      return z32;
-    } else {
-      return z64;
-    }
-  }
-
-  std::size_t n, d, t;
-  Matrix<float> z32;
-  Matrix<double> z64, y;
-  std::vector<double> w;
 };
 
 template <class T, Backend B>

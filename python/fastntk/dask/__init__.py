@@ -11,8 +11,9 @@ except ImportError as error:
         f"fastntk.dask needs Dask, and {error.name or 'a part of it'} is missing: pip install 'fastntk[dask]'"
     ) from error
 
+from ._classifier import NTKClassifier
 from ._errors import BlockError, NoWorkersError
-from ._models import NTKClassifier, NTKRegressor
+from ._regressor import NTKRegressor
 from ._simulation import ClusterPlan, Speeds
 from ._transform import transform
 

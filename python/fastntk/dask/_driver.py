@@ -184,23 +184,32 @@ class SegmentDriver:
         self._busy[worker] = self._busy.get(worker, 0) + 1
         group.begun += 1
         group.running[at] = task, worker
-        restarts = group.restarts
 
-        def ended(task: Task) -> None:
-            if group.restarts != restarts:
-                self._cluster.release(task)
-                return
-            if self._cluster.failed(task):
-                bad = [block for block, piece in zip(needed, pieces, strict=False) if self._cluster.failed(piece)]
-                self._fail(group, task, bad or needed)
-                return
+        def bad_blocks() -> list[int]:
+            return [block for block, piece in zip(needed, pieces, strict=False) if self._cluster.failed(piece)] or needed
+
+        def ended(_: Task) -> None:
             for (block, _, _), piece in zip(blocks, pieces, strict=True):
                 self._used(index, block, piece)
             group.ready[at] = group.running.pop(at)
             self._report(one.segment.rows)
             self._fold(group)
 
-        self._events[task.key] = ended
+        self._then(group, task, ended, bad_blocks)
+
+    def _then(self, group: _Group, task: Task, ended: Callable[[Task], None], blocks: Callable[[], list[int]]) -> None:
+        """What follows a task of a group, unless that begins again meanwhile; `blocks` tells which to blame if it fails."""
+        restarts = group.restarts
+
+        def event(task: Task) -> None:
+            if group.restarts != restarts:
+                self._cluster.release(task)
+            elif self._cluster.failed(task):
+                self._fail(group, task, blocks())
+            else:
+                ended(task)
+
+        self._events[task.key] = event
 
     def _rows(self, segment: int, block: int, worker: str) -> tuple[Task, bool]:
         """A task with the rows of a block that a segment needs, and whether they are still to be cut off it."""
@@ -249,22 +258,15 @@ class SegmentDriver:
             self._name("fold", group.segments[group.folded].segment.index), tasks.fold, total, part, worker=worker
         )
         group.folding = task, worker
-        restarts = group.restarts
 
         def ended(task: Task) -> None:
-            if group.restarts != restarts:
-                self._cluster.release(task)
-                return
-            if self._cluster.failed(task):
-                self._fail(group, task, [])
-                return
             group.folding = None
             group.total = task
             self._cluster.release(total)
             self._cluster.release(part)
             self._folded(group, worker)
 
-        self._events[task.key] = ended
+        self._then(group, task, ended, list)
 
     def _folded(self, group: _Group, worker: str) -> None:
         group.folded += 1

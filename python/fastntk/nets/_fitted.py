@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from copy import deepcopy
 from typing import Any, Self
 
@@ -31,7 +32,7 @@ MACHINE = ("random_state", "n_threads", "device", "max_memory", "assume_finite")
 Float64Array = NDArray[np.float64]
 
 
-class FittedNet(MultiOutputMixin, RegressorMixin, BaseEstimator):  # type: ignore[misc]
+class FittedNet(MultiOutputMixin, RegressorMixin, BaseEstimator, ABC):  # type: ignore[misc]
     """A net f(W, x) whose weights W minimise |Y - kappa f(W, X)|^2 / 2 + alpha |W - D|^2 / 2, by gradient descent."""
 
     kappa: float
@@ -45,29 +46,29 @@ class FittedNet(MultiOutputMixin, RegressorMixin, BaseEstimator):  # type: ignor
     max_memory: int | str | None
     assume_finite: bool
 
+    @abstractmethod
     def _check(self) -> None:
         """ValueError or TypeError if a parameter of the subclass is out of its range."""
-        raise NotImplementedError
 
+    @abstractmethod
     def _kernel(self) -> KernelFunction:
         """The kernel of the infinitely wide net."""
-        raise NotImplementedError
 
+    @abstractmethod
     def _ridge(self) -> float:
         """The ridge parameter of the kernel side."""
-        raise NotImplementedError
 
+    @abstractmethod
     def _parameters(self, d: int, k: int) -> int:
         """Number of weights, trained or not."""
-        raise NotImplementedError
 
+    @abstractmethod
     def _step_bytes(self, rows: int, k: int, item: int) -> int:
         """Workspace of a step of so many rows, about; numbers have `item` bytes."""
-        raise NotImplementedError
 
+    @abstractmethod
     def _make(self, origin: Origin, place: Place) -> CompiledNet:
         """The net at its start."""
-        raise NotImplementedError
 
     def predict(self, X: Any) -> Any:
         """Predict targets, kappa f(W, X).
