@@ -1,6 +1,7 @@
 """Fixtures that several test files use."""
 
 import os
+import signal
 from pathlib import Path
 
 # Tests run side by side, and threads of the BLAS that wait for a core which is busy take seconds. Read when NumPy is loaded.
@@ -8,6 +9,11 @@ os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 
 import numpy as np
 import pytest
+
+
+def pytest_configure():
+    """Interrupts interrupt, also where the shell that began the tests in the background ignores them."""
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def pytest_collection_modifyitems(items):
