@@ -35,7 +35,7 @@ BENCH ?= $(patsubst bench/%.cpp,$(build)/bench/%,$(wildcard bench/bench_*.cpp))
 emulated_targets = $(if $(filter ON,$(WERROR))$(filter %emulated,$@),--target _core cuda_tests cuda_benchmarks)
 # Side by side, but for those that share a device.
 pytest := $(bin)/python -m pytest -n $(JOBS)
-cxx_files := $(filter %.hpp %.cpp %.cuh %.cu,$(sources)) $(wildcard tests/consume/*.cpp examples/*.cpp)
+cxx_files := $(filter %.hpp %.cpp %.cuh %.cu,$(sources)) $(wildcard tests/consume/*.cpp examples/*.[ch]pp)
 
 .PHONY: demo test test-long bench docs wheel lint clean build/emulated build/lint
 .DELETE_ON_ERROR:

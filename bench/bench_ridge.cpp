@@ -102,10 +102,10 @@ int main(int argc, char** argv) {
   };
 
   const std::vector<std::pair<std::string, RidgeSolveParams>> solves = {
-      {"ridge solve", {alpha, true, false, RidgeFactor::float64}},
-      {"ridge solve mixed", {alpha, true, false, RidgeFactor::mixed}},
-      {"ridge solve gcv", {alpha, true, true, RidgeFactor::float64}},
-      {"ridge solve mixed gcv", {alpha, true, true, RidgeFactor::mixed}}};
+      {"ridge solve", {alpha, true, false, RidgePrecision::float64}},
+      {"ridge solve mixed", {alpha, true, false, RidgePrecision::mixed}},
+      {"ridge solve gcv", {alpha, true, true, RidgePrecision::float64}},
+      {"ridge solve mixed gcv", {alpha, true, true, RidgePrecision::mixed}}};
   bench::Times update, syrk, potrf;
   std::vector<bench::Times> solve(solves.size());
   for (int round = 0; round <= rounds; ++round) {
@@ -116,9 +116,9 @@ int main(int argc, char** argv) {
     for (std::size_t i = 0; i < d; ++i) factor[i * d + i] += alpha;
     const double potrf_s = seconds(dpotrf);
     if (round == 0) {  // checks, and brings all memory in
-      problem.solve(state, {alpha, false, false, RidgeFactor::float64});
+      problem.solve(state, {alpha, false, false, RidgePrecision::float64});
       problem.check();
-      problem.solve(state, {alpha, false, false, RidgeFactor::mixed});
+      problem.solve(state, {alpha, false, false, RidgePrecision::mixed});
       problem.check();
       continue;
     }
@@ -128,7 +128,8 @@ int main(int argc, char** argv) {
     for (std::size_t k = 0; k < solves.size(); ++k) {
       solve[k].push_back(seconds([&] {
         const RidgeSolution solution = problem.solve(state, solves[k].second);
-        bench::require(solution.jitter == 0 && solution.factor == solves[k].second.factor, "ridge: unexpected solution");
+        bench::require(solution.jitter == 0 && solution.precision == solves[k].second.precision,
+                       "ridge: unexpected solution");
       }));
     }
   }

@@ -92,4 +92,29 @@ void compare_map(const std::string& op, const Transform& transform, Array<float>
          .note = note});
 }
 
+/// A map of the NTK of rows, by parameters with an out_features and a depth.
+template <class Params>
+struct NtkMapCase {
+  const char* name;
+  Params params;
+  double worst_error;  ///< several times what was measured: the check is of the result, not of its luck
+};
+
+/// Checks such a map on 2000 x 784 normal rows by its Gram matrix, and compares it as compare_map() does.
+template <class Map, class Params>
+void measure_ntk_map(const std::string& op, const NtkMapCase<Params>& c, int rounds) {
+  const Array<float> x = normal_rows(map_rows * map_inputs);
+  Params params = c.params;
+  params.in_features = map_inputs;
+  params.seed = 1;
+  const std::size_t width = params.out_features;
+  const Map map(params, fastntk::Cpu{1});
+  Array<float> z(map_rows * width);
+  const auto transform = [&] { map({x.data(), map_rows, map_inputs}, {z.data(), map_rows, width}); };
+  transform();
+  const double error = gram_error(z, width, ntk_gram(x, map_inputs, params.depth));
+  require(error < c.worst_error, op + ": the Gram matrix is off by " + std::to_string(error));
+  compare_map(op, transform, z, width, rounds, std::string(c.name) + ", depth " + std::to_string(params.depth));
+}
+
 }  // namespace bench

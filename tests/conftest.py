@@ -55,3 +55,69 @@ def oracle():
 @pytest.fixture
 def rng():
     return np.random.default_rng(0)
+
+
+@pytest.fixture(params=[(True, True), (True, False), (False, True), (False, False)], ids=str)
+def problem(rng, request):
+    """Ridge problems with their dense references: with and without weights, and an intercept."""
+    from ridge_cases import Problem
+
+    weighted, fit_intercept = request.param
+    return Problem(rng, weighted=weighted, fit_intercept=fit_intercept)
+
+
+@pytest.fixture(scope="module")
+def models():
+    """Fitted models of all kinds that files hold, each with rows to predict."""
+    from model_cases import CASES
+
+    return {name: make() for name, make in CASES.items()}
+
+
+@pytest.fixture
+def path(tmp_path):
+    """Where a test writes a model."""
+    return tmp_path / "model"
+
+
+@pytest.fixture(scope="module")
+def cluster():
+    """A Dask cluster of two workers for all tests of a file that leave them alive."""
+    from dask_cases import processes
+
+    with processes(2) as made:
+        yield made
+
+
+@pytest.fixture
+def client(cluster):
+    """A client of that cluster."""
+    import distributed
+
+    with distributed.Client(cluster, timeout=20) as made:
+        made.wait_for_workers(2, timeout=30)
+        yield made
+
+
+@pytest.fixture
+def small_segments(monkeypatch):
+    """Segments of one block of a state, in groups of three, so that a few thousand rows have all that there is."""
+    from dask_cases import SEGMENT
+    from fastntk import _segments
+
+    monkeypatch.setattr(_segments, "SEGMENT_ROWS", SEGMENT)
+    monkeypatch.setattr(_segments, "GROUP_SEGMENTS", 3)
+
+
+@pytest.fixture
+def time_limit():
+    """A test of what could wait for ever ends all the same."""
+
+    def stop(*_):
+        raise TimeoutError("the test took more than its time")
+
+    before = signal.signal(signal.SIGALRM, stop)
+    signal.alarm(550)
+    yield
+    signal.alarm(0)
+    signal.signal(signal.SIGALRM, before)

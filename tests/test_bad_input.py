@@ -1,7 +1,10 @@
 """Every bad input is an error that names the argument, what it was and what is allowed; every odd one has a right result."""
 
+from pathlib import Path
+
 import fastntk
 import numpy as np
+import pandas as pd
 import pytest
 import scipy.sparse
 import sklearn
@@ -37,6 +40,10 @@ def regressor(X=X, y=Y3, **params):
 
 def classifier(X=X, y=Y3, **params):
     return f.NTKClassifier(**{"n_components": 64, **params}).fit(X, y)
+
+
+def table(column):
+    return pd.DataFrame({"a": X[:, 0], "b": column})
 
 
 class Odd:
@@ -259,7 +266,38 @@ BAD = {
     "a device that is none": (lambda: f.fwht(Odd(2)), TypeError, r"x.__dlpack_device__\(\) is 2; a pair"),
     "a device of three": (lambda: f.fwht(Odd((2, 0, 1))), TypeError, r"x.__dlpack_device__\(\) is \(2, 0, 1\); a pair"),
     "a device without a number": (lambda: f.fwht(Odd((2, None))), TypeError, r"x.__dlpack_device__\(\) is \(2, None\)"),
+    # what is no array of numbers
+    "path where arrays are needed": (
+        lambda: f.KernelRidge().fit("x.csv", Y3),
+        TypeError,
+        "only NTKRegressor and NTKClassifier",
+    ),
+    "path for features": (lambda: features(Path("x.csv")), TypeError, "X is 'x.csv', which names a file at most"),
+    "masked rows": (lambda: features(np.ma.masked_array(X, X > 1.5)), ValueError, r"X is masked at \(\d+, \d\)"),
+    "masked targets": (lambda: regressor(y=np.ma.masked_array(Y3, Y3 > 1)), ValueError, r"y is masked at \(2,\)"),
+    "text in a table": (lambda: features(table(["u"] * 12)), TypeError, "'u' in row 0, column 'b'; .* encode the column"),
+    "gap in a table": (lambda: features(table([1, pd.NA] * 6)), TypeError, "<NA> in row 1, column 'b'; .* fill it"),
+    "gap of whole numbers": (
+        lambda: features(table(pd.array([1, None] * 6, dtype="Int64"))),
+        TypeError,
+        "<NA> in row 1, column 'b'",
+    ),
+    "categories in a table": (lambda: features(table(pd.Categorical(["u", "v"] * 6))), TypeError, "column 'b'"),
+    "label None": (lambda: classifier(y=["a", None, "b"] * 4), ValueError, "y is None in row 1; every row needs a label"),
+    "label NaN": (lambda: classifier(y=np.array(["a", np.nan] * 6, object)), ValueError, "y is nan in row 1; every row"),
+    "label NA": (lambda: classifier(y=pd.Series([1, pd.NA] * 6)), ValueError, "y is <NA> in row 1; every row"),
+    "label None in blocks": (
+        lambda: f.NTKClassifier(8).fit([(X, np.array(["a", None] * 6, object))]),
+        ValueError,
+        "y is None in row 1; every row needs a label",
+    ),
+    "precomputed kernel": (lambda: f.KernelRidge("precomputed").fit(X, Y3), ValueError, r"kernel=lambda X, Z: K\[np.ix_"),
     # files
+    "state of a kernel model": (
+        lambda: f.KernelRidge().fit(X, Y3).save("x", state=True),
+        ValueError,
+        "KernelRidge has no sums that a fit could go on with",
+    ),
     "load of no model": (lambda: f.load(__file__), ValueError, "is not a fastntk model"),
     "bytes of no state": (lambda: f.RidgeState.from_bytes(b"junk"), ValueError, "RidgeState"),
 }
@@ -285,6 +323,7 @@ ODD = {
 }
 
 
+@pytest.mark.filterwarnings("ignore:X is so small")
 @pytest.mark.parametrize("name", ODD)
 def test_odd_input_has_a_right_result(name):
     rows = ODD[name]
@@ -303,6 +342,16 @@ def test_odd_input_has_a_right_result(name):
         assert set(classes.predict(rows)) <= set(y)
     if not np.ptp(rows, axis=0).any():  # nothing to learn but the mean, up to a solution of the accuracy of the state
         np.testing.assert_allclose(regression.predict(rows), y.mean(), rtol=1e-6)
+
+
+@pytest.mark.parametrize("features", ["random", "leverage", "nystroem"])
+def test_rows_whose_squares_underflow_are_told(features):
+    targets = X[:, 0]
+    with pytest.warns(UserWarning, match="squares of its features underflow, .* scale it up"):
+        f.NTKRegressor(16, features=features, random_state=0).fit(1e-200 * X, targets)
+    # Zero rows have no features, and small ones some: no warning, which would be an error here.
+    f.NTKRegressor(16, features=features, random_state=0).fit(0 * X, targets)
+    assert f.NTKRegressor(16, features=features, random_state=0).fit(1e-100 * X, targets).coef_.any()
 
 
 def test_no_rows_have_no_kernel():

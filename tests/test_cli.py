@@ -58,6 +58,7 @@ def test_fit_predict_and_info(files, tmp_path, data, options, score, least):
     model, out = tmp_path / "model.npz", tmp_path / "out.csv"
     fitted = json.loads(run("fit", files / data, "-o", model, "--n-components", 128, "--json", *options).stdout)
     assert (fitted["rows"], fitted["columns"]) == (150, 4)
+    assert fitted["target"] == {"z": "y", "y": "4"}.get(data[-1], "kind" if data.startswith("header") else "4")
     target = options[1] if "--target" in options else "y" if data.endswith("npz") else "-1"
     result = json.loads(run("predict", model, files / data, "-o", out, "--target", target, "--json").stdout)
     assert result[score] > least
@@ -65,11 +66,34 @@ def test_fit_predict_and_info(files, tmp_path, data, options, score, least):
     info = json.loads(run("info", model, "--json").stdout)
     assert info["alpha"] == fitted["alpha"]
     assert info["n_components"] == 128
+    assert info["target"] == fitted["target"]
     features = options[1] if "--features" in options else "auto"
     assert info["features"] == features
     names = {"auto": "NystroemNTK", "random": "NTKRandomFeatures", "sketch": "NTKSketch"}
     assert info["map"] == fitted["map"] == names[features]
     assert info["diagonal"] == ("exact" if features == "sketch" else "sampled")
+
+
+def test_columns_of_text_are_left_out(files, tmp_path):
+    rows = [line.split(",") for line in (files / "header.csv").read_text().splitlines()]
+    for name, first in (("text.csv", "id"), ("plain.csv", None)):
+        ids = ([first] if first else []) + [f"n{k}" for k in range(150)]
+        kept = rows if first else rows[1:]
+        (tmp_path / name).write_text("\n".join(",".join([one, *row]) for one, row in zip(ids, kept, strict=True)))
+    model, out = tmp_path / "model", tmp_path / "out.csv"
+    settings = ["--target", "kind", "-o", model, "--n-components", 64]
+    assert (
+        "'n0' in line 2, column 'id'; a number is needed; a column of text is left out with --drop"
+        in run("fit", tmp_path / "text.csv", *settings, code=2).stderr
+    )
+    run("fit", tmp_path / "text.csv", *settings, "--drop", "id")
+    run("predict", model, tmp_path / "text.csv", "-o", out)
+    wanted = out.read_text()
+    assert json.loads(run("plan", tmp_path / "text.csv", "--drop", "id", "--json").stdout)["columns"] == 4
+    settings[1] = "-1"
+    run("fit", tmp_path / "plain.csv", *settings, "--drop", "0")
+    run("predict", model, tmp_path / "plain.csv", "--target", "-1", "--drop", "0", "-o", out)
+    assert out.read_text() == wanted
 
 
 def test_predictions_are_the_same_in_every_format(files, tmp_path):

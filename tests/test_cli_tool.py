@@ -2,7 +2,6 @@
 
 import csv
 import fcntl
-import io
 import json
 import os
 import pty
@@ -14,32 +13,19 @@ import sys
 import sysconfig
 import termios
 import time
-from contextlib import redirect_stderr, redirect_stdout
 from pathlib import Path
-from types import SimpleNamespace
 
 import fastntk
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from command import run
 from fastntk import _doctor
-from fastntk.cli import main
 from sklearn.metrics import accuracy_score, r2_score
 
 N, D = 3000, 6
 NAMES = list("abcdef")
-
-
-def run(*args, code=0):
-    """The command in this process: another takes a second to begin."""
-    out, said = io.StringIO(), io.StringIO()
-    with pytest.MonkeyPatch.context() as patch, redirect_stdout(out), redirect_stderr(said):
-        patch.setattr(sys, "argv", ["fastntk", *map(str, args)])
-        with pytest.raises(SystemExit) as ended:
-            main()
-    assert (ended.value.code or 0) == code, said.getvalue()
-    return SimpleNamespace(stdout=out.getvalue(), stderr=said.getvalue())
 
 
 def run_with(environment):
@@ -115,7 +101,7 @@ def test_text_is_not_regressed_even_if_it_looks_like_numbers(tmp_path):
 
 
 def test_scores_over_blocks_are_scores_of_all_rows():
-    from fastntk.cli._predict import _R2
+    from fastntk.cli._scores import R2
 
     class Source:
         target_dtype = np.dtype(float)
@@ -123,11 +109,11 @@ def test_scores_over_blocks_are_scores_of_all_rows():
     rng = np.random.default_rng(0)
     y = rng.standard_normal((500, 3)) * [1, 100, 0] + [1e6, 1, 5]
     predicted = y + rng.standard_normal(y.shape)
-    score = _R2(Source())
+    score = R2(Source())
     for first in range(0, 500, 33):
         score.add(y[first : first + 33], predicted[first : first + 33])
     assert score.value() == pytest.approx(r2_score(y, predicted), rel=1e-9)
-    single = _R2(Source())
+    single = R2(Source())
     single.add(y[:1], predicted[:1])
     assert single.value() is None
 
@@ -424,7 +410,7 @@ def test_the_doctor_finds_this_installation_usable():
     by_name = {finding["what"]: finding for finding in found["findings"]}
     assert {"fastntk", "compiled part", "instruction set", "BLAS", "threads", "memory", "CUDA"} <= set(by_name)
     assert by_name["self-test, cpu"]["state"] == "ok"
-    assert {"numpy", "scipy", "scikit-learn", "safetensors", "tqdm", "typer"} <= set(by_name)
+    assert {"numpy", "scipy", "scikit-learn", "tqdm", "typer"} <= set(by_name)
     assert fastntk.__version__ in by_name["fastntk"]["found"]
     assert all(finding["state"] in ("ok", "note") for finding in found["findings"])
     text = run("doctor").stdout

@@ -6,8 +6,10 @@ import sys
 import fastntk
 import numpy as np
 import pytest
-from fastntk.display import ErrorDisplay, LearningCurveDisplay, SpectrumDisplay
+from fastntk.display import ComponentsCurveDisplay, ErrorDisplay, LearningCurveDisplay, SpectrumDisplay
 from sklearn.base import clone
+from sklearn.frozen import FrozenEstimator
+from sklearn.model_selection import train_test_split
 
 
 @pytest.fixture(autouse=True)
@@ -124,6 +126,48 @@ def test_scores_that_are_known_are_plotted():
     assert display.alpha["a"].tolist() == [1, 2]
 
 
+def test_scores_of_sizes_are_those_of_models_fitted_to_the_same_rows(wave):
+    X, y = wave
+    held_out = {"X_test": X[700:], "y_test": y[700:]}
+    models = {
+        "own": fastntk.NTKRegressor(features="random", alpha=1.0),
+        "map": fastntk.NTKRegressor(features=fastntk.NTKRandomFeatures(depth=2)),
+    }
+    sizes = [16, 32, 128]
+    display = ComponentsCurveDisplay.from_estimators(
+        models, X[:700], y[:700], n_components=sizes, random_state=5, **held_out, linestyle=":"
+    )
+    assert display.n_components.tolist() == sizes
+    for i, size in enumerate(sizes):
+        own = clone(models["own"]).set_params(n_components=size, random_state=5)
+        features = fastntk.NTKRandomFeatures(size, depth=2, random_state=5)
+        of_map = fastntk.NTKRegressor(features=features, random_state=5)
+        for name, model in (("own", own), ("map", of_map)):
+            model.fit(X[:700], y[:700])
+            assert display.score[name][i] == model.score(X[700:], y[700:])
+            assert display.alpha[name][i] == model.alpha_
+    assert models["own"].n_components == 4096
+    assert [line.get_linestyle() for line in display.lines_] == [":", ":"]
+    assert np.array_equal(display.lines_[0].get_xdata(), sizes)
+    assert np.array_equal(display.lines_[0].get_ydata(), display.score["own"])
+    assert display.score_name == display.ax_.get_ylabel() == "R^2 on held-out rows"
+    assert display.ax_.get_xlabel() == "number of components"
+
+
+def test_without_held_out_rows_a_fifth_is_drawn(wave):
+    X, y = wave
+    labels = np.where(y > 0, "up", "down")
+    model = fastntk.NTKClassifier(features="random", alpha=1.0)
+    display = ComponentsCurveDisplay.from_estimator(model, X, labels, n_components=[64], random_state=2)
+    rows, held_out, known, wanted = train_test_split(X, labels, test_size=0.2, random_state=2)
+    fitted = clone(model).set_params(n_components=64, random_state=2).fit(rows, known)
+    assert display.score["NTKClassifier"].tolist() == [fitted.score(held_out, wanted)]
+    assert display.score_name == "accuracy on held-out rows"
+    known = ComponentsCurveDisplay.from_results([10, 100], [0.1, 0.5], score_name="correlation")
+    assert known.score["model"].tolist() == [0.1, 0.5]
+    assert known.ax_.get_ylabel() == "correlation"
+
+
 def test_spectra_are_those_of_the_features(wave):
     X, _ = wave
     features = fastntk.NTKRandomFeatures(40, random_state=0).fit(X)
@@ -180,6 +224,29 @@ def test_a_models_spectrum_is_that_of_its_rows(wave, fit_intercept):
             "n_rows is 20",
         ),
         (lambda X: LearningCurveDisplay.from_results([1], [1, 2]), ValueError, "score has shape"),
+        (lambda X: ComponentsCurveDisplay.from_results([1], [1, 2]), ValueError, "score has shape .* that of n_components"),
+        (
+            lambda X: ComponentsCurveDisplay.from_estimator(fastntk.NTKRegressor(), X, X[:, 0], y_test=X[:, 0]),
+            ValueError,
+            "X_test is not given",
+        ),
+        (
+            lambda X: ComponentsCurveDisplay.from_estimator(fastntk.NTKRegressor(), X, X[:, 0], n_components=[8, 0]),
+            ValueError,
+            "n_components is 0",
+        ),
+        (
+            lambda X: ComponentsCurveDisplay.from_estimator(fastntk.KernelRidge(), X, X[:, 0]),
+            ValueError,
+            "estimators has 'KernelRidge', a KernelRidge, and it has no n_components",
+        ),
+        (
+            lambda X: ComponentsCurveDisplay.from_estimator(
+                fastntk.NTKRegressor(features=FrozenEstimator(fastntk.NTKRandomFeatures(8).fit(X))), X, X[:, 0]
+            ),
+            ValueError,
+            "and its features, a FrozenEstimator, has no n_components",
+        ),
         (lambda X: SpectrumDisplay(eigenvalues=[-1.0]), ValueError, "eigenvalues"),
         (lambda X: SpectrumDisplay(eigenvalues=[1.0], alpha=0), ValueError, "alpha is 0"),
         (lambda X: SpectrumDisplay.from_estimator(fastntk.NystroemNTK(8).fit(X)), ValueError, "X is None"),
@@ -203,6 +270,7 @@ class Untouched(fastntk.NTKRandomFeatures):
 calls = [
     lambda: display.ErrorDisplay.from_estimator(Untouched(), X),
     lambda: display.LearningCurveDisplay.from_estimator(fastntk.NTKRegressor(features=Untouched()), X, X[:, 0]),
+    lambda: display.ComponentsCurveDisplay.from_estimator(fastntk.NTKRegressor(features=Untouched()), X, X[:, 0]),
     lambda: display.SpectrumDisplay.from_estimator(fastntk.NTKRandomFeatures(8).fit(X), X),
     lambda: display.ErrorDisplay(n_components=[1], error={"a": [0.1]}).plot(),
 ]

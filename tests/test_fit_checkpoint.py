@@ -5,6 +5,7 @@ import os
 import signal
 import subprocess
 import sys
+import zipfile
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -88,7 +89,7 @@ while True:
         time.sleep(chance.uniform(0, took))
         os.kill(child, chance.choice(SIGNALS))
     code = ended(child)
-    killed += code != 0
+    killed += code == -signal.SIGKILL
     if code == 0 and killed >= kills:
         break
 print(killed, resumed)
@@ -537,6 +538,21 @@ def test_a_second_interrupt_does_not_wait():
     assert done == [True]
 
 
+def test_an_interrupt_is_forgotten_with_an_error():
+    held = HeldInterrupts()
+
+    def interrupted():
+        with held:
+            os.kill(os.getpid(), signal.SIGINT)
+            raise ValueError("bad row")
+
+    with pytest.raises(ValueError, match="bad row"):
+        interrupted()
+    assert held.came
+    with held:
+        assert not held.came
+
+
 def test_paths_that_cannot_be_written_are_refused_before_any_work(data, tmp_path):
     read = []
 
@@ -556,3 +572,31 @@ def test_paths_that_cannot_be_written_are_refused_before_any_work(data, tmp_path
         ):
             model().fit(*given, checkpoint_every=500)
     assert read == []
+
+
+@pytest.mark.parametrize("error", [MemoryError("no memory for 40 bytes"), PermissionError(13, "Permission denied")])
+def test_what_the_machine_cannot_do_is_no_damage(data, tmp_path, monkeypatch, error):
+    path = tmp_path / "fit"
+    stopped(data, path)
+
+    def fails(*_, **__):
+        raise error
+
+    for target in ("fastntk.ridge.RidgeState.__init__", "fastntk._array_archive.ArrayArchive.__init__"):
+        with monkeypatch.context() as patch:
+            patch.setattr(target, fails)
+            with pytest.raises(type(error)) as raised:
+                model().fit(lambda: blocks_of(*data), checkpoint=path)
+            assert raised.value is error
+    coef = model().fit(lambda: blocks_of(*data), checkpoint=path).coef_
+    np.testing.assert_array_equal(coef, model().fit(*data).coef_)
+
+
+@pytest.mark.parametrize("shape", ["(10000000000000,)", "(1000,", "(-3,)", "(7,)"])
+def test_arrays_that_cannot_be_are_damage(data, tmp_path, shape):
+    path = tmp_path / "fit"
+    header = f"{{'descr': '<f8', 'fortran_order': False, 'shape': {shape}, }}".ljust(117) + "\n"
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.writestr("head.npy", b"\x93NUMPY\x01\x00" + len(header).to_bytes(2, "little") + header.encode() + bytes(80))
+    with pytest.raises(ValueError, match="which is damaged or no checkpoint"):
+        model().fit(lambda: blocks_of(*data), checkpoint=path)

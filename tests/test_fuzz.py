@@ -9,7 +9,7 @@ import pytest
 
 ROOT = Path(__file__).resolve().parents[1]
 # The reader is these files, without the operators.
-READER = ["json", "json_fields", "safetensors", "model_file", "model_params", "model_info"]
+READER = ["json", "json_fields", "safetensors", "host_memory", "model_file", "model_params", "model_info"]
 SANITIZED = ["-fsanitize=address,undefined", "-fno-sanitize-recover=all", "-O1", "-g1"]
 
 

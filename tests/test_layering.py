@@ -31,8 +31,31 @@ MAY_INCLUDE = {
 }
 SOURCE_SUFFIXES = {".hpp", ".cpp", ".cuh", ".cu"}
 # Each public header builds on those before it only, in the order of the pipeline.
-PIPELINE = ["error", "half", "view", "memory", "convert", "upload", "config", "rng", "fwht", "srht", "count_sketch"]
-PIPELINE += ["images", "tensor_srht", "poly_sketch", "exact", "cntk", "kernel_series", "modified_directions", "ntk_features"]
+PIPELINE = [
+    "error",
+    "checksum",
+    "host_memory",
+    "half",
+    "view",
+    "memory",
+    "convert",
+    "upload",
+    "config",
+    "rng",
+    "fwht",
+    "srht",
+]
+PIPELINE += [
+    "count_sketch",
+    "images",
+    "tensor_srht",
+    "poly_sketch",
+    "exact",
+    "cntk",
+    "kernel_series",
+    "modified_directions",
+    "ntk_features",
+]
 PIPELINE += [
     "leverage",
     "dot_product_features",

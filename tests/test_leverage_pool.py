@@ -18,6 +18,8 @@ FAMILIES = ("ntk", "relu_ntk", "arc_cosine_0", "arc_cosine_1", "fourier")
 # Tests of a true law fail with this probability each; the seeds are fixed.
 LEAST_P = 1e-3
 
+LOOSE = pytest.mark.filterwarnings("ignore:n_landmarks is")  # few landmarks, on purpose
+
 
 class Complex:
     """exp(i w.x) of the Gaussian kernel."""
@@ -53,6 +55,7 @@ def test_scores_are_those_of_a_dense_inverse(X, family, inverse):
     assert sampler.approximation_error_ < 1e-7
 
 
+@LOOSE
 @pytest.mark.parametrize("family", FAMILIES)
 def test_scores_through_few_landmarks_are_never_smaller(family):
     X = np.random.default_rng(1).normal(size=(150, 3))
@@ -69,6 +72,7 @@ def test_scores_through_few_landmarks_are_never_smaller(family):
     assert np.all(few <= wanted / (1 - some.approximation_error_) * (1 + 1e-9))
 
 
+@LOOSE
 def test_what_is_sampled_through_features_is_normalised_by_its_own_integral():
     X = np.random.default_rng(1).normal(size=(150, 3))
     params = {"family": "arc_cosine_0", "method": "pool", "inverse": "features", "n_landmarks": 5}
@@ -83,6 +87,7 @@ def test_what_is_sampled_through_features_is_normalised_by_its_own_integral():
     assert sampler.required_features(0.4, 0.1) == pytest.approx(wanted, rel=0.01)
 
 
+@LOOSE
 def test_the_error_of_the_features_is_that_of_the_whole_kernel_if_it_is_small():
     X = np.random.default_rng(1).normal(size=(300, 3))
     sampler = LeverageSampler(X, 0.5, method="pool", inverse="features", n_landmarks=30, random_state=0)
@@ -94,6 +99,7 @@ def test_the_error_of_the_features_is_that_of_the_whole_kernel_if_it_is_small():
     assert sampler.approximation_error_ == pytest.approx(np.abs(values).max(), rel=1e-6)
 
 
+@LOOSE
 def test_the_error_of_the_features_is_that_of_some_rows_with_their_share_of_alpha(monkeypatch):
     from fastntk.leverage import _inverse
 
@@ -420,3 +426,20 @@ def test_a_sampler_on_a_gpu_may_be_pickled(X, method, monkeypatch):
     for mine, its in zip(wanted, without.sample(7), strict=True):
         np.testing.assert_allclose(its, mine.to_host(), rtol=1e-9, atol=1e-12)
     np.testing.assert_allclose(without.scores(X[:3]), sampler.scores(X[:3]), rtol=1e-9)
+
+
+def test_bounds_far_apart_are_told():
+    X = np.random.default_rng(0).normal(size=(400, 6))
+    options = {"method": "pool", "inverse": "features", "random_state": 0}
+    with pytest.warns(UserWarning, match=r"n_landmarks is 20, .* between \d+(\.\d+)? and \d+.* raise n_landmarks or alpha"):
+        loose = LeverageSampler(X, 0.1, n_landmarks=20, **options)
+    assert loose.statistical_dimension_bounds_[1] > 2 * loose.statistical_dimension_bounds_[0]
+    close = LeverageSampler(X, 10.0, n_landmarks=350, **options)  # no warning, which would be an error here
+    assert close.statistical_dimension_bounds_[1] < 2 * close.statistical_dimension_bounds_[0]
+
+
+def test_samplers_say_what_they_are(X):
+    assert repr(LeverageSampler(X, 0.5)) == (
+        "<LeverageSampler of 12 rows with 4 columns, alpha=0.5, family='ntk', method='gibbs', inverse='exact'>"
+    )
+    assert "family=Complex, method='pool'" in repr(LeverageSampler(X, 0.5, family=Complex(), method="pool"))

@@ -288,3 +288,24 @@ def test_arrays_on_a_gpu_have_results_there(rng):
 
 def test_all_names_are_there():
     assert all(hasattr(leverage, name) for name in leverage.__all__)
+
+
+def test_rounding_that_reaches_the_scores_is_told(rng):
+    Z = rng.normal(size=(60, 8))
+    K = Z @ Z.T
+    size = np.linalg.norm(K)
+    for alpha in (size / 1e13, size / 4e4):  # eps of float64 and float32 times that is below .01
+        dtype = np.float64 if alpha < size / 1e6 else np.float32
+        ridge_leverage_scores(K.astype(dtype), alpha, is_kernel=True)
+    for given, kernel, ratio in (
+        (K, True, 1e14),
+        (K.astype(np.float32), True, 4e5),
+        (Z, False, 1e14),
+        (Z[:6], False, 1e16),
+        (Z[:6] * 1j, False, 1e16),
+    ):
+        with pytest.warns(UserWarning, match="rounding of K can change scores by up to about .*; raise alpha") as told:
+            ridge_leverage_scores(given, size / ratio, is_kernel=kernel)
+        assert told[0].filename == __file__
+    with pytest.warns(UserWarning, match="rounding of K"):
+        statistical_dimension(K, size / 1e14)

@@ -7,7 +7,7 @@ import math
 import fastntk
 import numpy as np
 import pytest
-from fastntk.bench import Options, _leverage_chains, _leverage_problem, _leverage_theorem, leverage, run
+from fastntk.bench import Options, _leverage_chains, _leverage_many, _leverage_problem, _leverage_theorem, leverage, run
 from fastntk.bench._leverage_problem import SAMPLINGS, SETS, Draw, Problem
 from fastntk.bench._models import Data
 from fastntk.leverage import modified_features, spectral_error, statistical_dimension
@@ -32,12 +32,13 @@ def no_measurement(*_, **__):
 
 def test_its_tables_and_plots(tmp_path, monkeypatch):
     records = study(tmp_path)
-    parts = ["multiple" if "multiple" in record else "theorem" if "theorem" in record else "moves" for record in records]
+    kinds = ("multiple", "theorem", "moves", "many")
+    parts = [next(kind for kind in kinds if kind in record) for record in records]
     families = 2
     curves = SMALL.rare_seeds * len(SMALL.multiples) * (families * 3 + 1)
-    assert [parts.count(part) for part in ("multiple", "theorem", "moves")] == [curves, 2 * 3, 3 * 3]
+    assert [parts.count(part) for part in kinds] == [curves, 2 * 3, 3 * 3, 2]
     names = {path.name for path in tmp_path.iterdir()}
-    for suffix in ("", "-rmse", "-distance", "-ratios", "-theorem", "-chains"):
+    for suffix in ("", "-rmse", "-distance", "-ratios", "-theorem", "-chains", "-many"):
         assert {f"leverage{suffix}.md", f"leverage{suffix}.csv"} <= names
     assert {f"leverage-{key}-rare-0.1-ntk.png" for key in leverage.PLOTTED} <= names
 
@@ -67,6 +68,7 @@ def test_its_tables_and_plots(tmp_path, monkeypatch):
         (Problem, "measured"),
         (_leverage_theorem, "modified_features"),
         (_leverage_chains, "_seconds_of_a_move"),
+        (_leverage_many, "LeverageSampler"),
     ):
         monkeypatch.setattr(module, name, no_measurement)
     assert study(tmp_path) == records
@@ -106,6 +108,16 @@ def test_every_sampling_is_unbiased(sampling):
     # Entries of Z Z^T are means of 4000 terms of a standard deviation of at most sqrt(5) (p: E w^4 / 2 - 1): the root mean
     # square of their errors, fully correlated at worst, is beyond 4 standard errors once in 10^4 seeds.
     assert np.sqrt(np.mean((Z @ Z.T - K) ** 2)) < 4 * np.sqrt(5 / 4000)
+
+
+def test_many_rows_are_told_as_the_sampler_tells_them(tmp_path):
+    for record in study(tmp_path, data=("many",)):
+        X = _leverage_many._rows(record["many"], record["n"])
+        K = X @ X.T * fastntk.arc_cosine_kernel(X, order=0) / 2
+        s = statistical_dimension(K, 1e-3 * record["n"])
+        assert record["s_low"] <= s <= record["s_high"]
+        assert 0 < record["error"] < 1
+        assert 1 < record["effective"] <= record["pool"] == 16 * _leverage_many.DIRECTIONS
 
 
 def test_a_few_chains_are_the_first_of_many():

@@ -121,6 +121,20 @@ def test_leave_one_out_after_batches_takes_what_is_planned():
     assert taken < 0.8 * planned < 1.6 * taken
 
 
+def test_the_states_of_a_fit_are_saved_where_they_are():
+    taken, size = measured(
+        "import tempfile\nfrom pathlib import Path\nfrom fastntk import _segments\n"
+        "_segments.SEGMENT_ROWS, _segments.GROUP_SEGMENTS = 16, 2\n"
+        "folder = tempfile.TemporaryDirectory()\nX = np.random.default_rng(0).normal(size=(82, 4))\n"
+        "def make(n):\n    model = fastntk.NTKRegressor(n, features='random', alpha=1.0, random_state=0, n_threads=1)\n"
+        "    model.partial_fit(X, X[:, 0]).predict(X[:5])\n    return model\n"
+        "path = Path(folder.name) / 'model'\nmake(64).save(path, state=True)\nmodel = make(2500)",
+        "model.save(path, state=True)\ntold = path.stat().st_size",
+    )
+    assert size > 3 * 4 * 2500**2  # of the segment, the group and the total, 25 MB each
+    assert taken < 10e6
+
+
 STREAM = """
 from pathlib import Path
 path, n, d, D = Path({folder!r}) / "rows.npy", {n}, 64, 512

@@ -201,7 +201,7 @@ def test_rows_that_were_not_there_are_refused():
     fitted.set_params(max_memory=None)
     require_close(fitted.downdate(X[:50], y[:50]), model("NTKRegressor", 1.0).fit(X[50:100], y[50:100]))
     fitted._fit = None
-    with pytest.raises(ValueError, match=r"this NTKRegressor holds no state to continue from"):
+    with pytest.raises(ValueError, match=r"this NTKRegressor holds no state of its fit"):
         fitted.downdate(X[:5], y[:5])
 
 

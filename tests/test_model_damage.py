@@ -12,16 +12,6 @@ from model_cases import CASES, FILES, edited
 from safetensors.numpy import save_file
 
 
-@pytest.fixture(scope="module")
-def models():
-    return {name: make() for name, make in CASES.items()}
-
-
-@pytest.fixture
-def path(tmp_path):
-    return tmp_path / "model"
-
-
 @pytest.mark.parametrize("name", ["random-sampled", "net-two-layer"])
 def test_every_truncation_is_refused(name, tmp_path):
     whole, path = (FILES / f"{name}.safetensors").read_bytes(), tmp_path / "model"

@@ -16,22 +16,12 @@ from fastntk._load import _core
 from fastntk._model_archive import read_archive, write_archive
 from fastntk._persistence import save
 from fastntk._statistics import row_statistics
-from fastntk._whole_file import replacing
+from fastntk._whole_file import remove_unfinished, replacing
 from model_cases import CASES, FILES, RIDGE, classifier, metadata, rows, says
 from safetensors import safe_open
-from safetensors.numpy import load_file
+from safetensors.numpy import load_file, save_file
 from sklearn.exceptions import NotFittedError
 from sklearn.linear_model import Ridge
-
-
-@pytest.fixture(scope="module")
-def models():
-    return {name: make() for name, make in CASES.items()}
-
-
-@pytest.fixture
-def path(tmp_path):
-    return tmp_path / "model"
 
 
 def same_model(again, model):
@@ -59,8 +49,7 @@ def test_files_hold_the_model(models, name, path):
         assert again.features_.estimate_error(X, 100, random_state=0) == estimate
     before = path.read_bytes()
     again.save(path)
-    # safetensors writes its two metadata in any order.
-    assert read_archive(path)[0] == json.loads(metadata(before)["fastntk"])
+    assert path.read_bytes() == before
     assert np.array_equal(says(fastntk.load(path), X), says(model, X))
 
 
@@ -100,7 +89,9 @@ def test_the_checksum_is_that_of_the_file(models, path):
     digits = metadata(content)["checksum"]
     zeros = content.replace(f'"checksum":"{digits}"'.encode(), b'"checksum":"0000000000000000"')
     assert zeros != content
-    assert f"{_core.model_checksum(zeros):016x}" == digits
+    sum_of_bytes = _core.Checksum(len(zeros))
+    sum_of_bytes.add(zeros)
+    assert f"{sum_of_bytes.value:016x}" == digits
 
 
 def test_files_are_on_the_disk(models, path, monkeypatch):
@@ -122,6 +113,10 @@ def test_files_of_others_are_left_alone(models, path):
         first.write_text("first")
         with replacing(path) as second:
             assert first != second
+            killed = path.with_name(f"{path.name}.{16 * '0'}.new")
+            killed.touch()
+            remove_unfinished(path)
+            assert not killed.exists()
             second.write_text("second")
         assert path.read_text() == "second"
     assert path.read_text() == "first"
@@ -161,6 +156,71 @@ def test_headers_that_no_reader_takes(path):
     assert not path.exists()
 
 
+def test_tensors_of_every_type_are_where_safetensors_says(path, rng):
+    """In order of their alignment, also empty ones, scalars, columns of others, and bytes of the other order."""
+    types = [*np.sctypeDict.values()]
+    found = {np.dtype(t).name: np.dtype(t) for t in types if np.dtype(t).kind in "iuf" and np.dtype(t).itemsize <= 8}
+    del found["float16"]
+    tensors = {name: rng.integers(0, 100, (3, 5)).astype(dtype) for name, dtype in found.items()}
+    tensors |= {"scalar": np.array(7, np.int16), "none": np.empty((0, 3), np.float32), 'é"\\\n': np.arange(3.0)}
+    tensors |= {"column": rng.normal(size=(4, 4))[:, 1:2], "swapped": np.arange(4, dtype=">i4"), "fixed": np.ones(3)}
+    tensors["fixed"].flags.writeable = False
+    write_archive(path, {"format": "fastntk-model", "version": 3}, tensors)
+    for read in (load_file(path), read_archive(path)[1]):
+        assert read.keys() == tensors.keys()
+        for name, value in tensors.items():
+            assert read[name].shape == value.shape
+            assert read[name].dtype == value.dtype.newbyteorder("=")
+            assert np.array_equal(read[name], value)
+    content = path.read_bytes()
+    length = int.from_bytes(content[:8], "little")
+    assert length % 8 == 0
+    header = json.loads(content[8 : 8 + length])
+    del header["__metadata__"]
+    end = 0
+    for name, entry in header.items():
+        begin, last = entry["data_offsets"]
+        assert begin == end
+        assert begin % np.asarray(tensors[name]).itemsize == 0
+        end = last
+    assert 8 + length + end == len(content)
+    # What others make of the same tensors is of the same size, and ours to read but for the metadata.
+    other = path.with_name("other")
+    save_file({name: np.require(value, value.dtype.newbyteorder("="), "C") for name, value in tensors.items()}, other)
+    assert load_file(other).keys() == tensors.keys()
+    with pytest.raises(TypeError, match=r"tensor 'z' is of type complex128; model files have float32, float64, int8"):
+        write_archive(path, {}, {"z": np.ones(1, complex)})
+    assert path.read_bytes() == content
+
+
+def rewritten(path, change):
+    """Change the safetensors header of a file, under a checksum that agrees."""
+    content = path.read_bytes()
+    data = 8 + int.from_bytes(content[:8], "little")
+    header = json.loads(content[8:data])
+    header["__metadata__"]["checksum"] = 16 * "0"
+    text = change(header)
+    content = len(text).to_bytes(8, "little") + text + content[data:]
+    checksum = _core.Checksum(len(content))
+    checksum.add(np.frombuffer(content, np.uint8))
+    path.write_bytes(content.replace(b'"' + 16 * b"0" + b'"', f'"{checksum.value:016x}"'.encode(), 1))
+
+
+@pytest.mark.parametrize("length", [None, int.from_bytes(b"PK", "little")])
+def test_others_may_write_these_files(models, path, length):
+    """With more metadata, and a header of any length: also one whose bytes look like the beginning of an archive."""
+    model, X = models["random-sampled"]
+    model.save(path)
+
+    def change(header):
+        header["__metadata__"] = {"format": "np", **header["__metadata__"]}
+        text = json.dumps(header).encode()
+        return text.ljust(length or -(-len(text) // 8) * 8)
+
+    rewritten(path, change)
+    assert np.array_equal(says(fastntk.load(path), X), says(model, X))
+
+
 def test_files_are_as_readable_as_others(models, path, tmp_path):
     (tmp_path / "other").touch()
     models["random-sampled"][0].save(path)
@@ -172,17 +232,18 @@ def test_a_failed_save_leaves_the_old_file(models, tmp_path, monkeypatch):
     model.save(path)
     before = path.read_bytes()
 
-    def full(*args, **more):
+    def full(descriptor):
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr("safetensors.numpy.save_file", full)
+    monkeypatch.setattr("os.fsync", full)
     with pytest.raises(OSError, match="No space left"):
         models["random-gibbs"][0].save(path)
     assert path.read_bytes() == before
     assert os.listdir(tmp_path) == ["model"]
     monkeypatch.undo()
-    with pytest.raises(FileNotFoundError):
+    with pytest.raises(FileNotFoundError) as found:
         model.save(tmp_path / "nowhere" / "model")
+    assert found.value.filename == str(tmp_path / "nowhere" / "model")
     with pytest.raises(TypeError, match=r"path is of type BytesIO; a str or a path is allowed"):
         model.save(BytesIO())
 
@@ -208,6 +269,37 @@ def test_what_cannot_be_saved(models, path):
         with pytest.raises(NotFittedError):
             model.save(path)
     assert not path.exists()
+
+
+def test_what_else_a_file_holds_is_told(path):
+    X, y = rows()
+    with pytest.raises(ValueError, match="KernelRidge has no sums that a fit could go on with"):
+        fastntk.KernelRidge().fit(X, y).save(path, state=True)
+    net = fastntk.nets.TwoLayerReLU(4, random_state=0).fit(X, y, steps=1)
+    with pytest.raises(ValueError, match="state is False, and what training goes on with is always in the file"):
+        net.save(path, state=False)
+    assert not path.exists()
+    net.save(path, state=True)
+    assert fastntk.load(path).n_steps_ == 1
+
+
+def test_files_of_rows_are_told_from_damaged_models(tmp_path):
+    for name in ("rows.csv", "rows.npy"):
+        path = tmp_path / name
+        np.save(path, np.ones((3, 2))) if name == "rows.npy" else path.write_text("a,b\n1,2\n")
+        with pytest.raises(fastntk.ModelFileError, match=f"{name} is not a fastntk model, but a file of rows, as its name"):
+            fastntk.load(path)
+
+
+def test_names_of_targets(path, tmp_path):
+    X, y = rows()
+    pd.DataFrame(X, columns=[*"abcde"]).assign(é=y).to_csv(tmp_path / "x.csv", index=False)
+    model = fastntk.NTKRegressor(16, alpha=1.0, random_state=0).fit(tmp_path / "x.csv")
+    model.save(path)
+    assert fastntk.load(path).target_names_.tolist() == model.target_names_.tolist() == ["é"]
+    model.fit(X, y).save(path)
+    assert not hasattr(model, "target_names_")
+    assert not hasattr(fastntk.load(path), "target_names_")
 
 
 @pytest.mark.parametrize(

@@ -9,11 +9,6 @@ from model_cases import FILES, edited, rows
 from sklearn.base import clone
 
 
-@pytest.fixture
-def path(tmp_path):
-    return tmp_path / "model"
-
-
 def streamed(model, X, y, parts, path=None, **first):
     """Fit in batches; with a path the model goes through a file after each."""
     for i, part in enumerate(parts):
@@ -68,7 +63,7 @@ def test_a_fit_goes_on_from_a_file(path):
     model = fastntk.NTKRegressor(24, random_state=0).fit(X[:300], y[:300])
     model.save(path)
     without = fastntk.load(path)
-    with pytest.raises(ValueError, match="holds no state to continue from"):
+    with pytest.raises(ValueError, match="holds no state of its fit"):
         without.partial_fit(X[300:], y[300:])
     with pytest.raises(ValueError, match="state is True, but this NTKRegressor holds none"):
         without.save(path, state=True)

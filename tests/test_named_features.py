@@ -58,6 +58,17 @@ def test_other_names_are_refused(digits):
             fastntk.NTKClassifier(64, features=name).fit(*digits)
 
 
+def test_leverage_of_other_depths_is_refused_in_the_models_words(digits):
+    model = fastntk.NTKClassifier(64, features="leverage", depth=2)
+    for call in (
+        lambda: model.fit(*digits),
+        lambda: model.partial_fit(*digits, classes=range(10)),
+        lambda: model.plan(99, 64),
+    ):
+        with pytest.raises(ValueError, match=r"depth is 2; with features='leverage', .* 1 is allowed"):
+            call()
+
+
 @pytest.mark.parametrize(
     ("n", "d", "D", "name"),
     [

@@ -299,6 +299,7 @@ def test_an_automatic_step_size_that_kills_a_net_is_halved():
         assert model.predict(X).any()
 
 
+@pytest.mark.filterwarnings("ignore:the predictions at the start")  # targets are small on purpose
 def test_a_net_without_active_neurons_is_trained_as_it_is():
     X, Y, _ = data()
     # Its only neuron is inactive on the only row, and there is nothing that a smaller step would help.

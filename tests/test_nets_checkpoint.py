@@ -9,6 +9,7 @@ from pathlib import Path
 
 import fastntk
 import numpy as np
+import pandas as pd
 import pytest
 from fastntk._whole_file import read_arrays
 from fastntk.nets import DeepReLU, DivergenceError, TwoLayerReLU
@@ -78,7 +79,7 @@ tests.fit(tests.NETS[number], 1000, checkpoint=path, checkpoint_every=100)
 @pytest.mark.parametrize(("number", "midst"), [(0, False), (1, True), (2, False)])
 def test_a_killed_fit_goes_on_with_the_same_bits(number, midst, tmp_path):
     whole = result(fit(NETS[number], 1000))
-    path = tmp_path / "folder" / "net.npz"
+    path = tmp_path / "net.npz"
     command = [sys.executable, "-c", CHILD, str(Path(__file__).parent), str(number), str(path), "3", str(midst)]
     package = str(Path(fastntk.__file__).parents[1])
     child = subprocess.run(command, check=False, env={**os.environ, "PYTHONPATH": package}, capture_output=True, text=True)
@@ -236,3 +237,18 @@ def test_bad_checkpoints_are_refused(tmp_path):
         fit(TwoLayerReLU(8), 20, resume=True)
     with pytest.raises(TypeError, match="resume is 1"):
         fit(NETS[0], 20, resume=1)
+
+
+def test_what_is_wrong_is_said_before_the_training(tmp_path, monkeypatch):
+    monkeypatch.setattr("fastntk.nets._net.Training", None)
+    X, Y, _ = data()
+    net = TwoLayerReLU(8, random_state=0)
+    with pytest.raises(TypeError, match="Feature names are only supported"):
+        net.fit(pd.DataFrame(X, columns=["a", 1, 2, 3]), Y, steps=5)
+    for path in (tmp_path / "nothing" / "net.npz", tmp_path):
+        with pytest.raises(
+            OSError, match=r"checkpoint is .*; the path of a file in a folder that can be written to is needed"
+        ):
+            net.fit(X, Y, steps=5, checkpoint=path)
+    assert not list(tmp_path.iterdir())
+    assert not hasattr(net, "n_features_in_")

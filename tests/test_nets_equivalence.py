@@ -112,3 +112,37 @@ def test_quantities_and_steps_that_cannot_be_are_named(rows, narrowing):
         equivalence(*rows, [64], seeds=[0], time=300.0, step_size=100)
     with pytest.raises(ValueError, match="step_size is 'big'"):
         equivalence(*rows, [64], seeds=[0], step_size="big")
+
+
+def test_tables_have_what_was_measured(rows):
+    X, Y, _ = rows
+    result = equivalence(X, Y, widths=[32, 64], starts="gaussian", seeds=[0], time=1.0)
+    assert set(result.table()[0]) == {"start", "width", "seeds", "train_distance", "drift", "kernel_drift"}
+    with pytest.raises(ValueError, match="quantity is 'test_distance'"):
+        result.table(["test_distance"])
+
+
+@pytest.mark.parametrize(
+    ("settings", "error", "message"),
+    [
+        ({"widths": []}, ValueError, "widths is empty; at least one is needed"),
+        ({"seeds": []}, ValueError, "seeds is empty"),
+        ({"starts": []}, ValueError, "starts is empty"),
+        ({"widths": [64, 64]}, ValueError, "widths has 64 twice"),
+        ({"seeds": [0, 0]}, ValueError, "seeds has 0 twice"),
+        ({"starts": ["gaussian", "gaussian"]}, ValueError, "starts has 'gaussian' twice"),
+        ({"starts": ["uniform"]}, ValueError, "starts is 'uniform'"),
+        ({"widths": [64, 0]}, ValueError, "widths is 0"),
+        ({"widths": 64}, TypeError, "widths is 64; a sequence"),
+    ],
+)
+def test_lists_of_cases_are_checked_before_the_first(rows, monkeypatch, settings, error, message):
+    monkeypatch.setattr("fastntk.nets._equivalence.equivalence_case", lambda *_, **__: pytest.fail("a net is trained"))
+    with pytest.raises(error, match=message):
+        equivalence(*rows, **{"widths": [64], "seeds": [0], **settings})
+
+
+def test_targets_of_zero_have_no_relative_distance(rows):
+    X, Y, X_test = rows
+    with pytest.raises(ValueError, match="Y has zeros only"):
+        equivalence(X, 0 * Y, X_test, [64], seeds=[0])

@@ -162,7 +162,7 @@ def test_fitted_nets_refuse_other_rows(net):
         ({"time": 0.0}, ValueError, "time is 0.0"),
         ({"alpha": -1.0}, ValueError, "alpha is -"),
         ({"alpha_rule": "c/m"}, ValueError, r"alpha_rule is 'c/m'; one of 'c/sqrt\(m\)', 'fixed'"),
-        ({"widths": [0]}, ValueError, "width is 0"),
+        ({"widths": [0]}, ValueError, "widths is 0"),
         ({"widths": 8}, TypeError, "widths is 8; a sequence"),
         ({"seeds": 3}, TypeError, "seeds is 3; a sequence"),
         ({"starts": "uniform"}, ValueError, "starts is 'uniform'; one of 'gaussian', 'leverage'"),
@@ -204,3 +204,45 @@ def test_a_loss_that_grew_is_warned_of():
 def test_more_bad_input_is_named(params, Y, message):
     with pytest.raises((ValueError, TypeError), match=message):
         TwoLayerReLU(8, **params).fit(np.ones((30, 4)), Y)
+
+
+@pytest.mark.parametrize("make", [lambda **how: TwoLayerReLU(16, **how), lambda **how: DeepReLU([8], **how)])
+def test_targets_may_be_called_y(make):
+    X = np.random.default_rng(0).normal(size=(20, 4))
+    Y = np.sin(X[:, 0])
+    named, usual = (make(random_state=0).fit(X, steps=2, **{name: Y}) for name in ("y", "Y"))
+    np.testing.assert_array_equal(named.weights_, usual.weights_)
+    model = make(random_state=0)
+    with pytest.raises(ValueError, match="Y and y are given"):
+        model.fit(X, Y, y=Y)
+    with pytest.raises(ValueError, match=f"{type(model).__name__} requires y to be passed"):
+        model.fit(X)
+
+
+def test_the_ridge_of_a_leverage_start_is_told():
+    X = np.random.default_rng(0).normal(size=(20, 4))
+    X[:, 1] += 3
+    given = {"start": "leverage", "random_state": 0, "bias": 0.5, "kappa": 0.5}
+
+    def told(**settings):
+        return TwoLayerReLU(16, **(given | settings)).fit(X, X[:, 0], steps=0).start_alpha_
+
+    # A thousandth of the mean of |x|^2 / 2, the constant column with it.
+    assert told() == pytest.approx(1e-3 * (np.square(X).sum(axis=1).mean() + 0.25) / 2, rel=1e-12)
+    assert told(alpha=1.0) == 4.0
+    assert told(start_alpha=0.25, alpha=1.0) == 0.25
+    assert told(start="gaussian") is None
+    assert not hasattr(TwoLayerReLU(16), "start_alpha_")
+
+
+@pytest.mark.parametrize("make", [lambda **how: TwoLayerReLU(64, **how), lambda **how: DeepReLU([32], **how)])
+def test_a_start_far_above_the_targets_is_told(make):
+    X = 30 * np.random.default_rng(0).normal(size=(20, 4))
+    Y = np.sin(X[:, 0])
+    with pytest.warns(
+        UserWarning, match=r"predictions at the start are \d+(\.\d+)? times as large as the targets.*double=True"
+    ):
+        make(random_state=0).fit(X, Y, steps=0)
+    # No warning, which would be an error here.
+    make(random_state=0, double=True).fit(X, Y, steps=0)
+    make(random_state=0).fit(X / 30, Y, steps=0)

@@ -1,6 +1,7 @@
 """What plans say: memory against peaks that the system counts, operations against counts of their own, and budgets."""
 
 import json
+import re
 from itertools import pairwise
 
 import fastntk
@@ -44,6 +45,13 @@ def of_map(make, D, n, d, small=64):
     return (warm, *rest(D))
 
 
+def net(make, n, settings="", *, fit="", plan=""):
+    """Of rows with 10 columns, so that what grows with n^2 is most of it."""
+    small = f"{make}n_threads=2).fit(rows(100, 10), np.ones(100), steps=2, record=['loss', 'flow_distance', 'kernel_error'])"
+    setup = f"X = rows({n}, 10); y = X[:, 0]; model = {make}{MACHINE})"
+    return small, setup, f"model.fit(X, y, steps=1{settings}{fit})", f"model.plan({n}, 10, steps=1{settings}{plan})"
+
+
 MACHINE = "random_state=0, n_threads=2"
 CASES = {
     "ridge": ridge("NTKRegressor", 5000, "'random'", 6000, 50, alpha=1.0),
@@ -71,6 +79,26 @@ CASES = {
     "dot product": of_map(f"fastntk.DotProductFeatures('nngp', %d, {MACHINE})", 8192, 8000, 100),
     "convolution": of_map(f"fastntk.CNTKSketch(%d, image_shape=(4, 4, 3), depth=2, {MACHINE})", 16384, 4000, 48, 256),
     "gradients": of_map(f"fastntk.GradientFeatures(%d, width=4096, depth=2, {MACHINE})", 8192, 3000, 100, 256),
+    "landmarks, few of them": of_map(f"fastntk.NystroemNTK(%d, {MACHINE})", 2048, 60_000, 784),
+    "leverage landmarks, few of them": of_map(f"fastntk.NystroemNTK(%d, landmarks='leverage', {MACHINE})", 2048, 60_000, 50),
+    "layered of dense directions": of_map(
+        f"fastntk.NTKRandomFeatures(%d, directions='gaussian', low_orders='sampled', {MACHINE})", 30_000, 300, 1000
+    ),
+    "directions of the Gibbs sampler": of_map(
+        f"fastntk.NTKRandomFeatures(%d, directions='gibbs', low_orders='sampled', {MACHINE})", 30_000, 300, 1000
+    ),
+    "gradients of a deeper net": of_map(
+        f"fastntk.GradientFeatures(%d, width=1024, depth=3, {MACHINE})", 16_384, 3500, 100, 256
+    ),
+    "ridge on a sketch": ridge("NTKRegressor", 6000, "'sketch'", 8000, 50, alpha=1.0),
+    "ridge on leverage directions": ridge("NTKRegressor", 5000, "'leverage'", 12_000, 50, alpha=1.0),
+    "ridge, many targets": (
+        ridge("NTKRegressor", 4096, "'random'", 20_000, 50, alpha=1.0)[0],
+        "Y = X[:, :50].repeat(4, axis=1).astype(float); "
+        "model = fastntk.NTKRegressor(4096, features='random', alpha=1.0, random_state=0, n_threads=2)",
+        "model.fit(X, Y)",
+        "model.plan(20_000, 50, 200)",
+    ),
     "exact ridge": (
         "fastntk.KernelRidge(n_threads=2).fit(rows(300, 20), np.ones(300))",
         "X = rows(5500, 20); y = X[:, 0]; model = fastntk.KernelRidge(n_threads=2)",
@@ -89,6 +117,19 @@ CASES = {
         "model.fit(X, y, steps=3)",
         "model.plan(300, 1000, steps=3)",
     ),
+    "two-layer net, many rows": net("fastntk.nets.TwoLayerReLU(256, ", 4000),
+    "leverage start": net("fastntk.nets.TwoLayerReLU(256, start='leverage', ", 4000),
+    "leverage start through features": net("fastntk.nets.TwoLayerReLU(256, start='leverage', ", 8000),
+    "kernel side": net("fastntk.nets.TwoLayerReLU(256, ", 2500, ", record='flow_distance'"),
+    "kernel drift": net("fastntk.nets.TwoLayerReLU(256, ", 3000, ", record='kernel_drift'"),
+    "kernel error": net("fastntk.nets.DeepReLU([64], ", 2500, ", record=['kernel_drift', 'kernel_error']"),
+    "kernel side of test rows": net(
+        "fastntk.nets.TwoLayerReLU(256, ",
+        2500,
+        ", record='test_flow_distance'",
+        fit=", X_test=rows(2500, 10)",
+        plan=", n_test=2500",
+    ),
     "deep net": (
         "fastntk.nets.DeepReLU([64, 64], n_threads=2).fit(rows(100, 100), np.ones(100), steps=2)",
         f"X = rows(300, 500); y = X[:, 0]; model = fastntk.nets.DeepReLU([2500, 2500], {MACHINE})",
@@ -98,8 +139,55 @@ CASES = {
 }
 
 
+CASES |= {
+    # A plan of a step size's kernel, beside which there are no weights; batches change the step, not it.
+    "two-layer net, many rows": (
+        CASES["two-layer net"][0],
+        f"X = rows(8000, 100); y = X[:, 0]; model = fastntk.nets.TwoLayerReLU(16_384, {MACHINE})",
+        "model.fit(X, y, steps=2, batch_size=128)",
+        "model.plan(8000, 100, steps=2, batch_size=128)",
+    ),
+    "deep net, many rows": (
+        CASES["deep net"][0],
+        f"X = rows(8000, 100); y = X[:, 0]; model = fastntk.nets.DeepReLU([1024, 1024], {MACHINE})",
+        "model.fit(X, y, steps=2)",
+        "model.plan(8000, 100, steps=2)",
+    ),
+}
+
+
+def in_float64(case):
+    """The same call with rows of float64, and their plan."""
+    warm, setup, call, plan = CASES[case]
+    many = re.sub(r"\brows\((\d+, \d+)\)", r"rows(\1, np.float64)", f"{warm}\n@@{setup}")
+    return *many.split("\n@@"), call, f"{plan[:-1]}, dtype='float64')"
+
+
+CASES |= {
+    f"{case}, float64": in_float64(case)
+    for case in (
+        "ridge",
+        "ridge on landmarks",
+        "ridge on a sketch",
+        "ridge on leverage directions",
+        "random features",
+        "landmarks",
+        "exact ridge",
+        "two-layer net",
+        "deep net",
+    )
+}
+
+
 # Quick ones; `make test-long` measures all.
-SHORT = ("ridge, few rows", "random features", "dense directions", "exact ridge", "two-layer net")
+SHORT = (
+    "ridge, few rows",
+    "random features",
+    "dense directions",
+    "exact ridge",
+    "two-layer net",
+    "two-layer net, many rows",
+)
 
 
 @pytest.mark.parametrize("case", [case if case in SHORT else pytest.param(case, marks=pytest.mark.long) for case in CASES])
@@ -138,8 +226,15 @@ def test_peaks_are_within_a_tenth_of_the_plan(case):
             "model.fit(X, y, steps=3)",
             "model.plan(300, 1000)",
         ),
+        (
+            CASES["two-layer net, many rows"][0],
+            "X = rows(3500, 10); y = X[:, 0]; "
+            "model = fastntk.nets.TwoLayerReLU(256, random_state=0, n_threads=2, max_memory=%d)",
+            "model.fit(X, y, steps=1)",
+            "model.plan(3500, 10, steps=1)",
+        ),
     ],
-    ids=["ridge", "map", "exact ridge", "net"],
+    ids=["ridge", "map", "exact ridge", "net", "net of many rows"],
 )
 def test_a_budget_just_above_the_least_is_kept(warm, setup, call, budget):
     """A tenth beyond the plan is for what it does not count: pages and small objects, and buffers of the BLAS."""
@@ -147,6 +242,37 @@ def test_a_budget_just_above_the_least_is_kept(warm, setup, call, budget):
     code = f"{WARM}{warm}\n{setup}\npeak = Peak()\n{call}\nprint(json.dumps([peak.bytes, model.max_memory]))"
     taken, allowed = fresh_process(code, threads=2)
     assert 0.7 * allowed < taken < allowed
+
+
+def test_a_budget_counts_the_start_of_a_net():
+    """Directions by leverage take the inverse of the kernel matrix, normal ones do not."""
+    given = {"max_memory": "2MB", "random_state": 0}
+    fastntk.nets.TwoLayerReLU(64, **given).fit(ROWS, ROWS[:, 0], steps=1)
+    uneven = fastntk.nets.TwoLayerReLU(64, start="leverage", **given)
+    with pytest.raises(MemoryError, match=r"TwoLayerReLU.fit with 704 weights and 300 rows needs \d+ bytes"):
+        uneven.fit(ROWS, ROWS[:, 0], steps=1)
+    assert uneven.plan(300, 10).bytes > 32 * 300**2
+
+
+def test_plans_of_nets_count_what_is_recorded():
+    model = fastntk.nets.TwoLayerReLU(256)
+    plain, drift, flow, both = (
+        model.plan(3000, 10, record=names).parts["kernel"]
+        for names in (("loss", "drift"), "kernel_drift", ["loss", "flow_distance"], ("kernel_drift", "kernel_error"))
+    )
+    assert 0 == plain < drift < flow < both
+    matrix = 8 * 3000**2
+    few, many, beside = (
+        model.plan(3000, 10, record=names, n_test=n_test).parts["kernel"]
+        for names, n_test in (
+            ("test_limit_distance", 500),
+            ("test_limit_distance", 12_000),
+            (["test_flow_distance", "kernel_error"], 600),
+        )
+    )
+    # The kernel of few test rows has the room of what eigenvectors are computed from.
+    assert (both - flow, few - flow, many - flow, beside - flow) == (matrix, 0, 3 * matrix, matrix // 5)
+    assert model.plan(3000, 10, record="test_loss", n_test=500).parts["kernel"] == 0
 
 
 class Untouched(fastntk.NTKRandomFeatures):
@@ -338,6 +464,19 @@ def test_states_of_long_fits_are_counted():
     assert three.bytes == two.bytes + state
 
 
+def test_a_plan_takes_the_type_of_rows_and_the_number_of_targets(tmp_path):
+    model = fastntk.NTKRegressor(512, features="random", alpha=1.0)
+    single, double = (model.plan(3000, 8, dtype=dtype) for dtype in ("float32", np.float64))
+    assert double.parts["features"] == 2 * single.parts["features"]
+    assert model.plan(3000, 8) == single
+    np.save(tmp_path / "x.npy", np.ones((3000, 8)))
+    of_file = model.plan(3000, 8, source=tmp_path / "x.npy")
+    assert of_file.parts["features"] == double.parts["features"]
+    # Each target: a column of the sums, and a number for each waiting row.
+    more = model.plan(3000, 8, 11).parts["state"] - single.parts["state"]
+    assert more == 10 * 8 * (512 + 2048)
+
+
 def test_plans_are_read_and_written():
     plan = fastntk.NTKRegressor(4096, features="random").plan(10**6, 100)
     assert str(plan).startswith("passes over the data: 1, in blocks of 2048 rows")
@@ -353,11 +492,16 @@ def test_plans_are_read_and_written():
     [
         (lambda: fastntk.NTKRandomFeatures().plan(0, 5), ValueError, "n is 0"),
         (lambda: fastntk.NTKRandomFeatures().plan(5, 0), ValueError, "d is 0"),
+        (lambda: fastntk.NTKRandomFeatures().plan(5, 5, dtype="int8"), ValueError, "dtype is 'int8'; float32 or float64"),
+        (lambda: fastntk.NTKRegressor().plan(5, 5, 0), ValueError, "n_targets is 0"),
         (lambda: fastntk.NTKRandomFeatures(depth=0).plan(5, 5), ValueError, "depth is 0"),
         (lambda: fastntk.KernelRidge("x").plan(5, 5), ValueError, "kernel is 'x'"),
         (lambda: fastntk.KernelRidge("cntk").plan(5, 48), ValueError, "image_shape"),
         (lambda: fastntk.nets.TwoLayerReLU(0).plan(5, 5), ValueError, "width is 0"),
         (lambda: fastntk.nets.DeepReLU([4]).plan(5, 5, batch_size=6), ValueError, "batch_size is 6"),
+        (lambda: fastntk.nets.DeepReLU([4]).plan(5, 5, record="speed"), ValueError, "record is 'speed'"),
+        (lambda: fastntk.nets.DeepReLU([4]).plan(5, 5, record="test_loss"), ValueError, "needs X_test"),
+        (lambda: fastntk.nets.DeepReLU([4]).plan(5, 5, n_test=-1), ValueError, "n_test is -1"),
     ],
 )
 def test_bad_arguments_of_plans_are_named(call, error, message):

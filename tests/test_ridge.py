@@ -80,6 +80,36 @@ def test_merged_copied_and_stored_states(rng):
     assert whole.rows == 100
 
 
+def test_saved_states_are_merged_where_they_are(rng):
+    Z, Y = rng.normal(size=(5000, 40)), rng.normal(size=(5000, 2))
+    first, second = (fastntk.RidgeState(40, 2).update(Z[cut], Y[cut]) for cut in (slice(2100), slice(2100, None)))
+    data, before = second.to_bytes(), first.to_bytes()
+    expected = first.copy().merge(second).to_bytes()
+    for given in (data, bytearray(data), memoryview(data)):
+        assert first.copy().merge(given).to_bytes() == expected
+    for wrong, message in [(data[:-1], "bytes"), (b"", "0 bytes"), (data[:-9] + b"?" + data[-8:], "checksum")]:
+        with pytest.raises(ValueError, match=message):
+            first.merge(wrong)
+    with pytest.raises(ValueError, match="40 features and 1 targets"):
+        first.merge(fastntk.RidgeState(40, 1).to_bytes())
+    with pytest.raises(TypeError, match="RidgeState is needed"):
+        first.merge("rows")
+    assert first.to_bytes() == before
+
+
+def test_many_targets_have_the_bits_of_one_thread(rng):
+    Z, Y = rng.normal(size=(3000, 5)), rng.normal(size=(3000, 333))
+    weight = rng.uniform(0, 2, size=3000)
+    one = fastntk.RidgeState(5, 333, n_threads=1).update(Z, Y, weight)
+    others = fastntk.RidgeState(5, 333, n_threads=4)
+    for part in (slice(0, 1), slice(1, 2100), slice(2100, 3000)):
+        others.update(Z[part], Y[part], weight[part])
+    assert others.to_bytes() == one.to_bytes()
+    np.testing.assert_allclose(one.target_statistics()["target_mean"], weight @ Y / weight.sum(), atol=1e-14)
+    expected = solve_densely(Z, Y, 1.0, weight, True)[0]
+    np.testing.assert_allclose(one.solve(1.0).coef, expected, rtol=0, atol=1e-12 * abs(expected).max())
+
+
 @pytest.mark.parametrize("kernel", ["ntk", "nngp", lambda X, Y, power=1: (X @ Y.T) ** power])
 def test_kernel_ridge_solves_the_dual_problem(rng, kernel):
     X, Y, X_new = rng.normal(size=(40, 5)), rng.normal(size=(40, 2)), rng.normal(size=(7, 5))

@@ -7,6 +7,7 @@ import re
 import fastntk
 import numpy as np
 import pytest
+from fastntk import _segments
 from fastntk.ridge import RidgeState
 
 N = 2400  # of which the first 1000 are there before
@@ -134,3 +135,68 @@ def test_a_batch_that_is_refused_at_once_changes_nothing(begun, caplog):
     assert model._fit.whole().to_bytes() == before
     assert model._solved() is solution
     assert not taken(caplog.text)
+
+
+@pytest.fixture
+def short_segments(monkeypatch):
+    monkeypatch.setattr(_segments, "SEGMENT_ROWS", 64)
+    monkeypatch.setattr(_segments, "GROUP_SEGMENTS", 3)
+
+
+def failing(monkeypatch, owner, name, number, error=MemoryError):
+    """Let call `number` of a method fail before it does anything."""
+    method, calls = getattr(owner, name), []
+
+    def stopped(self, *arguments, **how):
+        calls.append(name)
+        if len(calls) == number:
+            raise error("no room")
+        return method(self, *arguments, **how)
+
+    monkeypatch.setattr(owner, name, stopped)
+    return calls
+
+
+@pytest.mark.parametrize("error", [MemoryError, KeyboardInterrupt])
+@pytest.mark.parametrize(("owner", "name"), [(_segments.Segments, "new_state"), (RidgeState, "merge")])
+def test_rows_of_a_segment_that_is_not_closed_are_in_once(owner, name, error, short_segments, rng):
+    X = rng.normal(size=(700, 3))
+    new = fastntk.NTKRegressor(24, features="random", alpha=1.0, random_state=1, n_threads=1)
+    first = pickle.dumps(new.partial_fit(X[:10], X[:10, 0]))
+    whole = pickle.loads(first).partial_fit(X[10:], X[10:, 0])._fit.whole().to_bytes()
+    for number in range(1, 100):
+        model, stop = pickle.loads(first), 10
+        with pytest.MonkeyPatch.context() as patch:
+            calls = failing(patch, owner, name, number, error)
+            try:
+                model.partial_fit(X[stop:], X[stop:, 0])
+                stop = len(X)
+            except (MemoryError, KeyboardInterrupt) as stopped:
+                stop += taken(" ".join(getattr(stopped, "__notes__", [])))
+        assert model._fit.rows == stop
+        if stop < len(X):
+            model.partial_fit(X[stop:], X[stop:, 0])
+        assert model._fit.whole().to_bytes() == whole
+        if len(calls) < number:
+            break
+    assert number > 8
+
+
+@pytest.mark.parametrize("number", [1, 2, 3])
+def test_sums_that_are_not_all_merged_have_each_row_once(number, short_segments, rng):
+    X = rng.normal(size=(400, 3))
+    model, other = (
+        fastntk.NTKRegressor(24, features="random", alpha=1.0, random_state=1, n_threads=1).partial_fit(X[part], X[part, 0])
+        for part in (slice(0, 300), slice(300, 400))
+    )
+    assert all(part is not None for part in (model._fit.sums._group, model._fit.sums._total))
+    other._fit.sums.total()
+    before, solution = model._fit.whole().to_bytes(), model._solved()
+    with pytest.MonkeyPatch.context() as patch:
+        failing(patch, RidgeState, "merge", number)
+        with pytest.raises(MemoryError, match="no room"):
+            model.merge(other)
+    assert model._fit.rows == 300
+    assert model._fit.whole().to_bytes() == before
+    assert model._solved() is solution
+    assert model.merge(other).statistics_["rows"] == 400

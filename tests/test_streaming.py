@@ -7,6 +7,7 @@ import fastntk
 import numpy as np
 import pytest
 from fastntk import _segments
+from fastntk._block_rows import BlockRows
 from fastntk._files._arrays import NpySource
 from fastntk._holdout import Holdout, Sample, holdout_rows
 from fastntk._ridge_fit import RidgeFit
@@ -166,14 +167,13 @@ def test_files(suffix, data, tmp_path):
     else:
         import pandas as pd
 
-        frame = pd.DataFrame(table.astype(np.float32), columns=names)
+        frame = pd.DataFrame(table, columns=names)
         if suffix == ".csv":
             frame.to_csv(path, index=False)
         else:
+            frame = frame.astype(np.float32)
             frame.to_parquet(path)
         X, y = frame[names[:5]].to_numpy(), frame["target"].to_numpy()
-        if suffix == ".csv":
-            y = pd.read_csv(path)["target"].to_numpy()  # digits of a float32, read as a float64
     whole = fastntk.NTKRegressor(48, random_state=2).fit(X, y)
     for given in (path, str(path)):
         model = fastntk.NTKRegressor(48, random_state=2).fit(given)
@@ -185,12 +185,49 @@ def test_files(suffix, data, tmp_path):
         np.testing.assert_allclose(model.predict(path), whole.predict(X), rtol=0, atol=1e-5)
         named = fastntk.NTKRegressor(48, random_state=2).fit(path, "a")
         assert named.feature_names_in_.tolist() == names[1:]
+        assert named.target_names_.tolist() == ["a"]
+        several = fastntk.NTKRegressor(48, random_state=2).fit(path, ["a", "target"])
+        assert several.feature_names_in_.tolist() == names[1:5]
+        assert several.target_names_.tolist() == ["a", "target"]
+        both = fastntk.NTKRegressor(48, random_state=2).fit(X[:, 1:], np.column_stack([X[:, 0], y]))
+        np.testing.assert_array_equal(several.coef_, both.coef_)
+        with pytest.raises(ValueError, match="has no column 'other'; it has a, b, c, d, e, target"):
+            model.fit(path, ["a", "other"])
     if suffix == ".npz":
         np.save(tmp_path / "x.npy", X)
         np.save(tmp_path / "y.npy", y)
         apart = fastntk.NTKRegressor(48, random_state=2).fit(tmp_path / "x.npy", tmp_path / "y.npy")
         np.testing.assert_array_equal(apart.coef_, whole.coef_)
+        assert not hasattr(apart, "target_names_")
         np.testing.assert_array_equal(apart.predict(tmp_path / "x.npy"), model.predict(tmp_path / "x.npy"))
+
+
+@pytest.mark.parametrize("suffix", [".csv", ".parquet"])
+def test_files_keep_what_float32_would_lose(suffix, data, tmp_path):
+    import pandas as pd
+
+    frame = pd.DataFrame(data[0] + 1e8, columns=[*"abcde"]).assign(target=data[1][:, 0])
+    path = tmp_path / f"x{suffix}"
+    frame.to_csv(path, index=False) if suffix == ".csv" else frame.to_parquet(path)
+    settings = {"features": "random", "alpha": 1.0, "random_state": 2}
+    model, whole = fastntk.NTKRegressor(48, **settings), fastntk.NTKRegressor(48, **settings)
+    model.fit(path)
+    whole.fit(frame[[*"abcde"]].to_numpy(), frame["target"].to_numpy())
+    np.testing.assert_array_equal(model.coef_, whole.coef_)
+    predicted = model.predict(path)
+    assert predicted.dtype == np.float64
+    np.testing.assert_allclose(predicted, whole.predict(frame[[*"abcde"]].to_numpy()), rtol=0, atol=1e-8)
+
+
+def test_labels_that_are_no_names_of_columns_are_labels(data, tmp_path):
+    import pandas as pd
+
+    X = data[0][:4]
+    pd.DataFrame(X, columns=[*"abcde"]).to_csv(tmp_path / "x.csv", index=False)
+    labels = ["up", "down", "a", "up"]
+    model = fastntk.NTKClassifier(8, alpha=1.0, random_state=0).fit(tmp_path / "x.csv", labels)
+    assert model.classes_.tolist() == ["a", "down", "up"]
+    assert not hasattr(model, "target_names_")
 
 
 def test_partial_fit_takes_blocks(data):
@@ -268,6 +305,20 @@ def test_what_is_no_stream_is_refused(given, error, message, rng):
     with pytest.raises(error, match=message):
         model.fit(*given(X, y))
     assert model.fit(X, y).predict(X).shape == (30,)
+
+
+def test_blocks_behind_the_first_row_have_no_number(rng):
+    X = rng.normal(size=(1300, 3)).astype(np.float32)
+
+    def convert(x, y, weight):
+        if len(x) == 90:
+            raise UnicodeDecodeError("utf-8", b"x", 0, 1, "no text in row 2")
+        return Rows(x, y[:, None], weight), True
+
+    read = BlockRows(Source(X, X[:, 0]), convert)
+    with pytest.raises(ValueError, match=r"in row 1212 \(the block whose first row is number 1210\)$") as error:
+        list(read(10))
+    assert type(error.value) is ValueError
 
 
 def test_maps_that_learn_from_rows_say_what_they_need(data):

@@ -3,7 +3,6 @@
 #include <fastntk/cntk_sketch.hpp>
 
 #include <algorithm>
-#include <cmath>
 #include <cstddef>
 #include <string>
 #include <vector>
@@ -27,12 +26,7 @@ constexpr std::size_t depth = 3, degree = 3;
 void check(const CntkSketchParams& params, const std::vector<float>& x, const std::vector<float>& found) {
   std::vector<float> expected(found.size());
   CntkSketch<float>(params, Cpu{1})({x.data(), 1, x.size()}, {expected.data(), 1, expected.size()});
-  double difference = 0, norm = 0;
-  for (std::size_t j = 0; j < found.size(); ++j) {
-    difference += std::pow(static_cast<double>(found[j]) - static_cast<double>(expected[j]), 2);
-    norm += std::pow(static_cast<double>(expected[j]), 2);
-  }
-  bench::require(std::sqrt(difference) <= 1e-4 * std::sqrt(norm), "cntk_sketch: an image differs from the CPU's");
+  bench::cuda::require_close(found, expected, 1e-4, "cntk_sketch: an image differs from the CPU's");
 }
 
 /// Vectors of a pixel: in every layer the projections, phi or the gate, and where both fields go on two folds, phi, gate and

@@ -1,7 +1,6 @@
 // Polynomial sketches of the NTK of rows in the device's memory, against the time to write them.
 #include <fastntk/ntk_sketch.hpp>
 
-#include <cmath>
 #include <string>
 #include <vector>
 
@@ -20,12 +19,7 @@ using fastntk::View;
 void check(const NtkSketch<float>& reference, const std::vector<float>& x, const std::vector<float>& found) {
   std::vector<float> expected(found.size());
   reference({x.data(), 1, x.size()}, {expected.data(), 1, expected.size()});
-  double difference = 0, norm = 0;
-  for (std::size_t j = 0; j < found.size(); ++j) {
-    difference += std::pow(static_cast<double>(found[j]) - static_cast<double>(expected[j]), 2);
-    norm += std::pow(static_cast<double>(expected[j]), 2);
-  }
-  bench::require(std::sqrt(difference) <= 1e-5 * std::sqrt(norm), "ntk_sketch: a row differs from the CPU's");
+  bench::cuda::require_close(found, expected, 1e-5, "ntk_sketch: a row differs from the CPU's");
 }
 
 void measure(const Session& session, const std::string& op, std::size_t rows, std::size_t d, std::size_t m,

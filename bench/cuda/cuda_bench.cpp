@@ -2,6 +2,7 @@
 
 #include <fastntk/config.hpp>
 
+#include <cmath>
 #include <cstdio>
 #include <cstdlib>
 #include <string>
@@ -53,6 +54,16 @@ void Session::write(void* to, std::size_t bytes) const { check(cudaMemsetAsync(t
 void Session::sgemm(std::size_t m, std::size_t n, std::size_t k, const float* a, const float* b, float* c) const {
   using fastntk::cuda::blas::Transpose;
   fastntk::cuda::blas::gemm(backend_, Transpose::no, Transpose::yes, m, n, k, 1.0f, a, k, b, k, 0.0f, c, n);
+}
+
+void require_close(const std::vector<float>& found, const std::vector<float>& expected, double tolerance,
+                   const char* message) {
+  double difference = 0, norm = 0;
+  for (std::size_t j = 0; j < expected.size(); ++j) {
+    difference += std::pow(static_cast<double>(found[j]) - static_cast<double>(expected[j]), 2);
+    norm += std::pow(static_cast<double>(expected[j]), 2);
+  }
+  require(std::sqrt(difference) <= tolerance * std::sqrt(norm), message);
 }
 
 }  // namespace bench::cuda

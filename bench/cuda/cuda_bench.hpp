@@ -62,6 +62,10 @@ class Session {
   bool small_ = false;
 };
 
+/// Ends the program with this message unless a row differs from what it should be by at most `tolerance` times its norm.
+void require_close(const std::vector<float>& found, const std::vector<float>& expected, double tolerance,
+                   const char* message);
+
 template <class T>
 fastntk::Buffer<T, Cuda> Session::random(std::size_t size) const {
   fastntk::Buffer<T, Cuda> memory(backend_, size);

@@ -1,4 +1,4 @@
-// Tiles on the CPU: one thread owns a tile, and keeps its scratch memory for the next one.
+// Tiles on the CPU: one thread owns a tile, and keeps its scratch memory for the next one until for_tiles returns.
 #include "../src/tile.hpp"
 
 #include <fastntk/error.hpp>
@@ -84,7 +84,11 @@ void Tile<Cpu>::release(std::size_t mark) {
 
 template <>
 void* Tile<Cpu>::allocate(std::size_t bytes) {
-  return memory_->allocate(bytes, [](std::size_t, std::size_t wished) { return Chunk(wished); });
+  // A small block beside a large one gets a small chunk: of what tiles give back, the allocator keeps the more the larger it
+  // is.
+  return memory_->allocate(bytes, [](std::size_t least, std::size_t wished) {
+    return Chunk(least < Memory::least_chunk ? Memory::least_chunk : wished);
+  });
 }
 
 template <>

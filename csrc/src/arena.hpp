@@ -33,6 +33,9 @@ class Arena {
       }
     }
     const std::size_t begin = size();
+    // First: a small block beyond a chunk would stay with the allocator, and the chunk's room with it when a larger one
+    // follows.
+    places_.reserve(places_.size() + 1);
     places_.push_back({make(bytes, std::max({bytes, begin, least_chunk})), begin});
     top_ = begin + bytes;
     return places_.back().chunk.data();

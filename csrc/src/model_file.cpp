@@ -1,4 +1,6 @@
+#include <fastntk/checksum.hpp>
 #include <fastntk/error.hpp>
+#include <fastntk/host_memory.hpp>
 #include <fastntk/model_file.hpp>
 
 #include <algorithm>
@@ -6,13 +8,11 @@
 #include <cstring>
 #include <fstream>
 #include <istream>
-#include <limits>
 #include <new>
 #include <optional>
 #include <string_view>
 #include <utility>
 
-#include "checksum.hpp"
 #include "json_fields.hpp"
 #include "safetensors.hpp"
 
@@ -58,29 +58,12 @@ class Input {
   Checksum sum_;
 };
 
-// The number after `key` in a file of the kernel's; nothing if there is none, or "max".
-std::optional<std::uint64_t> reported(const char* path, std::string_view key = {}) {
-  std::ifstream file(path);
-  std::uint64_t number = 0;
-  for (std::string word; file && !key.empty() && word != key;) file >> word;
-  return file >> number ? std::optional(number) : std::nullopt;
-}
-
-// Memory that this process can still take: the machine's, or less where a control group sets a limit.
-std::uint64_t available_bytes() {
-  std::uint64_t out = std::numeric_limits<std::uint64_t>::max();
-  if (const auto kilobytes = reported("/proc/meminfo", "MemAvailable:")) out = *kilobytes * 1024;
-  const auto limit = reported("/sys/fs/cgroup/memory.max"), used = reported("/sys/fs/cgroup/memory.current");
-  if (limit && used) out = std::min(out, *limit - std::min(*limit, *used));
-  return out;
-}
-
 void require_available(std::uint64_t bytes) {
   constexpr std::uint64_t looked_up_from = 1 << 24;
   if (bytes < looked_up_from) return;
-  const std::uint64_t available = available_bytes();
-  if (bytes > available)
-    throw OutOfMemory("its tensors take " + std::to_string(bytes) + " bytes; " + std::to_string(available) +
+  const std::optional<std::uint64_t> available = host_memory().available;
+  if (available && bytes > *available)
+    throw OutOfMemory("its tensors take " + std::to_string(bytes) + " bytes; " + std::to_string(*available) +
                       " bytes of memory are available");
 }
 
@@ -146,11 +129,9 @@ ModelFile ModelFile::read(std::istream& stream, std::uint64_t size, bool with_st
   if (found.metadata.kind() != Json::Kind::object)
     throw ModelFileError("it has no metadata: it is a safetensors file, and no model of fastntk's");
   const std::uint64_t stored = take_checksum(found.metadata, header);
-  JsonFields metadata(found.metadata, "__metadata__");
+  JsonFields metadata(found.metadata, "__metadata__");  // others may have added theirs
   ModelFile out;
   out.text_ = metadata.string("fastntk");
-  metadata.string("checksum");
-  metadata.finish();
   in.add(header.data(), header.size());
 
   const auto wanted = [&](const SafetensorsEntry& entry) { return with_state || !entry.name.starts_with("state."); };
@@ -186,7 +167,5 @@ ModelFile ModelFile::read(const std::filesystem::path& path, bool with_state) {
     throw OutOfMemory(name + large.what());
   }
 }
-
-std::uint64_t model_checksum(const char* bytes, std::size_t size) { return checksum(bytes, size); }
 
 }  // namespace fastntk

@@ -44,7 +44,7 @@ std::vector<T> drawn_directions(std::uint64_t seed, std::span<const std::int64_t
 }
 
 template <Real T, Backend B>
-RowMap<T, B> make(const NtkRandomFeaturesParams& params, const ModelFile& file, const B& backend) {
+RowMap<T, B> random_features(const NtkRandomFeaturesParams& params, const ModelFile& file, const B& backend) {
   if (params.directions != Directions::given) return NtkRandomFeatures<T, B>(params, backend);
   const auto [m_0, m_1] = layered_sizes(params);
   const std::size_t count = m_0 + m_1;
@@ -62,26 +62,6 @@ RowMap<T, B> make(const NtkRandomFeaturesParams& params, const ModelFile& file, 
   return NtkRandomFeatures<T, B>(params, {.directions = directions->view(), .weights = factors->view()}, backend);
 }
 
-template <Real T, Backend B>
-RowMap<T, B> make(const NtkSketchParams& params, const ModelFile&, const B& backend) {
-  return NtkSketch<T, B>(params, backend);
-}
-
-template <Real T, Backend B>
-RowMap<T, B> make(const DotProductFeaturesParams& params, const ModelFile&, const B& backend) {
-  return DotProductFeatures<T, B>(params, backend);
-}
-
-template <Real T, Backend B>
-RowMap<T, B> make(const DotProductSketchParams& params, const ModelFile&, const B& backend) {
-  return DotProductSketch<T, B>(params, backend);
-}
-
-template <Real T, Backend B>
-RowMap<T, B> make(const GradientFeaturesParams& params, const ModelFile&, const B& backend) {
-  return GradientFeatures<T, B>(params, backend);
-}
-
 // `times` copies of the numbers of a tensor in a row.
 template <Real T, Backend B>
 std::shared_ptr<const Array<T, B>> repeated(const B& backend, const ModelFile& file, const std::string& name,
@@ -96,7 +76,7 @@ std::shared_ptr<const Array<T, B>> repeated(const B& backend, const ModelFile& f
 }
 
 template <Real T, Backend B>
-RowMap<T, B> make(const ImageMapParams& params, const ModelFile& file, const B& backend) {
+RowMap<T, B> image_map(const ImageMapParams& params, const ModelFile& file, const B& backend) {
   const CntkSketch<T, B> sketch(params.sketch, backend);
   if (params.standardize == Standardisation::none) return RowMap<T, B>(sketch);
   const ImageShape image = params.sketch.kernel.image;
@@ -142,7 +122,7 @@ std::vector<T> landmark_rows(std::span<const Stored> rows, std::size_t d, bool u
 }
 
 template <Real T, Backend B>
-RowMap<T, B> make(const LandmarkMapParams& params, const ModelFile& file, const B& backend) {
+RowMap<T, B> landmark_map(const LandmarkMapParams& params, const ModelFile& file, const B& backend) {
   const auto found = file.tensors().find("features.landmarks");
   if (found == file.tensors().end() || found->second.shape.size() != 2)
     throw ModelFileError("it has no tensor 'features.landmarks' of two dimensions");
@@ -178,11 +158,27 @@ RowMap<T, B> make(const LandmarkMapParams& params, const ModelFile& file, const 
   };
 }
 
+template <class... F>
+struct Overloaded : F... {
+  using F::operator()...;
+};
+template <class... F>
+Overloaded(F...) -> Overloaded<F...>;
+
 }  // namespace
 
 template <Real T, Backend B>
 RowMap<T, B> row_map(const MapParams& params, const ModelFile& file, const B& backend) {
-  return std::visit([&](const auto& p) { return make<T, B>(p, file, backend); }, params);
+  using Map = RowMap<T, B>;
+  return std::visit(
+      Overloaded{[&](const NtkRandomFeaturesParams& p) { return random_features<T, B>(p, file, backend); },
+                 [&](const NtkSketchParams& p) -> Map { return NtkSketch<T, B>(p, backend); },
+                 [&](const DotProductFeaturesParams& p) -> Map { return DotProductFeatures<T, B>(p, backend); },
+                 [&](const DotProductSketchParams& p) -> Map { return DotProductSketch<T, B>(p, backend); },
+                 [&](const GradientFeaturesParams& p) -> Map { return GradientFeatures<T, B>(p, backend); },
+                 [&](const ImageMapParams& p) { return image_map<T, B>(p, file, backend); },
+                 [&](const LandmarkMapParams& p) { return landmark_map<T, B>(p, file, backend); }},
+      params);
 }
 
 template RowMap<float, FASTNTK_BACKEND> row_map(const MapParams&, const ModelFile&, const FASTNTK_BACKEND&);

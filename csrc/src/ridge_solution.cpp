@@ -44,15 +44,13 @@ double condition_number(const Equations& equations, double diagonal, const F* fa
   return std::isnan(condition) ? std::numeric_limits<double>::infinity() : std::max(1.0, condition);
 }
 
-/// Of the trace: more than the rounding of float products can make an eigenvalue negative by.
-constexpr double most_jitter = 1e-3;
-
 /// What is wrong with a matrix that has no Cholesky factor even with that much more on its diagonal.
 template <class Equations>
 const char* why_without_factor(const Equations& equations) {
   const std::vector<double> row_sums = equations.gram_times(std::vector<double>(equations.n, 1.0), 1);
   const bool finite = std::all_of(row_sums.begin(), row_sums.end(), [](double v) { return std::isfinite(v); });
-  return finite ? "RidgeState: the matrix of the normal equations is indefinite: rows were removed that were not there"
+  return finite ? "RidgeState: the matrix of the normal equations is indefinite: rows were removed that were not there, "
+                  "or whose rounding exceeds what is left"
                 : "RidgeState: the matrix of the normal equations is not finite";
 }
 
@@ -66,13 +64,9 @@ Coefficients solve_float64(Equations& equations, const RidgeSolveParams& p) {
     equations.drop_rounding(trace);
     out.resolution = equations.resolution(trace);
     if (cholesky(equations.tile, s.tiles, factor.data())) break;
-    // The rounding of G_c is that of G before it was centred: of the order of eps times its largest eigenvalue, which lies
-    // between the mean one and the trace.
-    const double of_gram = equations.gram_trace(trace);
-    if (!(out.jitter <= most_jitter * of_gram)) throw Error(why_without_factor(equations));
-    const double smallest =
-        std::numeric_limits<double>::epsilon() * std::max(of_gram / static_cast<double>(equations.n), p.alpha);
-    out.jitter = out.jitter == 0 ? smallest : 32 * out.jitter;
+    const auto larger = next_ridge_jitter(out.jitter, p.alpha, equations.gram_trace(trace), equations.n);
+    if (!larger) throw Error(why_without_factor(equations));
+    out.jitter = *larger;
   }
   out.values = equations.rhs;
   equations.solve(factor.data(), out.values);
@@ -154,10 +148,10 @@ RidgeSolution RidgeState<B>::solve(const RidgeSolveParams& p, View<double> coef,
   const ProductLibrary<B> library(s.backend);
   NormalEquations<B, State> equations(s, p.fit_intercept, memory);
   Coefficients solved;
-  RidgeSolution solution{.gcv = std::numeric_limits<double>::quiet_NaN(), .factor = p.factor};
-  if (p.factor == RidgeFactor::float64 || !solve_mixed<B>(equations, p, solved)) {
+  RidgeSolution solution{.gcv = std::numeric_limits<double>::quiet_NaN(), .precision = p.precision};
+  if (p.precision == RidgePrecision::float64 || !solve_mixed<B>(equations, p, solved)) {
     solved = solve_float64<B>(equations, p);
-    solution.factor = RidgeFactor::float64;
+    solution.precision = RidgePrecision::float64;
   }
   solution.jitter = solved.jitter;
   solution.condition = solved.condition;
@@ -183,9 +177,8 @@ RidgeSolution RidgeState<B>::solve(const RidgeSolveParams& p, View<double> coef,
     // A row of weight 2 counts as two rows.
     const double samples = s.total_weight;
     const double freedom = samples - (static_cast<double>(n) - a * solved.inverse_trace) - (p.fit_intercept ? 1 : 0);
-    // Both are differences of much larger numbers where the fit is all but exact: what is left of them is then rounding.
-    const bool known = solved.jitter == 0 && freedom > 0 && freedom >= 1e-4 * samples && squares >= 1e-10 * variation;
-    solution.gcv = known ? samples * squares / (freedom * freedom) : std::numeric_limits<double>::infinity();
+    solution.gcv =
+        solved.jitter == 0 ? ridge_gcv(samples, freedom, squares, variation) : std::numeric_limits<double>::infinity();
   }
   return solution;
 }

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from . import leverage as leverage
     from . import nets as nets
     from ._config import show_config as show_config
+    from ._file_sources import file_source as file_source
     from ._persistence import load as load
     from .classifier import NTKClassifier as NTKClassifier
     from .cntk_sketch import CNTKSketch as CNTKSketch
@@ -57,6 +58,7 @@ _MODULES = {
     "TensorSRHT": "sketches",
     "arc_cosine_kernel": "functional",
     "cntk_kernel": "convolutional",
+    "file_source": "_file_sources",
     "fwht": "hadamard",
     "load": "_persistence",
     "nngp_kernel": "functional",
@@ -89,6 +91,7 @@ __all__ = [
     "cntk_kernel",
     "datasets",
     "display",
+    "file_source",
     "fwht",
     "leverage",
     "load",

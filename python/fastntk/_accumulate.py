@@ -54,9 +54,11 @@ def accumulate(
     if rows.place.device is not None:
         _on_gpu(features, rows, index, sums, block_rows, done, keep)
         return
+    threads = 1 if sums is None else sums.state._threads
     for block in blocks(rows, block_rows, index):
         Z = transform(features, block.X, block.place)
-        total = with_squares(0.0 if sums is None else sums.squares, row_squares(Z), block.weight, Z.dtype, Z.__getitem__)
+        squares = row_squares(Z, threads)
+        total = with_squares(0.0 if sums is None else sums.squares, squares, block.weight, Z.dtype, Z.__getitem__)
         _add(sums, Z, block.targets(), block.weight, block.place, total, done)
         del Z  # before the next block's features are made
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import warnings
 from collections.abc import Callable
 from typing import Any
 
@@ -11,9 +12,9 @@ from numpy.typing import NDArray
 from scipy.linalg import eigh
 
 from ._arrays import FloatArray
+from ._fit_plan import GRAM_COLUMNS
 from ._holdout import Holdout
 from ._memory import release_heap
-from ._plan import GRAM_COLUMNS
 from ._prediction import LinearMap
 from ._rows import Rows
 from ._search import climb, grid_alpha, grid_index
@@ -75,6 +76,7 @@ class AlphaSearch:
         def score(alpha: float) -> float:
             release_heap()
             coef, intercept, *_ = self._solve(alpha, mixed_precision=True)
+            release_heap()  # the factor's room is not that of features
             loss, linear = 0.0, None
             for block in holdout.blocks(self._block_rows):
                 linear = linear or LinearMap(coef, None, block.place)
@@ -148,6 +150,13 @@ class AlphaSearch:
     def _least(self, score: Callable[[float], float]) -> float:
         diagonal = self._sum_squares / self._state.n_features
         if not diagonal > _LEAST:
+            # Features of zero rows have no products with the targets either.
+            if np.any(self._state.solve(1.0, fit_intercept=False, with_condition=False).coef):
+                warnings.warn(
+                    "X is so small that squares of its features underflow, and the model is nearly constant; scale it up",
+                    UserWarning,
+                    stacklevel=2,
+                )
             return 1.0
         low = grid_index(float(np.finfo(self._dtype).eps) * self._sum_squares)
         start, high = grid_index(_START * diagonal), grid_index(_HIGHEST * diagonal)

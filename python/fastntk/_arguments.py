@@ -14,6 +14,7 @@ import numpy as np
 from ._load import _core
 
 _SIZE_LIMIT = 1 << 63
+MOST_THREADS = 1 << 16
 
 
 def integer(value: Any, name: str, *, low: int = 1, high: int | None = None) -> int:
@@ -30,6 +31,17 @@ def integer(value: Any, name: str, *, low: int = 1, high: int | None = None) -> 
     if high is None and number >= _SIZE_LIMIT:
         raise ValueError(f"{name} is {number}; {allowed} and below 2**63 is allowed")
     return number
+
+
+def itemsize(dtype: Any) -> int:
+    """Bytes of an entry of rows of this type; ValueError unless it is float32 or float64."""
+    try:
+        found = np.dtype(dtype) if isinstance(dtype, (str, type, np.dtype)) else None
+    except TypeError:
+        found = None
+    if found not in (np.float32, np.float64):
+        raise ValueError(f"dtype is {dtype!r}; float32 or float64 is allowed")
+    return found.itemsize
 
 
 def boolean(value: Any, name: str) -> bool:
@@ -71,7 +83,7 @@ def choice(value: Any, name: str, allowed: Iterable[str]) -> str:
 
 def threads(n_threads: Any) -> int:
     """The thread count for the C++ side, where 0 means all processors this process may use."""
-    return 0 if n_threads is None else integer(n_threads, "n_threads", low=1, high=65536)
+    return 0 if n_threads is None else integer(n_threads, "n_threads", low=1, high=MOST_THREADS)
 
 
 def device(value: Any) -> str:

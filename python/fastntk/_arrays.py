@@ -21,6 +21,7 @@ and blocks of rows travel to the GPU and back: `map_rows` does that, or `place.l
 from __future__ import annotations
 
 import operator
+import os
 from typing import Any, NamedTuple, TypeAlias
 
 import numpy as np
@@ -56,6 +57,18 @@ class Source(NamedTuple):
 def is_sparse(X: Any) -> bool:
     """Whether `X` is a scipy.sparse or cupyx.scipy.sparse matrix or array (neither is imported for this)."""
     return hasattr(type(X), "nnz") and hasattr(X, "tocsr")  # nnz of a damaged matrix may raise
+
+
+def require_unmasked(X: Any, name: str) -> None:
+    """ValueError if entries of a masked array are masked."""
+    if isinstance(X, np.ma.MaskedArray) and np.ma.is_masked(X):
+        at = tuple(int(k) for k in np.argwhere(np.ma.getmaskarray(X))[0])
+        raise ValueError(f"{name} is masked at {at}; rows must be complete: leave rows out, or pass {name}.filled(value)")
+
+
+def _shown(value: Any) -> str:
+    text = repr(os.fspath(value))
+    return text if len(text) <= 60 else f"{text[:57]}..."
 
 
 def _gpu_of(X: Any, name: str) -> int | None:
@@ -110,14 +123,20 @@ def as_source(
     Raises
     ------
     TypeError
-        On sparse input, and on what cannot be read as an array.
+        On sparse input, paths, and on what cannot be read as an array.
     ValueError
-        If `X` requires grad, or is in another memory than `device` or `like` asks for.
+        If `X` requires grad, has masked entries, or is in another memory than `device` or `like` asks for.
     BackendError
         If a GPU has to compute and cannot.
     """
     if is_sparse(X):
         raise TypeError(f"{name} is sparse ({type(X).__name__}); a dense array is needed here: pass {name}.toarray()")
+    if isinstance(X, (str, os.PathLike)):
+        raise TypeError(
+            f"{name} is {_shown(X)}, which names a file at most; an array is needed here: only NTKRegressor and "
+            "NTKClassifier read files"
+        )
+    require_unmasked(X, name)
     if getattr(X, "requires_grad", False) is True:
         raise ValueError(f"{name} requires grad, but fastntk does not differentiate: pass {name}.detach()")
     gpu = _gpu_of(X, name)
@@ -348,13 +367,41 @@ def matrix(
         raise ValueError(f"{name} has 0 feature(s) (shape={source.shape}) while a minimum of 1 is required.")
     if rows < min_rows:
         raise ValueError(f"{name} has {rows} sample(s) (shape={source.shape}) while a minimum of {min_rows} is required.")
-    array = as_real(source, name, place)
+    try:
+        array = as_real(source, name, place)
+    except TypeError as error:
+        if not is_device_array(source) and source.dtype.kind == "O" and not isinstance(error, ComplexError):
+            _require_numbers(source, X, name)
+        raise
     if dtype is not None:
         array = astype(array, dtype, place)
     array = dense_rows(array, place)
     if scan_wanted(assume_finite):
         require_finite(array, name)
     return Source(array, place)
+
+
+def _require_numbers(array: NDArray[Any], X: Any, name: str) -> None:
+    """TypeError if there is a column of objects that are not all numbers, with the name that the table `X` has for it."""
+    columns = getattr(X, "columns", None)
+    for j in range(array.shape[1]):
+        for row, value in enumerate(array[:, j]):
+            try:
+                float(value)
+            except (TypeError, ValueError, OverflowError):
+                where = j if columns is None else repr(columns[j])
+                remedy = "fill it, or leave the row out" if is_missing(value) else "encode the column, or leave it out"
+                raise TypeError(
+                    f"{name} has dtype object and cannot be read as numbers: {value!r:.60} in row {row}, column {where}; "
+                    f"a number is needed: {remedy}"
+                ) from None
+
+
+def is_missing(value: Any) -> bool:
+    """Whether an object stands for no value: None, NaN, and those of pandas."""
+    if value is None or type(value).__name__ in ("NAType", "NaTType"):
+        return True
+    return isinstance(value, (float, np.floating)) and bool(np.isnan(value))
 
 
 def overlaps(x: Any, out: Any) -> bool:

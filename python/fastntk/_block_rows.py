@@ -125,7 +125,7 @@ class BlockRows:
                     rows, one_target = self._convert(X, y, weight)
                     rows = self._like_first(rows, X, one_target)
                 except (ValueError, TypeError) as error:
-                    raise located(error, number, row) from error
+                    raise located(error, None if first_row else number, row) from error
                 yield rows
                 del rows  # before the next block is made
             del X, y, weight
@@ -169,14 +169,17 @@ def _chain(ahead: deque[Rows], rest: Iterator[Rows]) -> Iterator[Rows]:
     yield from rest
 
 
-def located(error: Exception, number: int, first_row: int) -> Exception:
-    """The same error with the number of the row in the whole, and of its block."""
+def located(error: Exception, number: int | None, first_row: int) -> Exception:
+    """A ValueError or TypeError with the number of the row in the whole, and of its block where that is known."""
 
     def whole(found: re.Match[str]) -> str:
         return f"in {found[1]} {int(found[2]) + first_row}"
 
     text = re.sub(r"\bin (row|image) (\d+)", whole, str(error), count=1)
-    return type(error)(f"{text} (block {number}, whose first row is number {first_row})")
+    block = "the block" if number is None else f"block {number},"
+    # Errors of derived classes may need more than a text.
+    kind = TypeError if isinstance(error, TypeError) else ValueError
+    return kind(f"{text} ({block} whose first row is number {first_row})")
 
 
 class GivenRows:

@@ -14,7 +14,8 @@ from typing import Any, TypeVar
 
 import numpy as np
 
-from ._whole_file import DAMAGE, made_beside, remove_unfinished, write_arrays
+from ._array_archive import DAMAGE, ArrayArchive
+from ._whole_file import new_beside, remove_unfinished, write_arrays
 
 __all__ = ["CheckpointFile", "require_same", "require_writable"]
 
@@ -22,7 +23,7 @@ T = TypeVar("T")
 
 _SECONDS = 60.0  # between two writes
 _PATIENCE = 30.0  # times as long as the last write took, too
-_DATA = ("X", "Y", "X_test", "Y_test", "rows")  # what an identity has checksums of
+_DATA = ("X", "Y", "X_test", "Y_test", "rows", "model")  # what an identity has checksums of
 
 
 def require_same(found: dict[str, Any], wanted: dict[str, Any], what: str, remedy: str, noun: str = "training") -> None:
@@ -45,18 +46,20 @@ def _shown(value: Any) -> str:
     return repr(value)
 
 
-def require_writable(path: Any) -> None:
-    """OSError, before there is anything to lose, if a file cannot be written there; TypeError if it is no path."""
-    path = _checked_path(path)
+def require_writable(path: Any) -> Path:
+    """The path; OSError, before there is anything to lose, if a file cannot be written there; TypeError if it is none."""
+    checked = _checked_path(path)
     try:
-        if path.is_dir():
+        if checked.is_dir():
             raise IsADirectoryError(errno.EISDIR, "it is a folder")
-        made_beside(path).unlink()
+        with new_beside(checked):
+            pass
     except OSError as error:
         raise type(error)(
             error.errno,
             f"checkpoint is {path}; the path of a file in a folder that can be written to is needed ({error.strerror})",
         ) from error
+    return checked
 
 
 def _checked_path(path: Any) -> Path:
@@ -85,10 +88,12 @@ class CheckpointFile:
     ------
     TypeError
         If `path` is no path.
+    OSError
+        If a file cannot be written there.
     """
 
     def __init__(self, path: Any, form: str, identity: dict[str, Any], noun: str, every: float | None) -> None:
-        self._path = _checked_path(path)
+        self._path = require_writable(path)
         self._form = form
         self._identity = identity
         self._noun = noun
@@ -118,8 +123,8 @@ class CheckpointFile:
 
     def _reading(self, make: Callable[[Mapping[str, Any]], T]) -> T:
         def read() -> T:
-            with self._path.open("rb") as raw, np.load(raw, allow_pickle=False) as file:
-                return make(file)
+            with self._path.open("rb") as file:
+                return make(ArrayArchive(file))
 
         return self._guarded(read)
 
@@ -150,7 +155,6 @@ class CheckpointFile:
         """Put this in the place of all that the file had."""
         begun = time.monotonic()
         text = json.dumps({"format": self._form, "identity": self._identity, "steps": steps, **head})
-        self._path.parent.mkdir(parents=True, exist_ok=True)
         remove_unfinished(self._path)
         write_arrays(self._path, {"head": np.array(text), **arrays})
         self._written, self._steps = time.monotonic(), steps

@@ -147,11 +147,9 @@ def _memory() -> Iterator[Finding]:
         )
         return
     said = f"{free / 2**30:.3g} GiB are available"
-    try:
-        limit = int(Path("/sys/fs/cgroup/memory.max").read_text(encoding="ascii"))
+    limit = _core.host_memory()[1]
+    if limit is not None:
         said += f", the control group's limit is {limit / 2**30:.3g} GiB"
-    except (OSError, ValueError):
-        pass
     yield Finding("memory", "ok" if free >= _SMALL else "note", said, "" if free >= _SMALL else "lower n_components")
 
 
@@ -181,7 +179,7 @@ def _driver() -> str | None:
 
 
 def _packages() -> Iterator[Finding]:
-    for name in ("numpy", "scipy", "scikit-learn", "safetensors", "tqdm", "typer"):
+    for name in ("numpy", "scipy", "scikit-learn", "tqdm", "typer"):
         yield _installed(name, needed=True)
     for extra, names in _EXTRAS.items():
         absent = [name for name in names if util.find_spec(name) is None]

@@ -7,27 +7,24 @@ from typing import Any, ClassVar, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
-from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin, TransformerMixin, clone
+from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin, TransformerMixin
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from . import _arguments as arguments
 from ._arrays import Source, is_sparse, matrix
-from ._error_estimate import ErrorEstimate, PairSample
 from ._exact_pairs import Float64Array, ntk_pairs
 from ._images import columns_of
-from ._memory import allocate, require_memory, require_planned
+from ._measured_map import MOST_COMPONENTS, MeasuredMap
+from ._memory import allocate, release_heap, require_memory, require_planned
 from ._place import Place
 from ._plan import MapCosts, Plan, plan_map
-from ._random import RandomState, resolve_seed
+from ._random import resolve_seed
 from ._sparse import csr_rows
-from ._suggest import MeanError, smallest_size
 
 __all__ = ["DIAGONAL", "LOW_ORDERS", "FeatureMap", "RowMap", "itemsizes"]
 
 DIAGONAL = ("auto", "exact", "sampled")
 LOW_ORDERS = ("auto", "exact", "constant", "sampled")
-
-_MOST_COMPONENTS = 2**31 - 1
 
 
 class RowMap(Protocol):
@@ -41,7 +38,7 @@ class RowMap(Protocol):
         """Write the features of `array` to `out`, both as `place` has them."""
 
 
-class FeatureMap(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator, ABC):  # type: ignore[misc]
+class FeatureMap(MeasuredMap, ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator, ABC):  # type: ignore[misc]
     """Base of the feature maps: a subclass says how its map is drawn.
 
     Its parameters include n_components, random_state, n_threads, device, max_memory and assume_finite; and depth and bias,
@@ -132,7 +129,7 @@ class FeatureMap(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimato
         except (TypeError, ValueError):
             return MapCosts(kept, fitting)
 
-    def plan(self, n: int, d: int) -> Plan:
+    def plan(self, n: int, d: int, *, dtype: Any = "float32") -> Plan:
         """What `fit_transform` would take, without doing it.
 
         Parameters
@@ -141,22 +138,24 @@ class FeatureMap(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimato
             Number of rows.
         d : int
             Number of columns.
+        dtype : {"float32", "float64"}
+            Of the rows.
 
         Returns
         -------
         Plan
-            For float32 rows in host memory, mapped by a GPU if `device` is "cuda". What `transform` takes of a map that is
+            For rows in host memory, mapped by a GPU if `device` is "cuda". What `transform` takes of a map that is
             fitted is the same without the part "fitting the map".
 
         Raises
         ------
         ValueError, TypeError
-            If an argument is less than 1, or a parameter of the map is wrong.
+            If an argument is out of its range, or a parameter of the map is wrong.
         """
-        n, d = arguments.integer(n, "n"), arguments.integer(d, "d")
+        n, d, item = arguments.integer(n, "n"), arguments.integer(d, "d"), arguments.itemsize(dtype)
         gpu = arguments.choice(self.device, "device", ("auto", "cpu", "cuda")) == "cuda"
         self._flops(n, d)  # which tells wrong parameters
-        return plan_map(n, d, self._checked_components(), 4, self._costs(n, d, 4), gpu=gpu)
+        return plan_map(n, d, self._checked_components(), item, self._costs(n, d, item), gpu=gpu)
 
     def _to_lower(self) -> str:
         """What to do about too little memory, for messages."""
@@ -201,6 +200,7 @@ class FeatureMap(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimato
         drawn = self._draw(array, place, n_components, seed)
         validate_data(self, columns_of(X, array), skip_check_array=True)
         self._keep(seed, *drawn)
+        release_heap()  # what drawing took, before there are features
         return self
 
     def _restore(self, seed: int, n_features_in: int, dtype: np.dtype[Any], state: dict[str, NDArray[Any]]) -> None:
@@ -219,8 +219,8 @@ class FeatureMap(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimato
 
     def _checked_components(self) -> int:
         n_components = arguments.integer(self.n_components, "n_components")
-        if n_components > _MOST_COMPONENTS:
-            raise ValueError(f"n_components is {n_components}; at most {_MOST_COMPONENTS} is allowed")
+        if n_components > MOST_COMPONENTS:
+            raise ValueError(f"n_components is {n_components}; at most {MOST_COMPONENTS} is allowed")
         return n_components
 
     def transform(self, X: Any) -> Any:
@@ -255,95 +255,6 @@ class FeatureMap(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimato
         out = allocate(n, D, array.dtype, place, lower=lower)
         self._map(array, out, place)
         return place.give_back(out)
-
-    def estimate_error(
-        self, X: Any, n_pairs: int = 1000, *, confidence: float = 0.95, random_state: RandomState = None
-    ) -> ErrorEstimate:
-        """Estimate how far the fitted map's inner products are from the exact kernel, on pairs of rows of `X`.
-
-        Parameters
-        ----------
-        X : array of shape (n, n_features_in_)
-            At least two rows.
-        n_pairs : int
-            Pairs of different rows to draw, none twice; all of them if there are no more. Time grows with it, memory hardly.
-        confidence : float
-            Level of the interval, between 0 and 1.
-        random_state : None, int, numpy.random.Generator or numpy.random.RandomState
-            Which pairs are drawn.
-
-        Returns
-        -------
-        ErrorEstimate
-            With `error`, the relative Frobenius error off the diagonal, its confidence interval `low`, `high`, and
-            `diagonal_error`, that on the diagonal.
-
-        Raises
-        ------
-        ValueError
-            If an argument is out of its range, or all kernels are 0.
-        TypeError
-            As in `transform`.
-        """
-        check_is_fitted(self)
-        n_pairs = arguments.integer(n_pairs, "n_pairs")
-        confidence = arguments.fraction(confidence, "confidence")
-        return self._pair_sample(X, n_pairs, random_state, reset=False).estimate(self, confidence)
-
-    def suggest_n_components(
-        self,
-        X: Any,
-        target_error: float,
-        *,
-        max_components: int = 1 << 16,
-        n_pairs: int = 1000,
-        random_state: RandomState = None,
-    ) -> int:
-        """The smallest `n_components` expected to reach an error like that of `estimate_error` on `X`, within a tenth.
-
-        Maps with this one's parameters are fitted to `X` with a few numbers of columns, several draws each. The map itself
-        need not be fitted and stays as it is.
-
-        Parameters
-        ----------
-        X : array of shape (n, d)
-            At least two rows.
-        target_error : float
-            The relative Frobenius error off the diagonal that is wanted, in the mean over draws of the map.
-        max_components : int
-            The largest number to try.
-        n_pairs : int
-            Pairs of rows to measure on.
-        random_state : None, int, numpy.random.Generator or numpy.random.RandomState
-            Which pairs are drawn, and the seeds of the maps.
-
-        Returns
-        -------
-        int
-
-        Raises
-        ------
-        ValueError
-            If an argument is out of its range, the error stops falling above the target, as that of a polynomial in place of
-            the kernel, or the target is beyond `max_components`.
-        TypeError
-            As in `fit`.
-        MemoryError
-            If a map that has to be tried does not fit into the memory that is available.
-        """
-        target = arguments.real(target_error, "target_error", positive=True)
-        most = arguments.integer(max_components, "max_components", high=_MOST_COMPONENTS)
-        n_pairs = arguments.integer(n_pairs, "n_pairs")
-        seed = resolve_seed(random_state)
-        pairs = clone(self)._pair_sample(X, n_pairs, seed, reset=True)
-        return smallest_size(MeanError(self, X, pairs, seed), target, most, type(self).__name__, self._closer())
-
-    def _pair_sample(self, X: Any, n_pairs: int, random_state: RandomState, *, reset: bool) -> PairSample:
-        source = self._matrix(X, reset=reset)
-        validate_data(self, columns_of(X, source.array), skip_check_array=True, reset=reset)
-        if len(source.array) < 2:
-            raise ValueError(f"X has 1 sample(s) (shape={source.array.shape}) while a minimum of 2 is required.")
-        return PairSample(source, n_pairs, resolve_seed(random_state))
 
     def _matrix(self, X: Any, *, reset: bool) -> Source:  # noqa: ARG002 - for those that override it
         """The rows of `X`, checked; `reset` in a fit, where their number of columns is not known before."""

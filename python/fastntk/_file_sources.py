@@ -25,8 +25,9 @@ def file_source(
     columns: Sequence[str] | None = None,
     with_target: bool = True,
     header: bool | str = "auto",
+    drop: Sequence[str | int] = (),
 ) -> FileSource:
-    """A file of rows that may be larger than memory: one block of a few megabytes is read at a time.
+    r"""A file of rows that may be larger than memory, for a ridge model as `X`: it is read in blocks of a few megabytes.
 
     Parameters
     ----------
@@ -46,11 +47,14 @@ def file_source(
     header : bool or "auto"
         Whether the first line of `.csv` or `.tsv` has names. "auto": if none of its fields is a number, where nan and inf
         are no numbers.
+    drop : sequence of str or int
+        Columns of a table that are neither inputs nor targets nor weights, by name or number.
 
     Returns
     -------
     FileSource
-        A `BlockSource`; `targets()` and `labels()` read the targets alone.
+        With `n_rows`, `n_features`, `names`, `target_names` and `blocks(first_row)`; `targets()` and `labels()` read the
+        targets alone.
 
     Raises
     ------
@@ -64,7 +68,19 @@ def file_source(
         If it cannot be read.
     ImportError
         For `.parquet` without pyarrow.
+
+    Examples
+    --------
+    >>> import os, tempfile
+    >>> import fastntk
+    >>> path = os.path.join(tempfile.mkdtemp(), "rows.csv")
+    >>> with open(path, "w") as file:
+    ...     _ = file.write("name,size,price\nx,1.5,2\ny,2.5,3\n")
+    >>> fastntk.file_source(path, target="price", drop=["name"]).names
+    ['size']
     """
+    if isinstance(drop, (str, int)):
+        raise TypeError(f"drop is {drop!r}; a list of names or numbers of columns is allowed")
     path = Path(path)
     suffix = path.suffix.lower()
     if suffix not in SUFFIXES:
@@ -76,11 +92,15 @@ def file_source(
     if suffix in (".npz", ".npy"):
         from ._files._arrays import NpySource, NpzSource
 
-        return (NpzSource if suffix == ".npz" else NpySource)(path, target=target, weight=weight, with_target=with_target)
+        if suffix == ".npy":
+            return NpySource(path, target=target, weight=weight, with_target=with_target, drop=drop)
+        if drop:
+            raise ValueError(f"drop is {drop!r}, and {path} has arrays; it is for tables: .npy, .csv, .tsv and .parquet")
+        return NpzSource(path, target=target, weight=weight, with_target=with_target)
     if suffix == ".parquet":
         from ._files._parquet import ParquetSource
 
-        return ParquetSource(path, target=target, weight=weight, columns=columns, with_target=with_target)
+        return ParquetSource(path, target=target, weight=weight, columns=columns, with_target=with_target, drop=drop)
     from ._files._csv import CsvSource
 
-    return CsvSource(path, target=target, weight=weight, columns=columns, with_target=with_target, header=header)
+    return CsvSource(path, target=target, weight=weight, columns=columns, with_target=with_target, header=header, drop=drop)

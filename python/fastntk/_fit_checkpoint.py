@@ -11,6 +11,7 @@ import numpy as np
 from . import _arguments as arguments
 from ._checkpoint import CheckpointFile
 from ._last_rows import LAST_ROWS, LastRows
+from ._prefixed import Below, prefixed
 from ._ridge_fit import RidgeFit
 from ._rows import Rows
 from ._transform import goes_along, transform
@@ -161,11 +162,7 @@ class FitCheckpoint:
 
     def map_state(self) -> dict[str, Any]:
         """What the feature map learnt."""
-
-        def read(arrays: Mapping[str, Any]) -> dict[str, Any]:
-            return {name.removeprefix(_MAP): arrays[name] for name in arrays if name.startswith(_MAP)}
-
-        return self._file.arrays(read)
+        return self._file.arrays(lambda arrays: dict(Below(_MAP, arrays)))
 
     def fit(self, features: Any, **how: Any) -> RidgeFit:
         """The sums, as `RidgeFit.from_arrays` makes them."""
@@ -176,7 +173,7 @@ class FitCheckpoint:
         if self._steps == row or not (now or self._file.is_due(row)):
             return
         known = goes_along(features)
-        state = {f"{_MAP}{name}": value for name, value in features._state().items()} if known else {}
+        state = prefixed(_MAP, features._state()) if known else {}
         head = {
             "seed": seed,
             "map_seed": features.seed_ if known else None,

@@ -123,7 +123,7 @@ class Sample:
             both._kept = [(words[stays], numbers[stays])]
         return both, stays
 
-    def among(self, stays: NDArray[np.bool_]) -> Sample:
+    def only(self, stays: NDArray[np.bool_]) -> Sample:
         """The sample with some of its rows only."""
         other = copy(self)
         words = np.concatenate([words for words, _ in self._kept] or [np.empty(0, np.uint64)])
@@ -264,7 +264,7 @@ class Holdout:
             return Holdout.of(sample, rows), None
         return Holdout.of(sample, rows.take(stays) if stays.any() else None), rows.take(~stays)
 
-    def without(self, rows: Rows) -> tuple[Holdout, Rows | None]:
+    def removed(self, rows: Rows) -> tuple[Holdout, Rows | None]:
         """The rows but for those that are equal to some of `rows`, one for one; and what is left of these."""
         own = self.rows()
         if own is None:
@@ -278,7 +278,7 @@ class Holdout:
             if found:
                 gone[found.pop()] = True
                 left[at] = False
-        holdout = self if not gone.any() else Holdout.of(self._sample.among(~gone), None if gone.all() else own.take(~gone))
+        holdout = self if not gone.any() else Holdout.of(self._sample.only(~gone), None if gone.all() else own.take(~gone))
         return holdout, rows if left.all() else rows.take(left) if left.any() else None
 
     def move(self, place: Place) -> None:

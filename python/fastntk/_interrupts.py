@@ -18,7 +18,7 @@ class HeldInterrupts:
     Attributes
     ----------
     came : bool
-        Whether there was one.
+        Whether there was one since the context was last entered.
     """
 
     def __init__(self) -> None:
@@ -26,6 +26,7 @@ class HeldInterrupts:
         self._holds = False
 
     def __enter__(self) -> Self:
+        self.came = False
         main = threading.current_thread() is threading.main_thread()
         self._holds = main and signal.getsignal(signal.SIGINT) is signal.default_int_handler
         if self._holds:

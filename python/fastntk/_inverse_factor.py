@@ -13,6 +13,7 @@ from ._load import _core
 __all__ = ["inverse_factor"]
 
 Matrix: TypeAlias = NDArray[np.float64]
+Vector: TypeAlias = NDArray[np.float64]
 
 _LEAF = 64  # rows that are factored one by one
 
@@ -22,6 +23,8 @@ def inverse_factor(K: Matrix, tolerance: float, threads: int) -> Matrix:
 
     A row counts if what is left of its diagonal entry after projection on the earlier ones that count exceeds `tolerance`;
     the rows and columns of the others are zero. Time goes into products whose bits do not depend on the number of threads.
+
+    It works in 4 m**2 bytes beside K.
 
     Parameters
     ----------
@@ -37,31 +40,52 @@ def inverse_factor(K: Matrix, tolerance: float, threads: int) -> Matrix:
         """Write x y^T."""
         _core.linear_kernel(x, y, out, backend)
 
-    def factor(A: Matrix) -> None:
+    def factor(A: Matrix, room: Vector) -> None:
         if len(A) <= _LEAF:
             _factor_by_rows(A, tolerance)
             return
-        half = (len(A) // _LEAF + 1) // 2 * _LEAF
-        W1, lower, W2 = A[:half, :half], A[half:, :half], A[half:, half:]
-        L, update, T = np.empty_like(lower), np.empty_like(W2), np.empty((half, len(W2)))
-        factor(W1)
+        half = _first_part(len(A))
+        W1, T, lower, W2 = A[:half, :half], A[:half, half:], A[half:, :half], A[half:, half:]
+        L, room_beside_L = _matrix(room, *lower.shape)
+        factor(W1, room)
         for begin, end in _parts(half):
             product(lower[:, :end], W1[begin:end, :end], L[:, begin:end])
+        update, _ = _matrix(room_beside_L, *W2.shape)
         product(L, L, update)
         W2 -= update
-        del update
-        factor(W2)
-        # [L1 0; L L2]^-1 has -W2 L W1 below its diagonal blocks; T is the transpose of L W1.
-        W1_transposed = np.ascontiguousarray(W1.T)
+        factor(W2, room_beside_L)
+        # [L1 0; L L2]^-1 has -W2 L W1 below its diagonal blocks; T, above them, is the transpose of L W1 until all is done.
+        W1_transposed, _ = _matrix(room_beside_L, half, half)
+        W1_transposed[...] = W1.T
         for begin, end in _parts(half):
             product(W1_transposed[begin:end, begin:], L[:, begin:], T[begin:end])
         for begin, end in _parts(len(W2)):
             product(W2[begin:end, :end], T[:, :end], lower[begin:end])
         np.negative(lower, out=lower)
-        A[:half, half:] = 0
+        T[...] = 0
 
-    factor(K)
+    # One array for all steps: theirs, made and freed one by one, would leave holes that later ones do not fit in.
+    factor(K, np.empty(_room(len(K))))
     return K
+
+
+def _first_part(m: int) -> int:
+    """Rows of the first of two parts, a multiple of those of a leaf."""
+    return (m // _LEAF + 1) // 2 * _LEAF
+
+
+def _room(m: int) -> int:
+    """Numbers beside a matrix (m, m) that its factorisation works in: about m^2 / 2."""
+    if m <= _LEAF:
+        return 0
+    half = _first_part(m)
+    rest = m - half
+    return max(_room(half), half * rest + max(half * half, rest * rest, _room(rest)))
+
+
+def _matrix(room: Vector, rows: int, cols: int) -> tuple[Matrix, Vector]:
+    """A matrix at the beginning of the room, and what is left."""
+    return room[: rows * cols].reshape(rows, cols), room[rows * cols :]
 
 
 def _parts(n: int) -> Iterator[tuple[int, int]]:

@@ -61,7 +61,7 @@ def kernel_ridge_from(header: dict[str, Any], arrays: dict[str, NDArray[Any]]) -
             raise ValueError(f"images of shape {images} in rows of {rows.shape[1]} numbers")
         height, width, channels = images
         model.image_shape_ = height, width, channels
-    model._named(getattr(model, "image_shape_", None))  # says what is wrong with its parameters
+    model._kernel_of(getattr(model, "image_shape_", None))  # says what is wrong with its parameters
     if header["value_range"] not in RANGES:
         raise ValueError(f"a range of numbers {header['value_range']!r}")
     model._value_range = header["value_range"]

@@ -14,11 +14,12 @@ from ._load import _core
 from ._place import Place, map_rows
 from ._plan import rows_at_once
 
-__all__ = ["PANEL", "Kernel", "LandmarkMap", "kernel_rows", "ntk_factor", "require_range"]
+__all__ = ["PANEL", "Kernel", "LandmarkMap", "factor_bytes", "mapping_bytes", "ntk_factor", "require_range"]
 
 _KERNEL_BYTES = 1 << 23  # of the kernel with landmarks at a time, on the CPU
 _ZEROS = 1 << 14  # columns without a landmark that are written at a time
 PANEL = 576  # columns of a product at a time: what lies above W's diagonal is left out panel by panel
+_PACKED_ROWS = 144  # of a product's second matrix that each thread of the CPU has a copy of
 
 
 class Kernel:
@@ -39,9 +40,27 @@ def require_range(values: NDArray[Any] | float) -> None:
         raise ValueError("X has rows so large that their squares overflow; scale it down")
 
 
-def kernel_rows(row_bytes: int) -> int:
+def _kernel_rows(row_bytes: int) -> int:
     """How many rows' kernel values with landmarks exist at a time on the CPU."""
     return max(64, _KERNEL_BYTES // row_bytes)
+
+
+def _packed_bytes(row_bytes: int, threads: int) -> int:
+    return (threads or int(_core.config()["threads"])) * _PACKED_ROWS * row_bytes
+
+
+def mapping_bytes(r: int, d: int, item: int, threads: int) -> int:
+    """Of a `LandmarkMap` of `r` landmarks on the CPU, at work: kernel values of some rows, and unit rows."""
+    rows = _kernel_rows(item * r)
+    return item * (rows * r + (rows + r) * d) + _packed_bytes(item * r, threads)
+
+
+def factor_bytes(r: int, d: int, item: int, threads: int) -> int:
+    """Of `ntk_factor` of landmarks of that type: the kernel, and what its factorisation or the kernel itself works in."""
+    rows = 0 if item == 8 else 8 * r * d
+    # Of a half, a quarter and so on of the columns: what is free of the smaller ones does not hold the larger ones.
+    packed = _packed_bytes(8 * r, threads)
+    return rows + 8 * r * r + max(4 * r * r, 8 * r * d) + packed
 
 
 class LandmarkMap:
@@ -87,7 +106,7 @@ class LandmarkMap:
         landmarks, factor, zeros = self._constants(dtype, place)
         r = len(self.factor)
         gpu = place.device is not None
-        size = kernel_rows(r * dtype.itemsize)
+        size = _kernel_rows(r * dtype.itemsize)
         if gpu:
             size = rows_at_once(r * dtype.itemsize, gpu=True, max_memory=self._max_memory)
         core, inside = place.core, place.inside()
@@ -99,7 +118,8 @@ class LandmarkMap:
                 rows = slice(first, min(first + size, len(X)))
                 k, z = K[: rows.stop - first], Z[rows]
                 core.ntk_kernel(X[rows], landmarks, self.kernel.depth, self.kernel.bias, k, backend)
-                for begin in range(0, r, PANEL):
+                # The longest rows first: what threads make of shorter ones then fits where those were.
+                for begin in reversed(range(0, r, PANEL)):
                     end = min(begin + PANEL, r)
                     core.linear_kernel(k[:, :end], factor[begin:end, :end], z[:, begin:end], backend)
                 if self._exact_diagonal:

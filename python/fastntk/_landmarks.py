@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ._arrays import take
-from ._landmark_map import Kernel, LandmarkMap, ntk_factor, require_range
+from ._landmark_map import Kernel, LandmarkMap, factor_bytes, mapping_bytes, ntk_factor, require_range
 from ._load import _core
 from ._place import Place
 from ._plan import rows_at_once
@@ -20,9 +20,11 @@ __all__ = [
     "ScoredRows",
     "draw_by_scores",
     "leverage_rows",
+    "leverage_rows_bytes",
     "leverage_scores",
     "random_order",
     "ridge_of_size",
+    "ridge_of_size_bytes",
     "uniform",
 ]
 
@@ -34,6 +36,7 @@ _RACE = 100  # the set of draws that decides at last; those before are numbered 
 _SPECTRUM_ROWS = 1024  # on which eigenvalues are estimated, at least
 _LEAST_TAIL = 1e-6  # of the trace: what single precision tells from 0
 _LEAST_CHANCE = 1e-12
+_NUMBERS_OF_A_ROW = 5 * 8  # bytes: its place in the order, what decides about it, and its scores
 
 
 def uniform(seed: int, part: int, count: int) -> Reals:
@@ -71,7 +74,7 @@ class ScoredRows:
 
     def squares(self, Z: Any) -> Reals:
         if self.place.device is None:
-            return row_squares(Z)
+            return row_squares(Z, self.n_threads or 0)
         there = self.place.inside()
         out = there.empty((1, len(Z)), Z.dtype)
         there.core.row_squares(Z, out, there.backend())
@@ -105,14 +108,36 @@ def ridge_of_size(source: ScoredRows, order: Numbers, size: int) -> float:
 
     k = size / (4 log size), as in the fixed-size algorithm; the eigenvalues are those of a random part of the rows.
     """
-    k = max(1, math.ceil(size / (4 * max(1.0, math.log(size)))))
-    rows = source.host(order[: min(len(order), max(_SPECTRUM_ROWS, 4 * k))]).astype(np.float64)
+    k = _eigenvalues_of_size(size)
+    rows = source.host(order[: _spectrum_rows(len(order), size)]).astype(np.float64)
     K = np.empty((len(rows), len(rows)))
     _core.ntk_kernel(rows, rows, source.kernel.depth, source.kernel.bias, K, _core.Cpu(source.n_threads or 0))
     trace = float(K.trace())
     require_range(trace)
     tail = trace - float(np.linalg.eigvalsh(K)[-k:].sum())
     return max(tail, _LEAST_TAIL * trace) * len(order) / len(rows) / k
+
+
+def _eigenvalues_of_size(size: int) -> int:
+    return max(1, math.ceil(size / (4 * max(1.0, math.log(size)))))
+
+
+def _spectrum_rows(n: int, size: int) -> int:
+    return min(n, max(_SPECTRUM_ROWS, 4 * _eigenvalues_of_size(size)))
+
+
+def ridge_of_size_bytes(n: int, d: int, size: int) -> int:
+    """What `ridge_of_size` takes of `n` rows: a kernel matrix, twice."""
+    rows = _spectrum_rows(n, size)
+    return 16 * rows**2 + 8 * rows * d
+
+
+def leverage_rows_bytes(n: int, d: int, size: int, item: int, threads: int) -> int:
+    """What `leverage_rows` takes on the CPU: numbers of all rows, and one of a spectrum, a factor, and a block of scores."""
+    block = min(n, rows_at_once(size * item, gpu=False))
+    scoring = item * (size * (size + d) + block * (size + d)) + mapping_bytes(size, d, item, threads)
+    steps = (ridge_of_size_bytes(n, d, size), item * size * d + factor_bytes(size, d, item, threads), scoring)
+    return _NUMBERS_OF_A_ROW * n + max(steps)
 
 
 def leverage_scores(source: Scored, order: Numbers, size: int, alpha: float, seed: int) -> Reals:

@@ -15,7 +15,7 @@ from ._load import _core
 from ._memory import release_heap
 from ._place import Place
 
-__all__ = ["DrawnDirections", "LeverageMap", "Pool", "draw_directions", "drawing_bytes", "drawing_flops"]
+__all__ = ["DrawnDirections", "LeverageMap", "Pool", "draw_directions", "drawing_flops", "leverage_bytes"]
 
 # Children of a map's seed; those with small numbers are its layers'.
 _ROWS, _NORMALS, _OFFSETS = (1 << 32) + 1, (1 << 32) + 2, (1 << 32) + 3
@@ -25,6 +25,7 @@ _ROWS, _NORMALS, _OFFSETS = (1 << 32) + 1, (1 << 32) + 2, (1 << 32) + 3
 _BLIND_SHARE = 0.1
 
 _PART = 4096  # directions of a pool that exist at a time
+_BLOCK_ROWS = 1024  # of the rows of a LeverageFunction that it works on together
 
 
 class DrawnDirections(NamedTuple):
@@ -114,6 +115,7 @@ def draw_directions(
     if alpha is None:
         # In digits that do not depend on the threads of the eigenvalue routine.
         alpha = float(f"{ridge_of_size(source, order, max(n_components, 2)):.3g}")
+        release_heap()
     rows = source.host(np.sort(order[:score_rows])).astype(np.float64, copy=False)
     pool = Pool(seed, rows.shape[1] + (bias != 0))
     scores = np.ones(pool_size)
@@ -128,7 +130,7 @@ def draw_directions(
     return DrawnDirections(numbers, scores.mean() / scores[numbers], alpha)
 
 
-def drawing_bytes(rows: int, directions: int, width: int, item: int) -> tuple[int, int]:
+def leverage_bytes(rows: int, directions: int, width: int, item: int) -> tuple[int, int]:
     """Host memory that directions take for good, and while they are drawn with that many rows.
 
     Parameters
@@ -137,8 +139,14 @@ def drawing_bytes(rows: int, directions: int, width: int, item: int) -> tuple[in
     item : int
         Bytes of an entry of the compiled map.
     """
-    # The kernel and its inverse with what products of them copy; rows; a part of the pool.
-    scoring = 26 * rows * rows + 8 * (3 * rows * width + 2 * _PART * width)
+    # The kernel's inverse beside the factor, or beside what the function makes of its columns, block by block: their part up
+    # to the diagonal and its product with the rows' Gram matrix, each before it is packed and after.
+    packed = peak = 0
+    for first in range(0, rows, _BLOCK_ROWS):
+        end = min(first + _BLOCK_ROWS, rows)
+        block = 8 * end * (end - first)
+        peak, packed = max(peak, packed + 4 * block), packed + 2 * block
+    scoring = 8 * rows**2 + max(8 * rows**2, peak, packed + 16 * _PART * width) + 24 * rows * width
     return directions * (16 + width * item), max(scoring, 16 * directions * width)
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import re
 from typing import TYPE_CHECKING, Any
 
@@ -31,18 +30,11 @@ def parse_bytes(value: Any) -> int:
 
 
 def available_bytes() -> int | None:
-    """Memory that this process can still take: the machine's, or less where a control group sets a limit."""
-    found = []
-    try:
-        with open("/proc/meminfo", encoding="ascii") as meminfo:
-            found += [int(line.split()[1]) * 1024 for line in meminfo if line.startswith("MemAvailable:")]
-        with open("/sys/fs/cgroup/memory.max", encoding="ascii") as limit, open("/sys/fs/cgroup/memory.current") as used:
-            found.append(max(0, int(limit.read()) - int(used.read())))
-    except (OSError, ValueError):  # no such file on this system, or "max"
-        pass
-    if not found and hasattr(os, "sysconf") and "SC_AVPHYS_PAGES" in os.sysconf_names:
-        found.append(os.sysconf("SC_AVPHYS_PAGES") * os.sysconf("SC_PAGE_SIZE"))
-    return min(found, default=None)
+    """Memory that this process can still take: the machine's, or less where a control group sets a limit.
+
+    Cached files count as available. None if the system does not say.
+    """
+    return _core.host_memory()[0]
 
 
 def require_memory(needed: int, max_memory: Any, *, what: str, lower: str, device: int | None = None) -> None:

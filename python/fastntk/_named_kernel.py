@@ -133,6 +133,12 @@ class NamedKernel:
             fill(K, compute, blocks, done, symmetric=True)
         return K
 
+    def without_bias(self) -> tuple[NamedKernel, float]:
+        """The same kernel of vectors for rows that have the bias as a column, and the bias."""
+        params = dict(self.params)
+        bias = arguments.real(params.pop("bias"), "bias")
+        return NamedKernel(self.name, params, None, self._n_threads, assume_finite=self._assume_finite), bias
+
     def _edge(self) -> int:
         return _EDGE if self.images is None else cntk_edge(self.images, self.params["pooling"])
 

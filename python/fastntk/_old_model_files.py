@@ -7,8 +7,10 @@ from typing import IO, Any
 
 import numpy as np
 
+from ._array_archive import ArrayArchive
 from ._map_files import map_from
 from ._plain import unplain
+from ._prefixed import Below
 from ._ridge_features import named_map
 from ._ridge_files import fitted_model, labels_from
 
@@ -20,12 +22,10 @@ _STATE = "features."  # in front of the names of arrays that belong to the map
 
 def read_old_model(file: IO[bytes]) -> Any:
     """The model in an open file; something of `DAMAGE` is raised if it is none."""
-    with np.load(file, allow_pickle=False) as archive:
-        arrays = {key: archive[key] for key in archive.files}
+    arrays = dict(ArrayArchive(file))
     header = json.loads(str(arrays["header"]))
     if header["format"] != "fastntk-model" or header["format_version"] not in _VERSIONS:
         raise ValueError(f"format {header['format']!r}, version {header['format_version']!r}")
-    state = {key.removeprefix(_STATE): value for key, value in arrays.items() if key.startswith(_STATE)}
     header |= {
         "params": {key: unplain(value) for key, value in header["params"].items()},
         "classes": None if "classes" not in arrays else labels_from(arrays["classes"]),
@@ -36,7 +36,7 @@ def read_old_model(file: IO[bytes]) -> Any:
         raise ValueError("bad sizes")
     if dtype not in (np.float32, np.float64) or type(header["alpha"]) is not float or not 0 < header["alpha"] < np.inf:
         raise ValueError("bad dtype or alpha")
-    features = map_from(_features_header(header), state, seed, d, dtype)
+    features = map_from(_features_header(header), dict(Below(_STATE, arrays)), seed, d, dtype)
     model = fitted_model(header, features, arrays["coef"], arrays["intercept"])
     model.n_features_in_ = d
     if "feature_names_in" in arrays:

@@ -12,17 +12,18 @@ import numpy as np
 from sklearn.utils.validation import check_is_fitted
 
 from . import __version__
+from ._array_archive import DAMAGE
 from ._json_schema import model_schema, require_valid
 from ._load import _core
 from ._model_archive import read_archive, write_archive
-from ._whole_file import DAMAGE
 
 __all__ = ["load", "save"]
 
 FORMAT = "fastntk-model"
 VERSION = 3  # versions 1 and 2 were archives of NumPy
 
-_ZIP = b"PK"  # what these begin with
+_ZIP = b"PK\x03\x04"  # what these begin with; too large for the length that the others begin with
+_OF_ROWS = (".csv", ".tsv", ".parquet", ".npy")
 _LONGEST = 500  # characters of a message about a file
 
 # The module of a class, and where the functions NAME_header and NAME_from are that write and read its models.
@@ -90,12 +91,14 @@ def load(path: Any) -> Any:
                 return read_old_model(file)
             return _read(path)
         except _core.ModelFileError as error:
+            if Path(os.fsdecode(path)).suffix.lower() in _OF_ROWS:
+                raise _core.ModelFileError(
+                    f"{os.fsdecode(path)} is not a fastntk model, but a file of rows, as its name says; `fastntk fit`, "
+                    "or fit and save of a model in Python, make a model of it"
+                ) from error
             why = _shown(str(error).removeprefix(f"{os.fsdecode(path)}: "))
             raise _core.ModelFileError(f"{os.fspath(path)} is not a fastntk model of version {VERSION}: {why}") from error
         except DAMAGE as error:
-            # Behind a checksum it is the machine that is too small.
-            if isinstance(error, MemoryError) and not is_zip:
-                raise
             raise _core.ModelFileError(
                 f"{os.fspath(path)} is not a fastntk model of a version up to {VERSION}: {_shown(str(error))}"
             ) from error

@@ -9,7 +9,7 @@ from ._feature_map import itemsizes
 from ._flops import padded, projection, tensor_srht
 from ._load import _core
 
-__all__ = ["DENSE_WIDTH", "STRUCTURED", "kept_bytes", "layered_sizes", "row_flops", "working_bytes"]
+__all__ = ["DENSE_WIDTH", "STRUCTURED", "drawing_bytes", "kept_bytes", "layered_sizes", "row_flops", "working_bytes"]
 
 DENSE_WIDTH = 32  # up to which "auto" takes dense directions
 STRUCTURED = 4  # numbers that a structured direction is
@@ -29,12 +29,22 @@ def kept_bytes(params: dict[str, Any], item: int) -> int:
     directions = _directions(params)
 
     def entries(columns: int, length: int) -> int:
-        # Directions of the Gibbs sampler exist twice while they are drawn.
-        return columns * (STRUCTURED if directions == "structured" else length * (1 + (directions == "gibbs")))
+        return columns * (STRUCTURED if directions == "structured" else length)
 
     if not _is_layered(params):
         return entries(params["out_features"] - _exact_columns(params), _width(params)) * itemsizes(item)
     return itemsizes(item) * sum(entries(m_0 + m_1, phi) for m_0, m_1, phi, _ in _layers(params))
+
+
+def drawing_bytes(params: dict[str, Any], item: int) -> int:
+    """The same at the peak while they are drawn: those of the Gibbs sampler, in ReLUs, exist twice then."""
+    kept = kept_bytes(params, item)
+    if _directions(params) != "gibbs":
+        return kept
+    if not _is_layered(params):
+        D = int(params["out_features"])
+        return kept + item * _width(params) * (D - _exact_columns(params))
+    return kept + item * max(m_1 * phi for _, m_1, phi, _ in _layers(params))
 
 
 def working_bytes(params: dict[str, Any], item: int, threads: int) -> int:
@@ -44,7 +54,8 @@ def working_bytes(params: dict[str, Any], item: int, threads: int) -> int:
     threads = threads or int(_core.config()["threads"])
     m_0, m_1 = layered_sizes(params)
     D = params["out_features"]
-    return int(threads * _TILE_ROWS * item * (D + m_0 + m_1 + padded(D) + padded(m_0)))
+    psi = D if params["depth"] > 1 else _width(params)
+    return int(threads * _TILE_ROWS * item * (D + m_0 + m_1 + padded(psi) + padded(m_0)))
 
 
 def row_flops(params: dict[str, Any]) -> int:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Self
 from weakref import WeakKeyDictionary
 
 import numpy as np
@@ -19,11 +19,13 @@ from ._ridge_blocks import over_blocks, require_names, source_of_predictions
 from ._ridge_equations import Matrix, read_alphas
 from ._ridge_factor import RidgeFactor, factor_bytes
 from ._ridge_results import AlphaPath, LeaveOneOut
-from ._ridge_spectrum import spectrum_bytes
+from ._ridge_spectrum import RidgeSpectrum, spectrum_bytes
+from ._ridge_state import require_widths, state_of
 from ._rows_again import Again, Seen
 from ._sources import blocks_of
 from ._targets import weights
 from ._transform import transform
+from ._turns import in_turn, turn
 
 if TYPE_CHECKING:
     from ._ridge_fit import RidgeFit, Solution
@@ -45,10 +47,12 @@ class RidgeAnswers:
     n_features_in_: int
     _fit: Any
     _one_target: bool
+    _own_factor: RidgeFactor | None = None  # of what `_now` gave
 
     if TYPE_CHECKING:  # what the models have
 
         def _solved(self) -> Solution: ...
+        def _now(self, *, factor: bool = False) -> Self: ...
         def _read(self, X: Any, *, reset: bool) -> Any: ...
         def _see_columns(self, X: Any, array: Any, *, reset: bool) -> None: ...
         def predict(self, X: Any) -> Any: ...
@@ -60,6 +64,7 @@ class RidgeAnswers:
         """An estimate of the condition number of the equations that were solved; NaN for a model from an earlier file."""
         return self._solved().condition
 
+    @in_turn
     def alpha_path(self, alphas: Any) -> AlphaPath:
         """Coefficients and scores for many alphas, from one eigendecomposition of the state of the fit.
 
@@ -79,7 +84,7 @@ class RidgeAnswers:
         MemoryError
             If 24 D**2 bytes (28 after `partial_fit`) and those of the result exceed `max_memory`.
         """
-        each, fit = read_alphas(alphas), self._fit_with_state()
+        each, fit = read_alphas(alphas), state_of(self)
         n, t = fit.sums.n_features, fit.n_targets
         self._require(fit.copy_bytes + spectrum_bytes(n, t) + 8 * len(each) * (n + 1) * t, "alpha_path")
         spectrum = fit.whole().spectrum(fit_intercept=self.fit_intercept)
@@ -109,9 +114,9 @@ class RidgeAnswers:
         MemoryError
             If 12 D**2 bytes (16 after `partial_fit`) exceed `max_memory`.
         """
-        check_is_fitted(self)
-        source = source_of_predictions(self, X)
-        variance = self._variance(X) if source is None else over_blocks(self, source, RidgeAnswers._variance)
+        model = self._now(factor=True)
+        source = source_of_predictions(model, X)
+        variance = model._variance(X) if source is None else over_blocks(model, source, RidgeAnswers._variance)
         weight = weights(sample_weight, len(variance))
         return variance if weight is None else weight * variance
 
@@ -158,21 +163,29 @@ class RidgeAnswers:
         Allen, "The relationship between variable selection and data augmentation and a method for prediction",
         Technometrics 16, 1974.
         """
-        each, fit = None if alphas is None else read_alphas(alphas), self._fit_with_state()
-        n, t, count = fit.sums.n_features, fit.n_targets, 1 if each is None else len(each)
-        making = factor_bytes if each is None else spectrum_bytes
-        self._require(fit.copy_bytes + making(n, t) + 32 * count * fit.rows * t, "leave_one_out")
-        source: Any = self._factor() if each is None else fit.whole().spectrum(fit_intercept=self.fit_intercept)
-        used = np.array([self._solved().alpha]) if each is None else each
-        seen = Seen(fit.rows, fit.total_weight)
-        parts = [self._left_out(source, used, block) for block in seen.all_of(self._rows_again(X, y, sample_weight))]
+        each = None if alphas is None else read_alphas(alphas)
+        with turn(self):
+            source, used, seen = self._leaving_out(each)
+            model = self._now()
+        parts = [model._left_out(source, used, block) for block in seen.all_of(model._rows_again(X, y, sample_weight))]
         predictions, residuals = (np.concatenate(part, axis=1) for part in zip(*parts, strict=True))
         scores = np.array([seen.score(predicted) for predicted in predictions])
-        if self._one_column():
+        if model._one_column():
             predictions, residuals = predictions[:, :, 0], residuals[:, :, 0]
         if each is None:
             return LeaveOneOut(predictions[0], residuals[0], float(scores[0]))
         return LeaveOneOut(predictions, residuals, scores)
+
+    def _leaving_out(self, alphas: Matrix | None) -> tuple[RidgeFactor | RidgeSpectrum, Matrix, Seen]:
+        """The factor for the model's alpha, or the spectrum for others; the alphas; and what rows of the fit are to be."""
+        fit = state_of(self)
+        n, t, count = fit.sums.n_features, fit.n_targets, 1 if alphas is None else len(alphas)
+        making = factor_bytes if alphas is None else spectrum_bytes
+        self._require(fit.copy_bytes + making(n, t) + 32 * count * fit.rows * t, "leave_one_out")
+        seen = Seen(fit.rows, fit.total_weight)
+        if alphas is None:
+            return self._factor(), np.array([self._solved().alpha]), seen
+        return fit.whole().spectrum(fit_intercept=self.fit_intercept), alphas, seen
 
     def _left_out(self, source: Any, alphas: Matrix, block: Again) -> tuple[Matrix, Matrix]:
         """Predictions and residuals (n_alphas, n, n_targets) of rows by fits without them."""
@@ -216,17 +229,28 @@ class RidgeAnswers:
         check_is_fitted(self)
         array, place = self._read(X, reset=False)
         self._see_columns(X, array, reset=False)
-        (n, t), m = self._solved().coef.shape, len(array)
+        m = len(array)
         rows_of_result = X_train.shape[0] if hasattr(X_train, "shape") else 1
-        copied = self._fit_with_state().copy_bytes
-        self._require(copied + factor_bytes(n, t) + 8 * m * (n + 2 * t * rows_of_result), "influence")
-        factor = self._factor()
+        with turn(self):
+            n, t = self._solved().coef.shape
+            copied = state_of(self).copy_bytes
+            self._require(copied + factor_bytes(n, t) + 8 * m * (n + 2 * t * rows_of_result), "influence")
+            model = self._now(factor=True)
+        factor = model._factor()
         whitened = np.empty((n, m))
-        for part, Z in self._feature_blocks(array, place):
+        for part, Z in model._feature_blocks(array, place):
             whitened[:, part] = factor.whitened(factor.centred(Z))
-        rows_again = self._rows_again(X_train, y_train, sample_weight)
-        out = np.concatenate([self._pulls(factor, whitened, block) for block in rows_again])
-        return out[:, :, 0] if self._one_column() else out
+        rows_again = model._rows_again(X_train, y_train, sample_weight)
+        parts: list[Matrix] = []
+        rows = 0
+        for block in rows_again:
+            # Blocks do not tell beforehand how many rows there are. What is held counts against a budget.
+            held = 0 if self.max_memory is None else factor_bytes(n, t) + 8 * m * (n + t * rows)
+            rows += len(block.rows)
+            self._require(held + 8 * m * t * (len(block.rows) + rows), "influence")
+            parts.append(model._pulls(factor, whitened, block))
+        out = np.concatenate(parts)
+        return out[:, :, 0] if model._one_column() else out
 
     def _pulls(self, factor: RidgeFactor, whitened: Matrix, block: Again) -> Matrix:
         """How the predictions for whitened rows change without each row of a block, (n, m, n_targets)."""
@@ -281,11 +305,7 @@ class RidgeAnswers:
 
         def converted(*block: Any) -> tuple[Rows, bool]:
             rows, one_target = convert(*block)
-            if rows.X.shape[1] != self.n_features_in_:
-                raise ValueError(f"X has shape {rows.X.shape}; {self.n_features_in_} columns are needed")
-            if rows.n_targets != self._solved().coef.shape[1]:
-                needed = self._solved().coef.shape[1]
-                raise ValueError(f"y has {rows.n_targets} columns; {needed}, as in the fit, are needed")
+            require_widths(self, rows, self._solved().coef.shape[1])
             given.append(weights(block[2], len(rows)))
             return rows, one_target
 
@@ -305,19 +325,11 @@ class RidgeAnswers:
         classes = getattr(self, "classes_", None)
         return bool(self._one_target) if classes is None else len(classes) == 2
 
-    def _fit_with_state(self) -> RidgeFit:
-        check_is_fitted(self)
-        fit: RidgeFit | None = self._fit
-        if fit is None:
-            raise ValueError(
-                f"this {type(self).__name__} holds no state of its fit: it was loaded from a file without one (save it with "
-                "state=True), or a later fit failed"
-            )
-        return fit
-
     def _factor(self) -> RidgeFactor:
         """The factor for the solution in use; it is kept until there is another one."""
-        fit, solution = self._fit_with_state(), self._solved()
+        if self._own_factor is not None:
+            return self._own_factor
+        fit, solution = state_of(self), self._solved()
         if fit in _factors and _factors[fit][0] is solution:
             return _factors[fit][1]
         _factors.pop(fit, None)  # before there is another one

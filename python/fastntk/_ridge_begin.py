@@ -12,11 +12,12 @@ from sklearn.frozen import FrozenEstimator
 from . import _arguments as arguments
 from ._arrays import is_sparse
 from ._feature_map import FeatureMap
+from ._fit_plan import plan_fit
 from ._holdout import Holdout, holdout_rows
 from ._image_map import ImageMap
 from ._memory import require_memory
 from ._place import Place
-from ._plan import Plan, plan_fit, rows_at_once
+from ._plan import Plan, rows_at_once
 from ._random import RandomState, resolve_seed
 from ._ridge_features import FEATURES, named_map, resolved_name
 from ._ridge_fit import RidgeFit, Solution

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from copy import copy
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,6 +15,8 @@ from ._files._source import FileSource
 from ._host import on_host
 from ._sources import WithTargets, blocks_of, bound_reading
 from ._stream_fit import Stream, fit_reads, fit_stream
+from ._targets import joined_weights, require_labels, weights
+from ._turns import turn
 
 __all__ = [
     "fit_to_blocks",
@@ -28,6 +30,9 @@ __all__ = [
 ]
 
 _ROWS = 1 << 14  # of arrays, between two looks at the clock
+
+# The rows of a fit -> attributes of the model that depend on them.
+Known: TypeAlias = Callable[[BlockRows | GivenRows], dict[str, Any]]
 
 
 def source_of_fit(model: Any, X: Any, y: Any, sample_weight: Any) -> Any:
@@ -46,10 +51,11 @@ def fit_to_blocks(
     extra: dict[str, Any],
     checkpoint: Any,
     every: Any,
-) -> bool:
-    """Fit to the rows of a source, or to `arrays` X, y and weights if that is None; whether targets came as vectors.
+    known: Known,
+) -> None:
+    """Fit to the rows of a source, or to `arrays` X, y and weights if that is None.
 
-    `extra` has what tells the fit from others beside parameters and rows.
+    `extra` has what tells the fit from others beside parameters and rows; `known` gives further attributes of the model.
     """
     read: BlockRows | GivenRows
     if source is None:
@@ -64,30 +70,32 @@ def fit_to_blocks(
     seen._see_columns(read.given, first.X, reset=True)
     del first
     begun = fit_stream(model, stream)
-    model.__dict__.pop("feature_names_in_", None)
     columns = {name: value for name, value in vars(seen).items() if name in ("n_features_in_", "feature_names_in_")}
-    model.__dict__.update(begun | columns)
-    _keep_names(model, read)
-    return read.one_target
+    with turn(model):
+        for name in ("feature_names_in_", "target_names_"):
+            model.__dict__.pop(name, None)
+        model.__dict__.update(begun | columns | known(read) | _target_names(source))
+        _keep_names(model, read)
 
 
-def fit_to_more_blocks(model: Any, source: Any, convert: Convert, before: Callable[[BlockRows], None]) -> None:
-    """Add the rows of a source; `before` is called when the first block is there, and sets what the fit begins with."""
+def fit_to_more_blocks(model: Any, source: Any, convert: Convert, known: Known) -> None:
+    """Add the rows of a source; `known` gives what the fit begins with when the first block is there.
+
+    Each block is added in a turn of its own: what gives the blocks may wait for threads that use the model.
+    """
     bound_reading(source, model.max_memory)
     read = BlockRows(source, convert)
-    begun = hasattr(model, "n_features_in_")
-    if begun:
+    if hasattr(model, "n_features_in_"):
         require_names(model, source)
     read.first()
     given = read.given
     for rows in read():
-        if not begun:
-            model._fit_first_rows(given, rows)
-            before(read)
-            _keep_names(model, read)
-            begun = True
-        else:
-            model._fit_more_rows(None, rows)
+        with turn(model):
+            if hasattr(model, "n_features_in_"):
+                model._fit_more_rows(None, rows)
+            else:
+                model._fit_first_rows(given, rows, known(read))
+                _keep_names(model, read)
         given = None
         del rows  # before the next block is made
 
@@ -105,20 +113,17 @@ def score_of_blocks(model: Any, source: Any, metric: Callable[..., float], call:
     found = list(_results(model, source, call))
     if any(y is None for _, y, _ in found):
         raise ValueError(f"{type(model).__name__} requires y to be passed, but the target y is None")
-    given = [weight for _, _, weight in found if weight is not None]
-    if given and len(given) < len(found):
-        raise ValueError("X has blocks with weights and blocks without; one of the two is needed")
-    y = np.concatenate([on_host(y, "y") for _, y, _ in found])
-    weight = np.concatenate([on_host(part, "sample_weight") for part in given]) if given else None
-    return metric(y, _joined([results for results, _, _ in found]), sample_weight=weight)
+    y = [on_host(y, "y") for _, y, _ in found]
+    rows = [len(block) for block in y]
+    weight = joined_weights([weights(part, n) for (_, _, part), n in zip(found, rows, strict=True)], rows)
+    return metric(np.concatenate(y), _joined([results for results, _, _ in found]), sample_weight=weight)
 
 
 def _results(model: Any, source: Any, call: Callable[[Any, Any], Any]) -> Any:
     check_is_fitted(model)
     require_names(model, source)
     bound_reading(source, model.max_memory)
-    model._solved()
-    nameless = copy(model)  # blocks have no names of columns
+    nameless = model._now()  # the same for all blocks, which have no names of columns
     nameless.__dict__.pop("feature_names_in_", None)
     row = 0
     for number, (X, y, weight) in enumerate(source.blocks()):
@@ -161,7 +166,9 @@ def labels_of(source: Any, *, weighted: bool) -> tuple[NDArray[Any], NDArray[np.
     for y, weight in ((y, weight) for _, y, weight in source.blocks()) if known is None else (known,):
         if y is None:
             raise ValueError("X has blocks without targets; each needs its labels: (X, y) or (X, y, sample_weight)")
-        found, index = np.unique(on_host(y, "y"), return_inverse=True)
+        of_block = on_host(y, "y")
+        require_labels(of_block)
+        found, index = np.unique(of_block, return_inverse=True)
         labels = found if labels is None else np.union1d(labels, found)
         given = None if weight is None else np.broadcast_to(on_host(weight, "sample_weight"), index.shape)
         sums = np.array([totals.get(label, 0.0) for label in found.tolist()])
@@ -170,6 +177,13 @@ def labels_of(source: Any, *, weighted: bool) -> tuple[NDArray[Any], NDArray[np.
     if labels is None or not len(labels):
         raise ValueError("X has 0 sample(s) in all its blocks while a minimum of 1 is required.")
     return labels, np.array([totals[label] for label in labels.tolist()])
+
+
+def _target_names(source: Any) -> dict[str, Any]:
+    """What a file calls the targets that it brings along, as an attribute of the model."""
+    own = source.inputs if isinstance(source, WithTargets) and source.targets(weighted=False) is None else source
+    names = getattr(own, "target_names", None)
+    return {"target_names_": np.array(names, dtype=object)} if names else {}
 
 
 def _keep_names(model: Any, read: BlockRows | GivenRows) -> None:

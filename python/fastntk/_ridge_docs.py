@@ -45,8 +45,8 @@ X : array of shape (n, d), path, memory map or blocks
     iterator does not allow."""
 
 _TARGETS_OF_A_FIT = """\
-Blocks bring theirs along. For a file, the name of a column (by default the last, or the array y of an `.npz`), or the
-path of a file of targets."""
+Blocks bring theirs along. For a file, the name of a column (by default the last, or the array y of an `.npz`), a list of
+names for several targets, or the path of a file of targets."""
 
 _CHECKPOINT = """\
 checkpoint : path, optional
@@ -90,7 +90,10 @@ statistics_ : dict
 seed_ : int
 n_features_in_ : int
 feature_names_in_ : ndarray
-    Only if `X` had string names."""
+    Only if `X` had string names.
+target_names_ : ndarray
+    What a file that `fit` read calls the targets that were in it: columns, their numbers if they have no names, or an array.
+    Only then."""
 
 _NOTES = """\
 Rows on a GPU (torch, CuPy, or anything that speaks DLPack or has the CUDA array interface) are computed on there, and
@@ -103,7 +106,10 @@ shape (n, height, width, channels); those of bytes stay bytes until the features
 
 Work is queued on the caller's current stream. `fit` waits for it where numbers decide: to scan the inputs (unless
 `assume_finite`), at the end of the pass, and for each alpha that is tried. `partial_fit` also waits for each block of
-rows, so that rows whose sums overflow leave the state alone. `predict` waits at its end, when it gives memory back."""
+rows, so that rows whose sums overflow leave the state alone. `predict` waits at its end, when it gives memory back.
+
+Calls on one model from several threads run one after the other; but `fit` works beside others, and of two the one that ends
+last stays, and predictions, which are of the model as it is when they begin, run beside any."""
 
 documented = with_parts(
     {

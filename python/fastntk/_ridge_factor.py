@@ -8,14 +8,13 @@ from typing import Any
 
 import numpy as np
 
+from ._load import _core
 from ._ridge_equations import Matrix, RidgeEquations
 from ._targets import weights
 
 __all__ = ["RidgeFactor", "factor_bytes"]
 
 _log = logging.getLogger("fastntk")
-
-_MOST_JITTER = 1e-3  # of the trace: more than the rounding of float32 products can make an eigenvalue negative by
 
 
 class RidgeFactor:
@@ -192,12 +191,15 @@ def _cholesky(equations: RidgeEquations, alpha: float) -> tuple[Matrix, float]:
         factor, failed = dpotrf(below, lower=1, clean=0, overwrite_a=1)
         if not failed and np.isfinite(factor.diagonal()).all():
             return factor, jitter
-        if not jitter <= _MOST_JITTER * trace:
+        larger = _core.next_ridge_jitter(jitter, alpha, trace, len(diagonal))
+        if larger is None:
             if all(np.isfinite(below[i, i + 1 :]).all() for i in range(len(diagonal))):
-                raise ValueError("the matrix of the normal equations is indefinite: rows were removed that were not there")
+                raise ValueError(
+                    "the matrix of the normal equations is indefinite: rows were removed that were not there, or whose "
+                    "rounding exceeds what is left"
+                )
             raise ValueError("the matrix of the normal equations is not finite")
-        # As in RidgeState: the rounding of G is of the order of eps times an eigenvalue between the mean one and the trace.
-        jitter = 32 * jitter if jitter else float(np.finfo(np.float64).eps) * max(trace / len(diagonal), alpha)
+        jitter = larger
         for i in range(len(diagonal)):
             below[i + 1 :, i] = below[i, i + 1 :]
 

@@ -49,8 +49,11 @@ def resolved_name(name: str, n: int | None, d: int, n_components: int) -> str:
 def named_map(name: str, n_components: int, *, alpha: float | None = None, **params: Any) -> FeatureMap:
     """The map of a resolved name, not fitted, with these parameters and those under which it serves a linear model best.
 
-    `alpha` is the model's ridge parameter where it is known, for a map that is fitted to it.
+    `alpha` is the model's ridge parameter where it is known, for a map that is fitted to it. ValueError if the name has no
+    map of the depth.
     """
+    if name == "leverage" and params.get("depth", 1) != 1:
+        raise ValueError(f"depth is {params['depth']}; with features='leverage', which are those of depth 1, 1 is allowed")
     if name == "nystroem":
         from .nystroem import NystroemNTK
 

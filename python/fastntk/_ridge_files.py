@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -13,7 +14,10 @@ from sklearn.base import clone
 from . import _arguments as arguments
 from ._load import _core
 from ._map_files import map_from, map_header, require_map, require_sizes
+from ._memory import require_planned
+from ._model_archive import InPieces
 from ._plain import saved_params, unplain
+from ._prefixed import Below, prefixed
 from ._ridge_fit import RidgeFit, Solution
 from ._statistics import finite_or_none
 from .classifier import NTKClassifier
@@ -25,7 +29,7 @@ _CLASSES = {"NTKClassifier": NTKClassifier, "NTKRegressor": NTKRegressor}
 _FEATURES, _STATE = "features.", "state."  # in front of the names of arrays: of the map, and of the fit
 
 
-def ridge_header(model: Any, state: bool) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:
+def ridge_header(model: Any, state: bool) -> tuple[dict[str, Any], dict[str, Any]]:
     """Values for JSON and arrays; with `state`, those with which a fit goes on.
 
     Raises
@@ -34,6 +38,8 @@ def ridge_header(model: Any, state: bool) -> tuple[dict[str, Any], dict[str, NDA
         If files cannot hold the map or the labels.
     ValueError
         If there is no state, or the map is larger than files allow.
+    MemoryError
+        If a state of a GPU has no room on the host.
     """
     name = type(model).__name__
     features, operator, learnt = map_header(model.features_)
@@ -56,14 +62,19 @@ def ridge_header(model: Any, state: bool) -> tuple[dict[str, Any], dict[str, NDA
         "features": features,
         "map": operator,
     }
+    if hasattr(model, "target_names_"):
+        header["target_names"] = model.target_names_.tolist()
     arrays = {"coef": model.coef_, "intercept": model.intercept_}
-    arrays |= {f"{_FEATURES}{key}": value for key, value in learnt.items()}
+    arrays |= prefixed(_FEATURES, learnt)
     if state:
         if model._fit is None:
             raise ValueError(
                 f"state is True, but this {name} holds none: it was loaded from a file without one, or a later fit failed"
             )
-        arrays |= {f"{_STATE}{key}": _of_known_type(np.asarray(value)) for key, value in model._fit.to_arrays().items()}
+        if model._fit.sums.current.state._place.device is not None:  # its states come to the host, one at a time
+            require_planned(model._fit.state_bytes, what="saving a state of a GPU", lower="save without the state")
+        known = {key: _of_known_type(value) for key, value in model._fit.to_arrays().items()}
+        arrays |= prefixed(_STATE, known)
     return header, arrays
 
 
@@ -85,16 +96,18 @@ def ridge_from(header: dict[str, Any], arrays: dict[str, NDArray[Any]]) -> Any:
         if labels.tolist() != classes:
             raise ValueError(f"classes are no {kind}")
     named = {**header, "params": {key: unplain(value) for key, value in header["params"].items()}, "classes": labels}
-    restored = map_from(features, _part(arrays, _FEATURES), header["seed"], d, dtype)
+    restored = map_from(features, dict(Below(_FEATURES, arrays)), header["seed"], d, dtype)
     require_map(restored, header["map"])
     model = fitted_model(named, restored, coef, intercept)
-    state = _part(arrays, _STATE)
+    if "target_names" in header:
+        model.target_names_ = np.array(header["target_names"], dtype=object)
+    state = Below(_STATE, arrays)
     if state:
         model._fit = _fit_from(model, state, d)
     return model
 
 
-def _fit_from(model: Any, state: dict[str, NDArray[Any]], d: int) -> RidgeFit:
+def _fit_from(model: Any, state: Mapping[str, Any], d: int) -> RidgeFit:
     """The fit behind a model that is restored but for it; something of `DAMAGE` is raised if it does not fit the model."""
     how: Any = {"dtype": model._dtype, "block_rows": model._block_rows, "n_threads": model.n_threads}
     fit = RidgeFit.from_arrays(model.features_, state, **how)
@@ -159,8 +172,10 @@ def _labels(classes: NDArray[Any]) -> NDArray[Any]:
     return np.array(labels, dtype=np.str_)
 
 
-def _of_known_type(array: NDArray[Any]) -> NDArray[Any]:
+def _of_known_type(array: Any) -> Any:
     """The same numbers in a type that the reader has: rows that wait to be converted may be of others."""
+    if isinstance(array, InPieces):
+        return array
     return array.astype({"float16": np.float32, "bool": np.uint8}.get(array.dtype.name, array.dtype), copy=False)
 
 
@@ -170,7 +185,3 @@ def _json_statistics(statistics: dict[str, Any] | None) -> dict[str, Any] | None
         return None
     lists = {name: [finite_or_none(each) for each in value] for name, value in statistics.items() if isinstance(value, list)}
     return statistics | lists
-
-
-def _part(arrays: dict[str, NDArray[Any]], prefix: str) -> dict[str, NDArray[Any]]:
-    return {key.removeprefix(prefix): value for key, value in arrays.items() if key.startswith(prefix)}

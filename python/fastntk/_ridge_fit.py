@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -11,9 +11,12 @@ from numpy.typing import NDArray
 
 from ._accumulate import accumulate
 from ._alpha import AlphaSearch
+from ._fit_plan import GCV_ROWS
 from ._holdout import Holdout, Sample
+from ._interrupts import HeldInterrupts
 from ._memory import release_heap
-from ._plan import GCV_ROWS, rows_at_hand
+from ._plan import rows_at_hand
+from ._prefixed import Below, prefixed
 from ._rows import BLOCK_ROWS, Rows, blocks, with_target_squares
 from ._segments import Segments, Sums
 from .ridge import RidgeState
@@ -96,8 +99,12 @@ class RidgeFit:
     @property
     def copy_bytes(self) -> int:
         """Bytes of the state that `whole` makes, with its waiting rows; 0 if it is the fit's own."""
-        own = self.sums.single and not self._holdout
-        return 0 if own else 4 * self.sums.n_features**2 + BLOCK_ROWS * self.dtype.itemsize * self.sums.n_features
+        return 0 if self.sums.single and not self._holdout else self.state_bytes
+
+    @property
+    def state_bytes(self) -> int:
+        """Bytes of one state, with its waiting rows."""
+        return 4 * self.sums.n_features**2 + BLOCK_ROWS * self.dtype.itemsize * self.sums.n_features
 
     def add(self, rows: Rows, *, done: Callable[[int], Any] = int, batch: bool) -> None:
         """Stream rows through the features into the sums, which go where they are computed on.
@@ -133,12 +140,12 @@ class RidgeFit:
                 first, passed, before = first + len(piece), 0, next_before
         except BaseException as error:
             if keep:
-                taken = self._stay(rows, before, first, passed)
-                _tell(error, taken, len(rows))
+                taken = self._keep_added(rows, before, first, passed)
+                _tell_added(error, taken, len(rows))
             raise
         self._holdout, self._sum_target_squares = holdout, target_squares
 
-    def _stay(self, rows: Rows, holdout: Holdout | None, first: int, passed: int) -> int:
+    def _keep_added(self, rows: Rows, holdout: Holdout | None, first: int, passed: int) -> int:
         """Make a whole of what was added when `rows` were stopped; how many of them are in.
 
         `passed` rows were added after the first `first` of them were through, with the held-out rows of that moment.
@@ -172,8 +179,10 @@ class RidgeFit:
             with more.state.working():
                 accumulate(self._features, released, None, more, self.block_rows)
             theirs = more.merge(theirs)
-        self.sums.total().merge(theirs)
-        self._holdout, self._sum_target_squares = holdout, target_squares
+        own = self.sums.total()
+        with HeldInterrupts():
+            own.merge(theirs)
+            self._holdout, self._sum_target_squares = holdout, target_squares
 
     def downdate(self, blocks_of_rows: Iterable[Rows]) -> None:
         """Remove rows that were added before; ValueError, and nothing is removed, if it shows that some were not."""
@@ -183,12 +192,14 @@ class RidgeFit:
             target_squares = with_target_squares(target_squares, rows)
             left: Rows | None = rows
             if holdout is not None:
-                holdout, left = holdout.without(rows)
+                holdout, left = holdout.removed(rows)
             if left is not None:
                 with gone.state.working():
                     accumulate(self._features, left, None, gone, self.block_rows)
-        self.sums.total().subtract(gone)
-        self._holdout, self._sum_target_squares = holdout, max(0.0, self._sum_target_squares - target_squares)
+        own = self.sums.total()
+        with HeldInterrupts():
+            own.subtract(gone)
+            self._holdout, self._sum_target_squares = holdout, max(0.0, self._sum_target_squares - target_squares)
 
     def _add_to_segments(
         self, source: Rows, index: NDArray[np.int64] | None, done: Callable[[int], Any], *, keep: bool
@@ -250,12 +261,12 @@ class RidgeFit:
 
     def to_arrays(self) -> dict[str, Any]:
         """What `from_arrays` needs, as plain arrays; those of states are made when they are read."""
-        arrays = {f"sums.{name}": value for name, value in self.sums.to_arrays().items()}
+        arrays = prefixed("sums.", self.sums.to_arrays())
         arrays["target_squares"] = np.array(self._sum_target_squares)
         if self._holdout is not None:
             rows = self._holdout.rows()
             arrays["sample"] = self._holdout.sample.to_array()
-            arrays |= {} if rows is None else {f"rows.{name}": value for name, value in rows.to_arrays().items()}
+            arrays |= {} if rows is None else prefixed("rows.", rows.to_arrays())
         return arrays
 
     @classmethod
@@ -263,10 +274,10 @@ class RidgeFit:
         cls, features: Any, arrays: Mapping[str, Any], *, dtype: np.dtype[Any], block_rows: int, n_threads: int | None
     ) -> RidgeFit:
         """The fit that `to_arrays` gave, on the host; ValueError or LookupError if it is damaged."""
-        sums = Segments.from_arrays(_Below("sums.", arrays), n_threads)
+        sums = Segments.from_arrays(Below("sums.", arrays), n_threads)
         holdout = None
         if "sample" in arrays:
-            aside = _Below("rows.", arrays)
+            aside = Below("rows.", arrays)
             holdout = Holdout.of(Sample.from_array(arrays["sample"]), Rows.from_arrays(aside) if aside else None)
         fit = cls(features, sums, holdout, dtype, block_rows)
         fit._sum_target_squares = float(arrays["target_squares"])
@@ -304,7 +315,7 @@ class RidgeFit:
         )
 
 
-def _tell(error: BaseException, taken: int, n: int) -> None:
+def _tell_added(error: BaseException, taken: int, n: int) -> None:
     """Say in an error, and in the log, how many rows of a batch that it stopped are in."""
     if taken == 0:
         return
@@ -314,23 +325,3 @@ def _tell(error: BaseException, taken: int, n: int) -> None:
         error.args = (f"{error.args[0]} ({said})", *error.args[1:])
     else:
         error.add_note(said)
-
-
-class _Below(Mapping[str, Any]):
-    """The arrays whose names start with `prefix`, without it."""
-
-    def __init__(self, prefix: str, arrays: Mapping[str, Any]) -> None:
-        self._prefix = prefix
-        self._arrays = arrays
-
-    def __getitem__(self, name: str) -> Any:
-        return self._arrays[self._prefix + name]
-
-    def __contains__(self, name: object) -> bool:
-        return f"{self._prefix}{name}" in self._arrays  # which is not read for this
-
-    def __iter__(self) -> Iterator[str]:
-        return (name.removeprefix(self._prefix) for name in self._arrays if name.startswith(self._prefix))
-
-    def __len__(self) -> int:
-        return sum(1 for _ in self)

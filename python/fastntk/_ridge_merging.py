@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
@@ -15,9 +15,11 @@ from ._memory import require_memory
 from ._place import Place
 from ._ridge_blocks import require_names
 from ._ridge_fit import RidgeFit, Solution
+from ._ridge_state import require_widths, state_of
 from ._rows import Rows
 from ._sources import blocks_of
 from ._transform import goes_along, transform
+from ._turns import in_turn
 
 __all__ = ["RidgeMerging"]
 
@@ -29,6 +31,7 @@ class RidgeMerging:
 
     _solution: Solution | None
 
+    @in_turn
     def merge(self, other: Any) -> Any:
         """Add all rows of another model, as if they had come in `partial_fit`, up to rounding.
 
@@ -62,13 +65,12 @@ class RidgeMerging:
         check_is_fitted(self)
         if type(other) is not type(self):
             raise TypeError(f"other is of type {type(other).__name__}; a {type(self).__name__} is needed")
-        check_is_fitted(other)
         ours, theirs = state_of(self), state_of(other, "other")
         _require_alike(self, other)
-        ours.merge(theirs)
-        self._solution = None
+        _changed(self, ours, lambda: ours.merge(theirs))
         return self
 
+    @in_turn
     def downdate(self, X: Any, y: Any = None, sample_weight: Any = None) -> Any:
         """Remove rows that were added before, as if they had never been, up to rounding.
 
@@ -101,7 +103,6 @@ class RidgeMerging:
         What a feature map learnt from the rows (landmarks, leverage) stays. Rows that are held out to choose alpha are found
         by their values and leave that sample. An error of about eps times the sums before stays in the sums.
         """
-        check_is_fitted(self)
         fit = state_of(self)
         if getattr(self, "class_weight", None) == "balanced":
             raise ValueError(
@@ -110,21 +111,18 @@ class RidgeMerging:
         what = f"{type(self).__name__}.downdate with {fit.sums.n_features} features"
         more = 4 * fit.sums.n_features**2
         require_memory(more, self.max_memory, what=what, lower="lower n_components")  # type: ignore[attr-defined]
-        fit.downdate(_rows_to_remove(self, fit, X, y, sample_weight))
-        self._solution = None
+        _changed(self, fit, lambda: fit.downdate(_rows_to_remove(self, fit, X, y, sample_weight)))
         return self
 
 
-def state_of(model: Any, name: str = "this") -> RidgeFit:
-    """The sums of a model; ValueError if it has none."""
-    fit = model._fit
-    if fit is None:
-        raise ValueError(
-            f"{name} {type(model).__name__} holds no state to continue from: "
-            "it was loaded from a file without one, or a later fit failed"
-        )
-    assert isinstance(fit, RidgeFit)
-    return fit
+def _changed(model: Any, fit: RidgeFit, change: Callable[[], None]) -> None:
+    """Change the sums, and forget the solution if they did change: also where Ctrl-C comes at the end."""
+    before = fit.extent
+    try:
+        change()
+    finally:
+        if fit.extent != before:
+            model._solution = None
 
 
 def _rows_to_remove(model: Any, fit: RidgeFit, X: Any, y: Any, sample_weight: Any) -> Iterator[Rows]:
@@ -137,10 +135,7 @@ def _rows_to_remove(model: Any, fit: RidgeFit, X: Any, y: Any, sample_weight: An
         require_names(model, source)
         blocks = BlockRows(source, model._more_rows)()
     for rows in blocks:
-        if rows.X.shape[1] != model.n_features_in_:
-            raise ValueError(f"X has shape {rows.X.shape}; {model.n_features_in_} columns are needed")
-        if rows.n_targets != fit.n_targets:
-            raise ValueError(f"y has {rows.n_targets} columns; {fit.n_targets}, as in the fit, are needed")
+        require_widths(model, rows, fit.n_targets)
         yield Rows(astype(rows.X, fit.dtype, rows.place), rows.Y, rows.weight, rows.classes, rows.place)
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,10 +22,12 @@ from ._ridge_answers import RidgeAnswers
 from ._ridge_begin import RidgeBeginning
 from ._ridge_docs import documented
 from ._ridge_fit import RidgeFit, Settings, Solution
-from ._ridge_merging import RidgeMerging, state_of
+from ._ridge_merging import RidgeMerging
+from ._ridge_state import require_widths, state_of
 from ._rows import Rows, progress
-from ._sources import blocks_of, bound_reading, reading_bytes
+from ._sources import blocks_of, bound_reading, itemsize_of, reading_bytes
 from ._transform import goes_along
+from ._turns import in_turn, now, turn
 
 __all__ = ["RidgeModel"]
 
@@ -67,8 +69,11 @@ class RidgeModel(RidgeBeginning, RidgeMerging, RidgeAnswers, BaseEstimator):  # 
         self.assume_finite = assume_finite
         self.verbose = verbose
 
-    def _fit_rows(self, X: Any, rows: Rows) -> None:
-        """Fit to rows that were read from `X`. What fails leaves the model predicting as it did."""
+    def _fit_rows(self, X: Any, rows: Rows, known: dict[str, Any]) -> None:
+        """Fit to rows that were read from `X`; `known` are further attributes of the fitted model.
+
+        What fails leaves the model predicting as it did.
+        """
         if rows.weight is not None and not rows.weight.any():
             raise ValueError("sample_weight is zero in all rows; at least one positive weight is needed")
         n = len(rows) if rows.weight is None else int(np.count_nonzero(rows.weight))
@@ -77,26 +82,25 @@ class RidgeModel(RidgeBeginning, RidgeMerging, RidgeAnswers, BaseEstimator):  # 
         with progress(len(rows), self.verbose) as done:
             fit.add(rows, done=done, batch=False)
         begun["_solution"] = fit.solve(self._settings(), keep_holdout=False, rows=rows)
-        self._see_columns(X, rows.X, reset=True)
-        self.__dict__.update(begun)
+        with turn(self):
+            self._see_columns(X, rows.X, reset=True)
+            self.__dict__.pop("target_names_", None)
+            self.__dict__.update(begun | known)
 
-    def _fit_first_rows(self, X: Any, rows: Rows) -> None:
-        """Begin a fit to rows that come in batches."""
+    def _fit_first_rows(self, X: Any, rows: Rows, known: dict[str, Any]) -> None:
+        """Begin a fit to rows that come in batches, in the model's turn."""
         begun = self._begin(X, rows, None, more=True)
         with progress(len(rows), self.verbose) as done:
             begun["_fit"].add(rows, done=done, batch=True)
         self._see_columns(X, rows.X, reset=True)
-        self.__dict__.update(begun)
+        self.__dict__.update(begun | known)
 
     def _fit_more_rows(self, X: Any, rows: Rows) -> None:
-        """Go on with it; `X` is None if its columns were compared."""
+        """Go on with it, in the model's turn; `X` is None if its columns were compared."""
         if X is not None:
             self._see_columns(X, rows.X, reset=False)
         fit = state_of(self)
-        if rows.X.shape[1] != self.n_features_in_:
-            raise ValueError(f"X has shape {rows.X.shape}; {self.n_features_in_} columns are needed")
-        if rows.n_targets != fit.n_targets:
-            raise ValueError(f"y has {rows.n_targets} columns; {fit.n_targets}, as in the first call, are needed")
+        require_widths(self, rows, fit.n_targets)
         before = fit.extent
         try:
             with progress(len(rows), self.verbose) as done:
@@ -136,6 +140,7 @@ class RidgeModel(RidgeBeginning, RidgeMerging, RidgeAnswers, BaseEstimator):  # 
     def _settings(self) -> Settings:
         return Settings(self.alpha, self.selection, self.fit_intercept, self.verbose)
 
+    @in_turn
     def _solved(self) -> Solution:
         check_is_fitted(self)
         if self._solution is None:
@@ -143,9 +148,18 @@ class RidgeModel(RidgeBeginning, RidgeMerging, RidgeAnswers, BaseEstimator):  # 
             self._solution = self._fit.solve(self._settings(), keep_holdout=True)
         return self._solution
 
+    @in_turn
+    def _now(self, *, factor: bool = False) -> Self:
+        """The solved model of this moment, with its factor if needed, which predicts while others change the model."""
+        self._solved()
+        own = self._factor() if factor else None
+        seen = now(self)
+        if own is not None:
+            seen._own_factor = own
+        return seen
+
     def _linear(self, X: Any) -> tuple[Any, Place]:
-        """Z coef + intercept for the rows of `X`, in its memory, and the place of that."""
-        check_is_fitted(self)
+        """Z coef + intercept for the rows of `X`, in its memory, and the place of that; of a model of `_now`."""
         array, place = self._read(X, reset=False)
         self._see_columns(X, array, reset=False)
         solution = self._solved()
@@ -178,7 +192,7 @@ class RidgeModel(RidgeBeginning, RidgeMerging, RidgeAnswers, BaseEstimator):  # 
         """Number and weight of the rows of the fit, and means and deviations of their targets."""
         return self._solved().statistics
 
-    def plan(self, n: int, d: int, *, source: Any = None) -> Plan:
+    def plan(self, n: int, d: int, n_targets: int = 1, *, dtype: Any = "float32", source: Any = None) -> Plan:
         """What a fit would take, without doing it.
 
         Parameters
@@ -187,6 +201,10 @@ class RidgeModel(RidgeBeginning, RidgeMerging, RidgeAnswers, BaseEstimator):  # 
             Number of rows.
         d : int
             Number of columns.
+        n_targets : int
+            Columns of `y`; of a classifier the classes, or 1 if there are two of them.
+        dtype : {"float32", "float64"}
+            Of the rows, unless a `source` tells.
         source : path, memory map or BlockSource, optional
             What the rows will be read from: what reading takes is counted, too. The start of a file is read for that, and
             the targets of text.
@@ -194,17 +212,16 @@ class RidgeModel(RidgeBeginning, RidgeMerging, RidgeAnswers, BaseEstimator):  # 
         Returns
         -------
         Plan
-            For `fit` with float32 inputs in host memory and one target, by a GPU if `device` is "cuda"; rows that are on a
-            GPU take a little less there. `partial_fit`, which has to leave room for any number of rows, is planned with two
-            more states and copies; `fit` with a `checkpoint` with the bytes of one state more, where the solution does
-            not take as much.
+            For `fit` to rows in host memory, by a GPU if `device` is "cuda"; rows that are on a GPU take a little
+            less there. `partial_fit`, which has to leave room for any number of rows, is planned with two more states and
+            copies; `fit` with a `checkpoint` with the bytes of one state more, where the solution does not take as much.
 
         Raises
         ------
         ValueError
-            If an argument is less than 1, or `features` is a transformer of the caller's, whose width only its fit tells.
+            If an argument is out of its range, or `features` a transformer of the caller's, whose width only its fit tells.
         """
-        n, d = arguments.integer(n, "n"), arguments.integer(d, "d")
+        n, d, n_targets = (arguments.integer(v, name) for v, name in ((n, "n"), (d, "d"), (n_targets, "n_targets")))
         gpu = arguments.choice(self.device, "device", ("auto", "cpu", "cuda")) == "cuda"
         features = self._unfitted(0, n, d)
         if not goes_along(features):
@@ -212,15 +229,16 @@ class RidgeModel(RidgeBeginning, RidgeMerging, RidgeAnswers, BaseEstimator):  # 
                 f"features is of type {type(features).__name__}, whose width is known after its fit only; "
                 "a plan is made for named features and for fastntk's maps"
             )
-        reading = 0
+        reading, item = 0, arguments.itemsize(dtype)
         if source is not None:
             blocks = blocks_of(source, with_target=False)
             bound_reading(blocks, self.max_memory)
-            reading = reading_bytes(blocks)
+            reading, item = reading_bytes(blocks), itemsize_of(blocks, item)
         n_features = self._checked_components(features)
-        return self._plan(n, d, 4, n_features, 1, features, gpu=gpu, staged=gpu, reading=reading)
+        return self._plan(n, d, item, n_features, n_targets, features, gpu=gpu, staged=gpu, reading=reading)
 
     @documented
+    @in_turn
     def save(self, path: Any, *, state: bool = False) -> None:
         """Write the fitted model to a file without pickles, which `fastntk.load` and programs in C++ read.
 

@@ -6,6 +6,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from ._load import _core
 from ._memory import require_memory
 from ._ridge_equations import Matrix, RidgeEquations, read_alphas
 
@@ -118,10 +119,7 @@ class RidgeSpectrum:
             squares = self._residual_squares(alpha)
             squares = squares if per_target else squares.sum(keepdims=True)
             freedom = self.total_weight - float(self.statistical_dimension(alpha)[0]) - bool(self.fit_intercept)
-            # As in RidgeState: both are differences of much larger numbers where the fit is all but exact.
-            enough = freedom > 0 and freedom >= 1e-4 * self.total_weight
-            known = enough & (squares >= 1e-10 * variation)
-            scores[number] = np.where(known, self.total_weight * squares / (freedom * freedom if enough else 1.0), np.inf)
+            scores[number] = _core.ridge_gcv(self.total_weight, freedom, squares, variation)
         return scores if per_target else scores[:, 0]
 
     def variance(self, Z: Any, alphas: Any) -> Matrix:

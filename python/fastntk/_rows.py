@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from ._arrays import FloatArray, take
 from ._lazy_rows import LazyRows
+from ._load import _core
 from ._place import Place, is_device_array
 
 __all__ = ["BLOCK_ROWS", "Rows", "blocks", "progress", "row_squares", "stacked", "with_squares", "with_target_squares"]
@@ -211,7 +212,8 @@ def _in_order(total: float, values: NDArray[np.float64]) -> float:
     return float(np.cumsum(np.append(total, values))[-1])
 
 
-def row_squares(Z: FloatArray) -> NDArray[np.float64]:
-    """The sum of the squares of each row."""
-    squares: NDArray[np.float64] = np.einsum("ij,ij->i", Z, Z, dtype=np.float64)
+def row_squares(Z: FloatArray, threads: int = 1) -> NDArray[np.float64]:
+    """The sum of the squares of each row, with so many threads; 0 means all."""
+    squares = np.empty(len(Z))
+    _core.row_squares(np.require(Z, requirements="C"), squares, _core.Cpu(threads))
     return squares

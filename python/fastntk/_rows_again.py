@@ -13,6 +13,7 @@ from ._place import Place
 from ._prediction import largest_entry
 from ._ridge_equations import Matrix
 from ._rows import Rows
+from ._targets import joined_weights
 
 __all__ = ["Again", "Seen"]
 
@@ -84,8 +85,7 @@ class Seen:
     def score(self, predicted: Matrix) -> float:
         """R^2 of predictions for the rows, or accuracy of decisions."""
         Y = np.concatenate(self._targets)
-        known = [weight for weight in self._given if weight is not None]
-        weight = np.concatenate(known) if known else None
+        weight = joined_weights(self._given, [len(block) for block in self._targets])
         if not self._classes:
             return float(r2_score(Y, predicted, sample_weight=weight))
         found = largest_entry(predicted, Place()) if self._classes > 1 else np.zeros(len(predicted), np.intp)

@@ -17,6 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ._holdout import Numbers, Sample
+from ._interrupts import HeldInterrupts
 from ._place import Place
 from .ridge import RidgeState
 
@@ -202,7 +203,9 @@ class Segments:
     def room(self) -> int:
         """How many rows can be added to `current` next: at least one, for a segment that is full is closed."""
         if self._filled == SEGMENT_ROWS:
-            self._close()
+            self._close_segment()
+        if self._closed >= GROUP_SEGMENTS:
+            self._close_group()
         return SEGMENT_ROWS - self._filled
 
     def added(self, rows: int) -> None:
@@ -218,22 +221,34 @@ class Segments:
         before = [part for part in (self._total, self._group) if part is not None]
         return [*before, self.current] if self._filled or not before else before
 
-    def _close(self) -> None:
-        self._group = self.current if self._group is None else self._group.merge(self.current)
-        self.current = Sums(self.new_state())
-        self._filled = 0
-        self._closed += 1
-        if self._closed == GROUP_SEGMENTS:
+    # Every row is in one of the sums at the end of each of these steps, also if it fails or is interrupted.
+
+    def _close_segment(self) -> None:
+        following = Sums(self.new_state())
+        with HeldInterrupts():
+            self._group = self.current if self._group is None else self._group.merge(self.current)
+            self.current, self._filled, self._closed = following, 0, self._closed + 1
+
+    def _close_group(self) -> None:
+        assert self._group is not None
+        with HeldInterrupts():
             self._total = self._group if self._total is None else self._total.merge(self._group)
             self._group, self._closed = None, 0
 
     def total(self) -> Sums:
-        """The sums over all rows so far, which go on in them: all become one segment."""
-        folded = _inwards(reversed(self._parts()))
-        if folded is not self.current:
-            self.current, self._filled, self._closed = folded, 0, 0
-            self._group = self._total = None
-        return folded
+        """The sums over all rows so far, which go on in them: all become one segment.
+
+        What fails leaves the rows where they were, or those of a segment with its group: the next one begins early then.
+        """
+        if not self.single:
+            if self._filled:
+                self._close_segment()
+            if self._group is not None:
+                self._close_group()
+            assert self._total is not None
+            with HeldInterrupts():
+                self.current, self._filled, self._total = self._total, 0, None
+        return self.current
 
     def copied_total(self) -> Sums:
         """The same sums with the same bits, in a copy."""
@@ -256,7 +271,7 @@ class Segments:
         sums = cls(n_features, n_targets, n_threads)
         names = [name for name in ("current", "group", "total") if name in arrays]
         squares = arrays["squares"]
-        if not 0 <= filled <= SEGMENT_ROWS or not 0 <= closed < GROUP_SEGMENTS or squares.shape != (len(names),):
+        if not 0 <= filled <= SEGMENT_ROWS or closed < 0 or squares.shape != (len(names),):
             raise ValueError("bad numbers of rows")
         found: dict[str, Sums] = {}
         for name, value in zip(names, squares.tolist(), strict=True):
@@ -284,6 +299,10 @@ class _LazyBytes:
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> NDArray[Any]:
         data: NDArray[np.uint8] = self._state._seen().to_buffer()
         return data
+
+    def pieces(self) -> list[NDArray[np.uint8]]:
+        """Arrays that follow each other; on the host the large ones are the sums themselves."""
+        return self._state._pieces()
 
 
 def _inwards(parts: Iterable[Sums]) -> Sums:

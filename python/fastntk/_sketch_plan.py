@@ -7,9 +7,10 @@ from typing import Any
 from ._feature_map import itemsizes
 from ._flops import hadamard, padded, product, transforms
 
-__all__ = ["SIZES", "layerwise_flops", "one_pass_flops", "sketch_bytes"]
+__all__ = ["SIZES", "layerwise_flops", "one_pass_flops", "rows_of_tile", "sketch_bytes"]
 
 SIZES = ("power_features", "gate_features", "layer_features", "product_features")
+_LAYERWISE_ROWS = 16
 _SAMPLED_PAIR = 8  # bytes of the numbers of two entries
 
 
@@ -33,6 +34,11 @@ def sketch_bytes(params: dict[str, Any], item: int) -> tuple[int, int]:
     copies = 1 + (item > 4)  # as in itemsizes()
     kept = depth * (kept + copies * _SAMPLED_PAIR * (outer + (layer + outer) // 2)) + itemsizes(item) * outer * D
     return kept, max(row // 2, _powers_bytes(degree, max(power, gate), item)[1]) + item * 4 * (layer + outer)
+
+
+def rows_of_tile(params: dict[str, Any]) -> int:
+    """Rows that a thread has at a time, at least: the last matrix of a paper's layers is read once for some of them."""
+    return _LAYERWISE_ROWS if params["method"] == "layerwise" and params["low_orders"] == "sampled" else 1
 
 
 def _powers_bytes(degree: int, power: int, item: int) -> tuple[int, int]:

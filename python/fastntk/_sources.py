@@ -10,7 +10,7 @@ from typing import Any, Protocol, TypeAlias, runtime_checkable
 
 import numpy as np
 
-from ._arrays import is_sparse
+from ._arrays import as_real, is_sparse, require_unmasked
 from ._memory import parse_bytes, require_memory
 
 __all__ = [
@@ -21,6 +21,7 @@ __all__ = [
     "block_bytes",
     "blocks_of",
     "bound_reading",
+    "itemsize_of",
     "reading_bytes",
     "release_pages",
     "too_short",
@@ -159,17 +160,26 @@ def reading_bytes(source: Any) -> int:
     return int(source.reading_bytes()) if hasattr(source, "reading_bytes") else 0
 
 
+def itemsize_of(source: Any, otherwise: int) -> int:
+    """Bytes of an entry of a source's rows as a fit takes them, by the first block; `otherwise` if it is read once only."""
+    if not getattr(source, "again", True):
+        return otherwise
+    block = next(iter(source.blocks()), None)
+    return otherwise if block is None else int(as_real(np.asarray(block[0])[:1], "X").dtype.itemsize)
+
+
 def bound_reading(source: Any, max_memory: int | str | None) -> None:
     """Have a source read no more at a time than suits a budget; MemoryError if that alone is more than it."""
     if hasattr(source, "limit"):
         source.limit(max_memory)
     needed = reading_bytes(source)
     if max_memory is not None:
-        lower = "raise it, or write a .parquet file in smaller row groups"
-        require_memory(needed, max_memory, what="reading the rows", lower=lower)
+        require_memory(needed, max_memory, what="reading the rows", lower=getattr(source, "lower", "raise it"))
 
 
 def _host_array(values: Any) -> Any:
+    if values is not None:
+        require_unmasked(values, "y or sample_weight")
     return None if values is None else np.asarray(values)
 
 
@@ -238,7 +248,8 @@ def blocks_of(X: Any, y: Any = None, sample_weight: Any = None, *, with_target: 
     ----------
     X : path, source, memory map, iterator, callable, iterable or array
     y, sample_weight : optional
-        Arrays; for a path also the name of a column, and for targets a path of their own. Blocks bring theirs along.
+        Arrays; for a path also the name of a column, and for targets a list of names, or a path of their own. Blocks bring
+        theirs along.
     with_target : bool
         Whether a file must have targets.
     names : sequence of str, optional
@@ -278,7 +289,7 @@ def _file_blocks(path: Any, y: Any, sample_weight: Any, *, with_target: bool, na
 
     target = weight = None
     separate = isinstance(y, os.PathLike) or (isinstance(y, str) and Path(y).suffix.lower() in SUFFIXES)
-    if isinstance(y, (str, int)) and not separate:
+    if (isinstance(y, (str, int)) and not separate) or _names_columns(path, y):
         target, y = y, None
     if isinstance(sample_weight, str):
         weight, sample_weight = sample_weight, None
@@ -289,6 +300,15 @@ def _file_blocks(path: Any, y: Any, sample_weight: Any, *, with_target: bool, na
     if separate:
         y = _targets_of(Path(y))
     return source if y is None and sample_weight is None else WithTargets(source, y, sample_weight)
+
+
+def _names_columns(path: Any, y: Any) -> bool:
+    """Whether `y` is a list of different names, of which some at least are of columns of a file; labels can be names too."""
+    from ._file_sources import file_source
+
+    if not isinstance(y, (list, tuple)) or not y or not all(isinstance(name, str) for name in y):
+        return False
+    return len(set(y)) == len(y) and not set(y).isdisjoint(file_source(path, with_target=False).names or ())
 
 
 def _targets_of(path: Path) -> Any:

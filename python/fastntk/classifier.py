@@ -32,7 +32,8 @@ from ._ridge_docs import documented
 from ._ridge_model import RidgeModel, require_y
 from ._rows import Rows
 from ._sources import blocks_of
-from ._targets import weights
+from ._targets import require_labels, weights
+from ._turns import in_turn, turn
 
 __all__ = ["NTKClassifier"]
 
@@ -163,11 +164,11 @@ class NTKClassifier(ClassifierMixin, RidgeModel):  # type: ignore[misc]
             known, of_class = self._known_classes(source, given)
             convert = partial(self._block_rows_of, classes=known, of_class=of_class, reset=True)
         if source is None and checkpoint is None and checkpoint_every is None:
-            self._fit_rows(X, rows)
+            self._fit_rows(X, rows, {"classes_": known})
         else:
-            extra = {"classes": known.tolist()}
-            fit_to_blocks(self, source, (X, y, sample_weight), convert, extra, checkpoint, checkpoint_every)
-        self.classes_ = known
+            extra, arrays = {"classes": known.tolist()}, (X, y, sample_weight)
+            of_model = lambda _: {"classes_": known}  # noqa: E731
+            fit_to_blocks(self, source, arrays, convert, extra, checkpoint, checkpoint_every, of_model)
         return self
 
     @documented
@@ -204,27 +205,34 @@ class NTKClassifier(ClassifierMixin, RidgeModel):  # type: ignore[misc]
                 f"class_weight is {self.class_weight!r}; None or a dict is allowed in partial_fit, "
                 "which cannot know the frequencies of the classes"
             )
+        source = source_of_fit(self, X, y, sample_weight)
+        if source is not None:
+            first, known = self._classes_of_batch(classes)
+            of_class = self._known_classes(source, known)[1]
+            convert = partial(self._block_rows_of, classes=known, of_class=of_class, reset=first)
+            fit_to_more_blocks(self, source, convert, lambda _: {"classes_": known})
+            return self
+        with turn(self):
+            first, known = self._classes_of_batch(classes)
+            read, labels, weight = self._labelled(X, y, sample_weight, reset=first)
+            rows = self._rows(read, labels, weight, known)
+            if first:
+                self._fit_first_rows(X, rows, {"classes_": known})
+            else:
+                self._fit_more_rows(X, rows)
+        return self
+
+    @in_turn
+    def _classes_of_batch(self, classes: Any) -> tuple[bool, NDArray[Any]]:
+        """Whether a call of `partial_fit` is the first, and all labels, of which it was given `classes`."""
         first = not hasattr(self, "n_features_in_")
         if first and classes is None:
             raise ValueError("classes is None; the first call of partial_fit needs all labels that will ever occur")
         given: Any = None if classes is None else np.unique(on_host(classes, "classes"))
-        known = given if first else self.classes_
+        known: NDArray[Any] = given if first else self.classes_
         if not first and given is not None and not np.array_equal(given, known):
             raise ValueError(f"classes is {classes!r}; the first call's, {known!r}, are needed")
-        source = source_of_fit(self, X, y, sample_weight)
-        if source is not None:
-            of_class = self._known_classes(source, known)[1]
-            convert = partial(self._block_rows_of, classes=known, of_class=of_class, reset=first)
-            fit_to_more_blocks(self, source, convert, lambda _: setattr(self, "classes_", known))
-            return self
-        read, labels, weight = self._labelled(X, y, sample_weight, reset=first)
-        rows = self._rows(read, labels, weight, known)
-        if first:
-            self._fit_first_rows(X, rows)
-            self.classes_ = known
-        else:
-            self._fit_more_rows(X, rows)
-        return self
+        return first, known
 
     @documented
     def decision_function(self, X: Any) -> Any:
@@ -244,11 +252,12 @@ class NTKClassifier(ClassifierMixin, RidgeModel):  # type: ignore[misc]
         ValueError, TypeError
             If `X` does not fit, or has NaN or inf.
         """
-        source = source_of_predictions(self, X)
+        model = self._now()
+        source = source_of_predictions(model, X)
         if source is not None:
-            return over_blocks(self, source, NTKClassifier.decision_function)
-        out, place = self._linear(X)
-        return place.give_back(out.reshape((-1,)) if len(self.classes_) == 2 else out)
+            return over_blocks(model, source, NTKClassifier.decision_function)
+        out, place = model._linear(X)
+        return place.give_back(out.reshape((-1,)) if len(model.classes_) == 2 else out)
 
     @documented
     def predict(self, X: Any) -> Any:
@@ -268,17 +277,19 @@ class NTKClassifier(ClassifierMixin, RidgeModel):  # type: ignore[misc]
         ValueError, TypeError
             If `X` does not fit, or has NaN or inf.
         """
-        source = source_of_predictions(self, X)
+        model = self._now()
+        source = source_of_predictions(model, X)
         if source is not None:
-            return over_blocks(self, source, NTKClassifier.predict)
-        scores, place = self._linear(X)
-        one = len(self.classes_) == 1
+            return over_blocks(model, source, NTKClassifier.predict)
+        scores, place = model._linear(X)
+        classes = model.classes_
+        one = len(classes) == 1
         index = np.zeros(len(scores), np.intp) if one else largest_entry(scores, place)
         if is_device_array(index):
-            if self.classes_.dtype == np.int64 and np.array_equal(self.classes_, np.arange(len(self.classes_))):
+            if classes.dtype == np.int64 and np.array_equal(classes, np.arange(len(classes))):
                 return place.give_back(index)  # nothing to look up on the host: the numbers of the classes are the labels
             index = place.fetch(index)
-        labels = self.classes_[index]
+        labels = classes[index]
         return place.give_back(labels) if labels.dtype.kind in "biuf" else labels
 
     def score(self, X: Any, y: Any = None, sample_weight: Any = None) -> float:
@@ -337,8 +348,7 @@ class NTKClassifier(ClassifierMixin, RidgeModel):  # type: ignore[misc]
         n = len(source.array)
         if len(labels) != n:
             raise ValueError(f"y has {len(labels)} rows; as many as there are samples, {n}, are needed")
-        if labels.dtype.kind == "f" and not np.isfinite(labels).all():
-            raise ValueError(f"y contains NaN or infinity, first in row {int(np.argmin(np.isfinite(labels)))}")
+        require_labels(labels)
         check_classification_targets(labels)
         return source, labels, weights(sample_weight, n, like=source)
 

@@ -10,10 +10,11 @@ from numpy.typing import NDArray
 from . import _arguments as arguments
 from ._compiled_map import CompiledMap
 from ._feature_map import DIAGONAL, LOW_ORDERS, FeatureMap, itemsizes
-from ._leverage_directions import DrawnDirections, LeverageMap, draw_directions, drawing_bytes, drawing_flops
+from ._landmarks import ridge_of_size_bytes
+from ._leverage_directions import DrawnDirections, LeverageMap, draw_directions, drawing_flops, leverage_bytes
 from ._place import Place
 from ._random import RandomState
-from ._random_features_plan import kept_bytes, layered_sizes, row_flops, working_bytes
+from ._random_features_plan import drawing_bytes, kept_bytes, layered_sizes, row_flops, working_bytes
 from ._shared_docs import documented
 
 __all__ = ["NTKRandomFeatures"]
@@ -162,7 +163,7 @@ class NTKRandomFeatures(FeatureMap):
         if params["directions"] == "leverage":
             alpha = None if self.alpha is None else arguments.real(self.alpha, "alpha", positive=True)
             needed = self._leverage_bytes(params, len(array), array.dtype.itemsize)
-            self._require_memory(sum(needed), Place(), n_components, "lower score_rows or n_components")
+            self._require_memory(max(needed), Place(), n_components, "lower score_rows or n_components")
             drawn = draw_directions(
                 array,
                 place,
@@ -177,7 +178,7 @@ class NTKRandomFeatures(FeatureMap):
                 max_memory=self.max_memory,
             )
             return self._leverage_map(params, drawn, place)
-        self._require_memory(kept_bytes(params, array.dtype.itemsize), place, n_components, self._to_lower())
+        self._require_memory(drawing_bytes(params, array.dtype.itemsize), place, n_components, self._to_lower())
         feature_map = _NtkMap(params, **self._machine(place))
         chosen = feature_map.chosen("directions", "low_orders", "diagonal")
         sizes = tuple(feature_map.compiled().sizes) if chosen["low_orders_"] == "sampled" else None
@@ -194,7 +195,9 @@ class NTKRandomFeatures(FeatureMap):
     def _leverage_bytes(self, params: dict[str, Any], n: int | None, item: int) -> tuple[int, int]:
         rows = self._score_rows() if n is None else min(n, self._score_rows())
         width = params["in_features"] + (params["bias"] != 0)
-        return drawing_bytes(rows, sum(layered_sizes(params)), width, itemsizes(item))
+        spectrum = ridge_of_size_bytes(n or rows, width, max(params["out_features"], 2)) if self.alpha is None else 0
+        kept, drawing = leverage_bytes(rows, sum(layered_sizes(params)), width, itemsizes(item))
+        return kept, max(spectrum, drawing)
 
     def _machine(self, place: Place) -> dict[str, Any]:
         return {"n_threads": self.n_threads, "device": self.device, "max_memory": self.max_memory, "place": place}
@@ -265,10 +268,9 @@ class NTKRandomFeatures(FeatureMap):
             params = self._checked(d, self._checked_components(), 0)
             if params["directions"] == "leverage":
                 return self._leverage_bytes(params, n, item)
-            kept = kept_bytes(params, item)
+            return kept_bytes(params, item), drawing_bytes(params, item)
         except (TypeError, ValueError):  # fit will say what is wrong
             return 0, 0
-        return kept, kept
 
     def _fit_passes(self, n: int | None) -> int:  # noqa: ARG002 - the same for all n
         return 1 if self._learns() else 0

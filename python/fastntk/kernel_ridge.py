@@ -7,7 +7,6 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.linalg import LinAlgError, cho_factor, cho_solve
 from sklearn.base import BaseEstimator, MultiOutputMixin, RegressorMixin
 from sklearn.metrics import r2_score
 from sklearn.utils.validation import check_is_fitted, validate_data
@@ -16,6 +15,7 @@ from . import _arguments as arguments
 from . import _flops as flops
 from ._arrays import Source, matrix
 from ._cntk import pair_flops
+from ._dual import GivenKernel, solve_dual, weighted, weighted_gram
 from ._finite import scan_wanted
 from ._gram import pair_progress
 from ._host import on_host, score_on_host
@@ -31,6 +31,8 @@ from ._statistics import row_statistics
 from ._targets import targets, weights
 
 __all__ = ["KernelRidge"]
+
+Kernel = NamedKernel | GivenKernel
 
 _BLOCK_BYTES = 1 << 26  # of the kernel matrix that exist at a time in `predict`
 
@@ -146,9 +148,8 @@ class KernelRidge(MultiOutputMixin, RegressorMixin, BaseEstimator):  # type: ign
         """
         alpha = arguments.real(self.alpha, "alpha", positive=True)
         arguments.boolean(self.verbose, "verbose")
-        if not callable(self.kernel):
-            arguments.choice(self.kernel, "kernel", KERNELS)
-        elif self.cache is not None:
+        self._check_kernel()
+        if callable(self.kernel) and self.cache is not None:
             raise ValueError(
                 f"cache is {self.cache!r} and kernel is a function, of which there is no cache; pass cache=None"
             )
@@ -157,7 +158,7 @@ class KernelRidge(MultiOutputMixin, RegressorMixin, BaseEstimator):  # type: ign
             images = images_of(X, (self.kernel_params or {}).get("image_shape"))
         source, value_range = self._read(X, images)
         array, place = source
-        kernel = self._named(images)
+        kernel = self._kernel_of(images)
         if y is None:
             raise ValueError("KernelRidge requires y to be passed, but the target y is None")
         n = len(array)
@@ -168,8 +169,8 @@ class KernelRidge(MultiOutputMixin, RegressorMixin, BaseEstimator):  # type: ign
         what = f"KernelRidge.fit with {n} rows"
         needed = self._fit_bytes(n, array.shape[1], array.dtype.itemsize, Y.shape[1])
         require_memory(sum(needed.values()), self.max_memory, what=what, lower="pass fewer rows", device=place.device)
-        K = self._gram(array, place, root) if kernel is None else self._named_gram(kernel, array, place, root)
-        dual = self._solve(K, Y if root is None else Y * root[:, None], alpha, place)
+        K = self._gram(kernel, array, place, root)
+        dual = solve_dual(K, Y if root is None else Y * root[:, None], alpha, place)
         if root is not None:
             dual *= root[:, None]
         self._see_columns(X, array, reset=True)
@@ -215,11 +216,11 @@ class KernelRidge(MultiOutputMixin, RegressorMixin, BaseEstimator):  # type: ign
         out = place.empty((len(array), dual.shape[1]), np.float64)
         block_bytes = _BLOCK_BYTES if self.max_memory is None else min(_BLOCK_BYTES, parse_bytes(self.max_memory))
         block = max(1, block_bytes // (8 * len(fitted)))
-        named = self._named(images)
+        kernel = self._kernel_of(images)
         with pair_progress(len(array) * len(fitted), self.verbose and self.kernel == "cntk") as done:
             for rows in (slice(first, first + block) for first in range(0, len(array), block)):
                 some = there.load(array[rows])
-                K = self._given_kernel(some, fitted, place) if named is None else named(some, fitted, there, done)
+                K = kernel(some, fitted, place) if isinstance(kernel, GivenKernel) else kernel(some, fitted, there, done)
                 result = linear(K)
                 if place.on_device:
                     place.core.convert(result, out[rows], place.backend())
@@ -243,24 +244,30 @@ class KernelRidge(MultiOutputMixin, RegressorMixin, BaseEstimator):  # type: ign
         return score_on_host(r2_score, y, self.predict(X), sample_weight)
 
     @documented
-    def save(self, path: Any) -> None:
+    def save(self, path: Any, *, state: bool = False) -> None:
         """Write the fitted model, with its training rows, to a file without pickles; `fastntk.load` reads it.
 
         Parameters
         ----------
         <file of a model>
+        state : bool
+            As of the ridge models, but there are no sums to go on with: False is allowed.
 
         Raises
         ------
         TypeError
             If `kernel` is a function: a file cannot hold it.
+        ValueError
+            If `state` is True.
         <errors of a file that is written>
         """
         from ._persistence import save
 
+        if arguments.boolean(state, "state"):
+            raise ValueError("state is True, and KernelRidge has no sums that a fit could go on with; False is allowed")
         save(self, path)
 
-    def plan(self, n: int, d: int, n_targets: int = 1) -> Plan:
+    def plan(self, n: int, d: int, n_targets: int = 1, *, dtype: Any = "float32") -> Plan:
         """What a fit would take, without doing it.
 
         Parameters
@@ -270,39 +277,51 @@ class KernelRidge(MultiOutputMixin, RegressorMixin, BaseEstimator):  # type: ign
         d : int
             Number of columns; of images, height * width * channels.
         n_targets : int
+        dtype : {"float32", "float64"}
+            Of the rows.
 
         Returns
         -------
         Plan
-            For float32 rows in host memory; with `device` "cuda" the matrix is in that of the GPU. What a function `kernel`
-            takes inside, and its operations, are not known.
+            For rows in host memory; with `device` "cuda" the matrix is in that of the GPU. What a function `kernel` takes
+            inside, and its operations, are not known.
 
         Raises
         ------
         ValueError, TypeError
-            If an argument is less than 1, a parameter is wrong, or the shape of images is needed and `image_shape` is not in
+            If an argument is out of its range, a parameter wrong, or the shape of images needed and `image_shape` not in
             `kernel_params`.
         """
         n, d, n_targets = (arguments.integer(v, name) for v, name in ((n, "n"), (d, "d"), (n_targets, "n_targets")))
         gpu = arguments.choice(self.device, "device", ("auto", "cpu", "cuda")) == "cuda"
         images = self._planned_images(d) if self.kernel == "cntk" else None
-        if not callable(self.kernel):
-            arguments.choice(self.kernel, "kernel", KERNELS)
-        named = self._named(images)
-        kernel = 0
-        if images is not None and named is not None:
-            pixels = images[0] * images[1]
-            of_pair = pixels**2 if named.params["pooling"] == "gap" else pixels
-            kernel = n * (n + 1) // 2 * pair_flops(named.params, of_pair)
-        elif named is not None:
-            kernel = flops.gram(d, n) + n * (n + 1) // 2
-        operations = kernel + flops.cholesky(n) + flops.product(n, n, 2 * n_targets) // 2
-        parts = self._fit_bytes(n, d, 4, n_targets)
+        self._check_kernel()
+        kernel = self._kernel_of(images)
+        gram = 0
+        if isinstance(kernel, NamedKernel):
+            gram = flops.gram(d, n) + n * (n + 1) // 2
+            if images is not None:
+                pixels = images[0] * images[1]
+                of_pair = pixels**2 if kernel.params["pooling"] == "gap" else pixels
+                gram = n * (n + 1) // 2 * pair_flops(kernel.params, of_pair)
+        operations = gram + flops.cholesky(n) + flops.product(n, n, 2 * n_targets) // 2
+        parts = self._fit_bytes(n, d, arguments.itemsize(dtype), n_targets)
         total = sum(parts.values())
         if not gpu:
             return Plan(total, 1, n, parts, flops=operations)
         host = {"rows": parts["rows"], "targets": parts["targets"]}
         return Plan(sum(host.values()), 1, n, host, total, parts, operations)
+
+    def _check_kernel(self) -> None:
+        """ValueError or TypeError if `kernel` is neither a name that there is nor a function."""
+        if isinstance(self.kernel, str) and self.kernel == "precomputed":
+            raise ValueError(
+                "kernel is 'precomputed', which there is not; a function does the same for a matrix K: pass the numbers of "
+                "the rows as X = np.arange(n)[:, None], and "
+                "kernel=lambda X, Z: K[np.ix_(X[:, 0].astype(int), Z[:, 0].astype(int))]"
+            )
+        if not callable(self.kernel):
+            arguments.choice(self.kernel, "kernel", KERNELS)
 
     def _planned_images(self, columns: int) -> ImageShape:
         given = (self.kernel_params or {}).get("image_shape")
@@ -330,84 +349,24 @@ class KernelRidge(MultiOutputMixin, RegressorMixin, BaseEstimator):  # type: ign
         seen = array if is_device_array(array) else columns_of(X, array)
         validate_data(self, seen, skip_check_array=True, reset=reset)
 
-    def _named(self, images: ImageShape | None) -> NamedKernel | None:
-        """The kernel, unless that is a function."""
-        return (
-            None
-            if callable(self.kernel)
-            else NamedKernel(self.kernel, self.kernel_params, images, self.n_threads, assume_finite=self.assume_finite)
-        )
+    def _kernel_of(self, images: ImageShape | None) -> Kernel:
+        """The kernel, of images of this shape for "cntk"; ValueError or TypeError for wrong parameters."""
+        if callable(self.kernel):
+            return GivenKernel(self.kernel, self.kernel_params)
+        return NamedKernel(self.kernel, self.kernel_params, images, self.n_threads, assume_finite=self.assume_finite)
 
-    def _gram(self, array: Any, place: Place, root: NDArray[np.float64] | None) -> Any:
-        """R K R for the diagonal matrix R of `root`, to be overwritten, of a kernel that is a function."""
-        if place.on_device:
-            if root is not None:
-                raise ValueError("sample_weight is given and kernel is a function; pass host arrays for both together")
-            K = self._given_kernel(array, array, place)
-            copy = place.inside().empty(K.shape, np.float64)
-            place.core.convert(K, copy, place.backend())
-            return copy
-        return _weighted(self._given_kernel(array, array, place).copy(), root)  # the caller may keep it
-
-    def _named_gram(self, kernel: NamedKernel, array: Any, place: Place, root: NDArray[np.float64] | None) -> Any:
-        """The same of a named kernel, in the memory where `place` computes, or on the host."""
-        there = place.inside()
+    def _gram(self, kernel: Kernel, array: Any, place: Place, root: NDArray[np.float64] | None) -> Any:
+        """R K R for the diagonal matrix R of `root`, to be overwritten."""
+        if isinstance(kernel, GivenKernel):
+            return kernel.gram(array, place, root)
         cached = self.cache is not None
         with pair_progress(kernel.pairs(len(array)), self.verbose and (cached or self.kernel == "cntk")) as done:
-            if cached:
-                return _weighted(kernel.cached(self.cache, there.load(array), there, done), root)
-            if place.device is None or root is None:
-                return _weighted(kernel(there.load(array), None, there, done), root)
-            if self.kernel == "cntk":
-                return _weighted(place.fetch(kernel(there.load(array), None, there, done)), root)
-            # Both other kernels are homogeneous in rows that have the bias as a column.
-            params = dict(kernel.params)
-            bias = arguments.real(params.pop("bias"), "bias")
-            rows = np.hstack([place.fetch(array), np.full((len(array), 1), bias)]) if bias else place.fetch(array)
-            unbiased = NamedKernel(kernel.name, params, None, self.n_threads, assume_finite=self.assume_finite)
-            return unbiased(there.load(rows * root[:, None]), None, there)
-
-    def _solve(self, K: Any, Y: NDArray[np.float64], alpha: float, place: Place) -> NDArray[np.float64]:
-        """(K + alpha I)^-1 Y on the host; K is spoilt."""
-        message = f"alpha is {alpha}, with which the kernel matrix is not positive definite: raise it"
-        if place.device is None:
-            K.flat[:: len(K) + 1] += alpha
-            try:
-                # K is symmetric: its transpose has the order that LAPACK can overwrite.
-                factor = cho_factor(K.T, overwrite_a=True, check_finite=False)
-            except LinAlgError as error:
-                raise ValueError(message) from error
-            solution: NDArray[np.float64] = cho_solve(factor, Y, check_finite=False)
-            return solution
-        dual = place.load(Y)
-        try:
-            place.core.solve_positive_definite(place.load(K), dual, alpha, place.backend())
-        except ValueError as error:
-            raise ValueError(message) from error
-        return place.fetch(dual)
-
-    def _given_kernel(self, X: Any, Y: Any, place: Place) -> Any:
-        """The float64 matrix between rows in the same memory, by the function `kernel`."""
-        assert callable(self.kernel)
-        both, shape = (X, Y), (len(X), len(Y))
-        K = self.kernel(*(map(place.give_back, both) if place.on_device else both), **(self.kernel_params or {}))
-        if place.on_device:
-            K = matrix(K, "kernel's matrix", assume_finite=True, dtype=np.dtype(np.float64)).array
-        else:
-            K = np.asarray(K, dtype=np.float64)
-        if tuple(K.shape) != shape:
-            raise ValueError(f"kernel gave a matrix of shape {tuple(K.shape)}; {shape} is needed")
-        return K
+            if not cached:
+                return weighted_gram(kernel, array, place, root, done)
+            there = place.inside()
+            return weighted(kernel.cached(self.cache, there.load(array), there, done), root)
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()
         tags.target_tags.required = True
         return tags
-
-
-def _weighted(K: Any, root: NDArray[np.float64] | None) -> Any:
-    """R K R, in place of K."""
-    if root is not None:
-        K *= root[:, None]
-        K *= root
-    return K

@@ -18,7 +18,7 @@ from ._place import Place
 from ._polynomial import fit_polynomial, kernel_function, power_series
 from ._random import RandomState
 from ._shared_docs import documented
-from ._sketch_plan import SIZES, layerwise_flops, one_pass_flops, sketch_bytes
+from ._sketch_plan import SIZES, layerwise_flops, one_pass_flops, rows_of_tile, sketch_bytes
 from ._sparse import CsrRows
 
 __all__ = ["NTKSketch"]
@@ -185,8 +185,9 @@ class NTKSketch(FeatureMap):
         return kept, kept + row
 
     def _working_bytes(self, d: int, item: int) -> int:
-        _, row = sketch_bytes(self._checked(d, self._checked_components(), 0), item)
-        return row * (arguments.threads(self.n_threads) or int(_core.config()["threads"]))
+        params = self._checked(d, self._checked_components(), 0)
+        _, row = sketch_bytes(params, item)
+        return row * rows_of_tile(params) * (arguments.threads(self.n_threads) or int(_core.config()["threads"]))
 
     def _fit_passes(self, n: int | None) -> int:  # noqa: ARG002 - the same for all n
         return 1 if self.polynomial == "data" else 0

@@ -11,9 +11,8 @@ from . import _arguments as arguments
 from ._arrays import take
 from ._feature_map import DIAGONAL, FeatureMap
 from ._flops import product
-from ._landmark_map import PANEL, Kernel, LandmarkMap, kernel_rows, ntk_factor
-from ._landmarks import leverage_rows, random_order
-from ._memory import release_heap
+from ._landmark_map import PANEL, Kernel, LandmarkMap, factor_bytes, mapping_bytes, ntk_factor
+from ._landmarks import leverage_rows, leverage_rows_bytes, random_order
 from ._place import Place
 from ._random import RandomState
 from ._shared_docs import documented
@@ -66,7 +65,7 @@ class NystroemNTK(FeatureMap):
     Notes
     -----
     The features are those of one pivot-free Cholesky factorisation in the order in which landmarks were drawn: with uniform
-    ones the first columns are a Nystroem map of fewer landmarks. `fit` takes 16 D**2 bytes and 0.4 D**3 multiplications in
+    ones the first columns are a Nystroem map of fewer landmarks. `fit` takes 12 D**2 bytes and 0.4 D**3 multiplications in
     float64 on the CPU, wherever the rows are, and `transform` blocks of a few megabytes. The landmarks' kernel matrix and
     its factor have the bits of one thread on any number of them, and so have the features, in any split into batches.
 
@@ -124,7 +123,7 @@ class NystroemNTK(FeatureMap):
         given = None if self.alpha is None else arguments.real(self.alpha, "alpha", positive=True)
         diagonal = self._diagonal()
         n, size = len(array), min(n_components, len(array))
-        self._require_memory(16 * size**2 + 8 * size * array.shape[1], Place(), n_components)
+        self._require_memory(self._fit_bytes(n, array.shape[1], array.dtype.itemsize)[1], Place(), n_components)
         if landmarks == "uniform" or size == n:
             index, alpha = (random_order(seed, n)[:size] if size < n else np.arange(n)), 0.0
         else:
@@ -134,7 +133,6 @@ class NystroemNTK(FeatureMap):
         rows = place.fetch(take(array, index, place))
         stored = _stored(kernel, rows)
         factor = ntk_factor(kernel, stored, arguments.threads(self.n_threads)).astype(rows.dtype, copy=False)
-        release_heap()
         kept = np.flatnonzero(factor.diagonal())
         if len(kept) < size:
             kept = kept if len(kept) else np.arange(1)  # a zero row of the factor, if all rows are zero
@@ -149,12 +147,17 @@ class NystroemNTK(FeatureMap):
 
     def _fit_bytes(self, n: int | None, d: int, item: int) -> tuple[int, int]:
         size = self._checked_components() if n is None else min(n, self._checked_components())
-        # Landmarks as they came and as they are multiplied with, and their factor; before, it and the kernel in float64.
-        return item * (2 * size * d + size**2), 16 * size**2 + 8 * size * d
+        threads = arguments.threads(self.n_threads)
+        # Landmarks as they came and as they are multiplied with, and their factor, which is float64 before.
+        rows = 2 * item * size * d
+        factor = max(factor_bytes(size, d, item, threads), (8 + item * (item < 8)) * size**2)
+        fitting = rows + factor
+        if self.landmarks == "leverage" and n is not None and size < n:
+            fitting = max(fitting, leverage_rows_bytes(n, d, size, item, threads))
+        return rows + item * size**2, fitting
 
-    def _working_bytes(self, d: int, item: int) -> int:  # noqa: ARG002 - the same for all d
-        row = item * self._checked_components()
-        return kernel_rows(row) * row
+    def _working_bytes(self, d: int, item: int) -> int:
+        return mapping_bytes(self._checked_components(), d, item, arguments.threads(self.n_threads))
 
     def _fit_passes(self, n: int | None) -> int:
         # By leverage a half of the rows is scored first, and a half of that before.

@@ -8,7 +8,7 @@ from typing import Any
 from sklearn.base import MultiOutputMixin, RegressorMixin
 from sklearn.metrics import r2_score
 
-from ._block_rows import BlockRows, Convert
+from ._block_rows import BlockRows, Convert, GivenRows
 from ._host import on_host, score_on_host
 from ._ridge_blocks import (
     fit_to_blocks,
@@ -23,6 +23,7 @@ from ._ridge_model import RidgeModel, require_y
 from ._rows import Rows
 from ._sources import blocks_of
 from ._targets import targets, weights
+from ._turns import turn
 
 __all__ = ["NTKRegressor"]
 
@@ -101,11 +102,10 @@ class NTKRegressor(MultiOutputMixin, RegressorMixin, RidgeModel):  # type: ignor
         source = source_of_fit(self, X, y, sample_weight)
         if source is None and checkpoint is None and checkpoint_every is None:
             rows, one_target = self._rows(X, y, sample_weight, reset=True)
-            self._fit_rows(X, rows)
+            self._fit_rows(X, rows, {"_one_target": one_target})
         else:
-            convert = partial(self._rows, reset=True)
-            one_target = fit_to_blocks(self, source, (X, y, sample_weight), convert, {}, checkpoint, checkpoint_every)
-        self._one_target = one_target
+            convert, arrays = partial(self._rows, reset=True), (X, y, sample_weight)
+            fit_to_blocks(self, source, arrays, convert, {}, checkpoint, checkpoint_every, _known)
         return self
 
     @documented
@@ -132,17 +132,18 @@ class NTKRegressor(MultiOutputMixin, RegressorMixin, RidgeModel):  # type: ignor
             rows of the array or block as the message and a warning of logging.getLogger("fastntk") tell, none if they
             tell nothing. An interrupt (KeyboardInterrupt) leaves it so, too.
         """
-        first = not hasattr(self, "n_features_in_")
         source = source_of_fit(self, X, y, sample_weight)
         if source is not None:
-            fit_to_more_blocks(self, source, partial(self._rows, reset=first), self._begin_with)
+            convert = partial(self._rows, reset=not hasattr(self, "n_features_in_"))
+            fit_to_more_blocks(self, source, convert, _known)
             return self
-        rows, one_target = self._rows(X, y, sample_weight, reset=first)
-        if not first:
-            self._fit_more_rows(X, rows)
-        else:
-            self._fit_first_rows(X, rows)
-            self._one_target = one_target
+        with turn(self):
+            first = not hasattr(self, "n_features_in_")
+            rows, one_target = self._rows(X, y, sample_weight, reset=first)
+            if first:
+                self._fit_first_rows(X, rows, {"_one_target": one_target})
+            else:
+                self._fit_more_rows(X, rows)
         return self
 
     @documented
@@ -172,12 +173,13 @@ class NTKRegressor(MultiOutputMixin, RegressorMixin, RidgeModel):  # type: ignor
         ValueError, TypeError
             If `X` does not fit, or has NaN or inf.
         """
-        source = source_of_predictions(self, X)
+        model = self._now(factor=return_std)
+        source = source_of_predictions(model, X)
         if source is not None:
-            return over_blocks(self, source, lambda model, block: model.predict(block, return_std))
-        out, place = self._linear(X)
-        predicted = place.give_back(out.reshape((-1,)) if self._one_target else out)
-        return (predicted, self._predicted_std(X)) if return_std else predicted
+            return over_blocks(model, source, lambda model, block: model.predict(block, return_std))
+        out, place = model._linear(X)
+        predicted = place.give_back(out.reshape((-1,)) if model._one_target else out)
+        return (predicted, model._predicted_std(X)) if return_std else predicted
 
     def score(self, X: Any, y: Any = None, sample_weight: Any = None) -> float:
         """R^2 of the predictions for `X`.
@@ -201,9 +203,6 @@ class NTKRegressor(MultiOutputMixin, RegressorMixin, RidgeModel):  # type: ignor
     def _more_rows(self, X: Any, y: Any, sample_weight: Any) -> tuple[Rows, bool]:
         return self._rows(X, y, sample_weight, reset=False)
 
-    def _begin_with(self, read: BlockRows) -> None:
-        self._one_target = read.one_target
-
     def _rows(self, X: Any, y: Any, sample_weight: Any, *, reset: bool) -> tuple[Rows, bool]:
         """The rows, and whether `y` has one dimension."""
         source = self._read(X, reset=reset)
@@ -215,3 +214,7 @@ class NTKRegressor(MultiOutputMixin, RegressorMixin, RidgeModel):  # type: ignor
 
     def _conversion(self, source: Any) -> Convert:  # noqa: ARG002 - what a classifier reads for its labels
         return partial(self._rows, reset=False)
+
+
+def _known(read: BlockRows | GivenRows) -> dict[str, Any]:
+    return {"_one_target": read.one_target}

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any, NamedTuple
 
@@ -18,6 +18,7 @@ from ._ridge_equations import RidgeEquations
 from ._ridge_factor import RidgeFactor, factor_bytes
 from ._ridge_spectrum import RidgeSpectrum, spectrum_bytes
 from ._targets import targets, weights
+from ._turns import in_turn
 
 __all__ = ["RidgeSolution", "RidgeState"]
 
@@ -67,6 +68,8 @@ class RidgeState:
 
     On a GPU rows are added in the order of the caller's current stream. `update` waits for it when it gives memory back, and
     so does what gives results to the host (`solve`, `to_bytes`).
+
+    Calls on one state from several threads run one after the other.
 
     Parameters
     ----------
@@ -127,6 +130,7 @@ class RidgeState:
         """Sum of their weights."""
         return 0.0 if self._state is None else float(self._state.total_weight)
 
+    @in_turn
     def target_statistics(self) -> dict[str, Any]:
         """Return what the state knows of the targets of its rows.
 
@@ -147,6 +151,7 @@ class RidgeState:
             "target_std": deviation.tolist(),
         }
 
+    @in_turn
     def update(self, Z: Any, Y: Any, sample_weight: Any = None) -> RidgeState:
         """Add rows.
 
@@ -194,6 +199,7 @@ class RidgeState:
                 self.add(place.load(z[part]), y[part], None if weight is None else weight[part], place)
         return self
 
+    @in_turn
     def add(self, Z: Any, Y: NDArray[np.float64], weight: NDArray[np.float64] | None, place: Place) -> None:
         """Add rows that were checked, while `working`: `Z` in the memory where `place` computes, weights on the host."""
         self._compiled(place).update(Z, place.load(Y), weight, place.backend(self._threads))
@@ -208,12 +214,18 @@ class RidgeState:
             if self._state is not None:
                 self._state.run_on(self._place.backend(self._threads))
 
+    @in_turn
     def move(self, place: Place) -> None:
         """Bring the rows to the memory where `place` computes; without rows the state goes there with the first ones."""
         if self.rows > 0 and self._place.device != place.device:
-            data, there = self._state.to_bytes(), place.inside().at_rest()
-            self._state = there.core.RidgeState.from_bytes(data, there.backend(self._threads))
-            self._place = there
+            there = place.inside().at_rest()
+            backend = there.backend(self._threads)
+            if there.device is None:
+                state = self._state.to_host(backend)
+            else:
+                state = there.core.RidgeState(self.n_features, self.n_targets, backend)
+                state.merge_pieces(self._state.to_pieces(), before=False)
+            self._place, self._state = there, state
 
     def _compiled(self, place: Place) -> Any:
         """The compiled state; one without rows is made where `place` computes."""
@@ -230,12 +242,14 @@ class RidgeState:
         here = Place()
         return here.core.RidgeState(self.n_features, self.n_targets, here.backend(self._threads))
 
-    def merge(self, other: RidgeState) -> RidgeState:
+    @in_turn
+    def merge(self, other: RidgeState | bytes | bytearray | memoryview) -> RidgeState:
         """Add all rows of another state of the same sizes, wherever it is; a state on "auto" without rows goes there.
 
         Parameters
         ----------
-        other : RidgeState
+        other : RidgeState, bytes, bytearray or memoryview
+            Or what its `to_bytes` gave, which is read where it is: there is no second state.
 
         Returns
         -------
@@ -245,12 +259,43 @@ class RidgeState:
         Raises
         ------
         TypeError, ValueError
-            If `other` is no state, or one of other sizes.
+            If `other` is neither, is a state of other sizes, or bytes that `to_bytes` did not write. Nothing is added then.
+
+        Examples
+        --------
+        >>> import numpy as np, fastntk
+        >>> first, second = (fastntk.RidgeState(2, 1).update(np.eye(2), [1.0, y]) for y in (2.0, 4.0))
+        >>> first.merge(second.to_bytes()).rows
+        4
         """
-        _require_state(other)
+        if isinstance(other, (bytes, bytearray, memoryview)):
+            return self._merge_pieces([other])
+        theirs = _require_state(other)._seen()
         place = other._place if self._device == "auto" and self.rows == 0 and other.rows > 0 else self._place
         ours = self._compiled(place)
-        ours.merge(self._beside(other))
+        if type(theirs) is type(ours):
+            ours.merge(theirs)
+        else:
+            ours.merge_pieces(theirs.to_pieces(), before=False)
+        return self
+
+    @in_turn
+    def _merge_pieces(self, pieces: Sequence[Any], *, before: bool = False) -> RidgeState:
+        """Add the rows of a state that was saved in pieces, as if they came after this one's, or `before` them."""
+        self._compiled(self._place).merge_pieces(pieces, before)
+        return self
+
+    @in_turn
+    def _pieces(self) -> list[NDArray[np.uint8]]:
+        """The bytes of `to_bytes` in arrays that follow each other; on the host the large ones are the sums themselves."""
+        pieces: list[NDArray[np.uint8]] = self._seen().to_pieces()
+        return pieces
+
+    @in_turn
+    def _trim(self) -> RidgeState:
+        """Give back the memory for rows that wait for their product, if there are none; the object itself."""
+        if self._state is not None:
+            self._state.trim()
         return self
 
     def _beside(self, other: RidgeState) -> Any:
@@ -283,7 +328,8 @@ class RidgeState:
         ------
         ValueError
             If a shape does not fit, a value is NaN or inf, or it shows that some rows were not in the state: more rows, more
-            weight or larger sums of squares of targets or of a column than it has. Nothing is removed then.
+            weight or larger sums of squares of targets or of a column than it has, beyond what the rounding of this and
+            earlier removals explains; or if the weight of the rows that stay is lost in it. Nothing is removed then.
         TypeError
             On sparse input and unsupported dtypes.
         MemoryError
@@ -292,6 +338,7 @@ class RidgeState:
         gone = RidgeState(self.n_features, self.n_targets, n_threads=self._n_threads, device=self._device)
         return self.subtract(gone.update(Z, Y, sample_weight))
 
+    @in_turn
     def subtract(self, other: RidgeState) -> RidgeState:
         """Remove all rows of another state of the same sizes, as `downdate` does.
 
@@ -313,6 +360,7 @@ class RidgeState:
         ours.subtract(theirs)
         return self
 
+    @in_turn
     def solve(
         self,
         alpha: float,
@@ -344,7 +392,7 @@ class RidgeState:
         ------
         ValueError
             If `alpha` is not positive and finite, no row was added, sums are not finite, or Z^T W Z is indefinite because
-            rows were removed that were not there.
+            rows were removed that were not there, or whose rounding exceeds what is left.
         """
         alpha = arguments.real(alpha, "alpha", positive=True)
         coef = np.empty((self.n_features, self.n_targets))
@@ -359,6 +407,7 @@ class RidgeState:
         precision = "float32" if single else "float64"
         return RidgeSolution(coef, intercept[0], gcv, jitter, precision, condition, resolution)
 
+    @in_turn
     def spectrum(self, *, fit_intercept: bool = True, max_memory: int | str | None = None) -> RidgeSpectrum:
         """Compute the eigenvalues and eigenvectors of G = Z^T W Z, which give the solutions for all alphas.
 
@@ -395,6 +444,7 @@ class RidgeState:
         self._require(spectrum_bytes(self.n_features, self.n_targets), max_memory, "spectrum")
         return RidgeSpectrum(RidgeEquations.of(self._seen(), bool(fit_intercept)))
 
+    @in_turn
     def factor(self, alpha: float, *, fit_intercept: bool = True, max_memory: int | str | None = None) -> RidgeFactor:
         """Compute the Cholesky factor of G + alpha I, which gives leverage and variances of rows.
 
@@ -426,6 +476,7 @@ class RidgeState:
         what = f"RidgeState.{method} with {self.n_features} features"
         require_memory(needed, max_memory, what=what, lower="use fewer features")
 
+    @in_turn
     def copy(self) -> RidgeState:
         """Return a state with the same rows in the same memory."""
         state = RidgeState(self.n_features, self.n_targets, n_threads=self._n_threads, device=self._device)
@@ -434,6 +485,7 @@ class RidgeState:
             state._follows = self._follows
         return state
 
+    @in_turn
     def to_bytes(self) -> bytes:
         """Return the state as a self-describing byte string with a checksum, the same on the CPU and on a GPU."""
         return bytes(self._seen().to_bytes())

@@ -10,6 +10,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <string>
+#include <string_view>
 #include <type_traits>
 
 #include "device_array.hpp"
@@ -90,6 +91,13 @@ const T* vector_input(const Cpu&, const Array<T>& a, std::size_t size, const cha
 template <class T>
 std::size_t length(const Array<T>& a) {
   return static_cast<std::size_t>(a.size());
+}
+
+/// The bytes of a Python object, which lives longer.
+inline std::string_view byte_view(const py::buffer_info& info) {
+  if (info.ndim != 1 || info.itemsize != 1 || (info.size > 0 && info.strides[0] != 1))
+    throw py::type_error("one dimension of bytes is needed");
+  return {static_cast<const char*>(info.ptr), static_cast<std::size_t>(info.size)};
 }
 
 #if FASTNTK_HAS_CUDA

@@ -1,6 +1,11 @@
 #include <fastntk/config.hpp>
+#include <fastntk/host_memory.hpp>
 
 #include <pybind11/stl.h>
+#include <pybind11/stl/filesystem.h>
+
+#include <filesystem>
+#include <utility>
 
 #include "bindings.hpp"
 
@@ -22,6 +27,13 @@ void bind_config(pybind11::module_& m) {
     out["cuda_libraries"] = c.cuda_libraries;
     return out;
   });
+  m.def(
+      "host_memory",
+      [](const std::filesystem::path& root) {
+        const HostMemory memory = host_memory(root);
+        return std::pair(memory.available, memory.limit);
+      },
+      pybind11::arg("root") = std::filesystem::path("/"));
 }
 
 }  // namespace fastntk::python

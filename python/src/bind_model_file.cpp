@@ -1,3 +1,4 @@
+#include <fastntk/checksum.hpp>
 #include <fastntk/model.hpp>
 #include <fastntk/model_file.hpp>
 
@@ -11,6 +12,7 @@
 #include <string_view>
 #include <utility>
 
+#include "array_view.hpp"
 #include "bindings.hpp"
 
 namespace fastntk::python {
@@ -66,14 +68,18 @@ std::pair<py::str, py::dict> read_model_file(const std::filesystem::path& path, 
 void bind_model_file(py::module_& m) {
   m.def("read_model_file", &read_model_file, py::arg("path"), py::arg("with_state") = true);
   m.def("require_model_map", &require_model_map, py::arg("text"), py::arg("columns"), py::arg("features"));
-  m.def(
-      "model_checksum",
-      [](const py::buffer& bytes) {
-        const py::buffer_info info = bytes.request();
-        const py::gil_scoped_release unlocked;
-        return model_checksum(static_cast<const char*>(info.ptr), static_cast<std::size_t>(info.size * info.itemsize));
-      },
-      py::arg("data"));
+  py::class_<Checksum>(m, "Checksum")
+      .def(py::init<std::uint64_t>(), py::arg("size"))
+      .def(
+          "add",
+          [](Checksum& sum, const py::buffer& data) {
+            const py::buffer_info info = data.request();
+            const std::string_view bytes = byte_view(info);
+            const py::gil_scoped_release unlocked;
+            sum.add(bytes.data(), bytes.size());
+          },
+          py::arg("data"))
+      .def_property_readonly("value", &Checksum::value);
 }
 
 }  // namespace fastntk::python

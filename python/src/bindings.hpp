@@ -13,6 +13,8 @@ namespace fastntk::python {
 
 void bind_config(pybind11::module_& m);
 void bind_rng(pybind11::module_& m);
+/// What the estimators need of rows in host memory, and formulas of ridge regression; the module is _core.
+void bind_linear(pybind11::module_& m);
 void bind_model_file(pybind11::module_& m);
 
 template <Backend B>

@@ -47,6 +47,7 @@ PYBIND11_MODULE(_core, m) {
       .def_readonly("threads", &fastntk::Cpu::threads);
   fastntk::python::bind_config(m);
   fastntk::python::bind_rng(m);
+  fastntk::python::bind_linear(m);
   fastntk::python::bind_model_file(m);
   bind_pipeline<fastntk::Cpu>(m);
 #if FASTNTK_HAS_CUDA

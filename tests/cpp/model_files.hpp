@@ -1,6 +1,7 @@
 // Model files as strings: made, repaired and read, for tests of the reader and for its fuzzer.
 #pragma once
 
+#include <fastntk/checksum.hpp>
 #include <fastntk/model_file.hpp>
 
 #include <algorithm>
@@ -52,7 +53,7 @@ inline void fix_checksum(std::string& file) {
   if (place == std::string_view::npos || header.size() - place < key.size() + digits) return;
   const std::size_t at = sizeof(std::uint64_t) + place + key.size();
   file.replace(at, digits, digits, '0');
-  std::uint64_t sum = fastntk::model_checksum(file.data(), file.size());
+  std::uint64_t sum = fastntk::checksum(file.data(), file.size());
   for (std::size_t i = digits; i-- > 0; sum /= 16) file[at + i] = "0123456789abcdef"[sum % 16];
 }
 

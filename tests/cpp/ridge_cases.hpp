@@ -4,6 +4,7 @@
 #include <fastntk/ridge.hpp>
 #include <fastntk/rng.hpp>
 
+#include <cmath>
 #include <cstddef>
 #include <cstdint>
 #include <type_traits>
@@ -43,6 +44,36 @@ struct ExactRows {
   Matrix<double> z64, y;
   std::vector<double> w;
 };
+
+/// Rows that nothing about is exact, with sizes from 1e-3 to 1e3 and all of one sign.
+inline ExactRows rounded_rows(std::size_t rows, std::size_t features, std::size_t targets) {
+  ExactRows out(rows, features, targets);
+  for (std::size_t r = 0; r < out.n; ++r) {
+    const double size = std::pow(10, 3 * std::sin(static_cast<double>(r)));
+    for (std::size_t c = 0; c < out.d; ++c) {
+      const float value = static_cast<float>(size * (1.1 + std::cos(static_cast<double>(r * out.d + c))));
+      out.z32.values[r * out.d + c] = value;
+      out.z64.values[r * out.d + c] = value / 3.0;
+    }
+    for (std::size_t k = 0; k < out.t; ++k) out.y(r, k) = size * std::sqrt(1.0 + static_cast<double>(k));
+    out.w[r] = 0.1 + 1 / size;
+  }
+  return out;
+}
+
+/// A window of rows slides `steps` times by `step` rows, round and round through `n` rows, and shrinks to nothing in the
+/// end. All of these divide each other; state_of(first, count) makes a state of some rows.
+template <class StateOf>
+auto slide(std::size_t n, std::size_t window, std::size_t step, std::size_t steps, StateOf state_of) {
+  const auto part = [&](std::size_t i) { return state_of(i * step % n, step); };
+  auto state = state_of(0, window);
+  for (std::size_t i = 0; i < steps; ++i) {
+    state.merge(part(window / step + i));
+    state.subtract(part(i));
+  }
+  for (std::size_t i = steps; state.rows() > 0; ++i) state.subtract(part(i));
+  return state;
+}
 
 /// What RidgeState::equations() writes.
 struct Equations {

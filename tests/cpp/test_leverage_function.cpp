@@ -85,7 +85,7 @@ TEST(their_mean_is_the_statistical_dimension) {
 }
 
 TEST(equal_bits_for_any_threads_company_and_strides) {
-  constexpr std::size_t n = 1100, d = 5, m = 230;
+  constexpr std::size_t n = 1100, d = 5, m = check::sanitized ? 20 : 230;
   const auto x = leverage::inputs<float>(n, d);
   const auto w = sketches::random_rows<float>(m, d, 7);
   for (const LeverageInverse kind : {LeverageInverse::exact, LeverageInverse::features}) {

@@ -99,6 +99,72 @@ TEST(a_state_whose_rows_are_all_removed_is_as_new) {
   }
 }
 
+TEST(a_window_slides_and_shrinks) {
+  // Beside the rows that have gone, those that stay are small at times.
+  const ExactRows rows = ridge_cases::rounded_rows(4800, 4, 2);
+  const auto to_nothing = [&]<class T>(T, std::size_t window, std::size_t step, std::size_t steps, const double* weight) {
+    const RidgeState<> left = ridge_cases::slide(rows.n, window, step, check::sanitized ? steps / 10 : steps,
+                                                 [&](auto... part) { return state_of<T>(rows, weight, part...); });
+    CHECK(left.total_weight() == 0);
+  };
+  for (const double* weight : {static_cast<const double*>(nullptr), rows.w.data()}) {
+    to_nothing(float{}, 60, 1, 10000, weight);
+    to_nothing(double{}, 60, 1, 10000, weight);
+    to_nothing(float{}, 4800, 480, 300, weight);
+    to_nothing(double{}, 4800, 480, 300, weight);
+    to_nothing(float{}, 1, 1, 300, weight);
+    to_nothing(double{}, 4800, 3, 0, weight);
+  }
+}
+
+TEST(what_removed_rows_left_is_saved) {
+  const ExactRows rows = ridge_cases::rounded_rows(1100, 4, 2);
+  RidgeState<> state = state_of<float>(rows, nullptr, 0, 1000);
+  const std::size_t as_added = state.to_bytes().size();
+  state.subtract(state_of<float>(rows, nullptr, 0, 995));
+  const std::string bytes = state.to_bytes();
+  CHECK(bytes.size() == as_added + 7 * sizeof(double));
+  RidgeState<> read = RidgeState<>::from_bytes(bytes);
+  CHECK(read.to_bytes() == bytes);
+  CHECK(read.to_host().to_bytes() == bytes);
+  // Two states together have what both have.
+  const RidgeState<> other = state_of<float>(rows, nullptr, 1000, 100);
+  RidgeState<> merged = RidgeState<>::from_bytes(bytes), before = RidgeState<>::from_bytes(other.to_bytes());
+  merged.merge(other);
+  before.merge_bytes(bytes, true);
+  CHECK(merged.to_bytes() == before.to_bytes());
+  merged.subtract(other);
+  merged.subtract(state_of<float>(rows, nullptr, 995, 5));
+  CHECK(merged.rows() == 0);
+  read.subtract(state_of<float>(rows, nullptr, 995, 5));
+  CHECK(read.rows() == 0);
+}
+
+TEST(rows_that_were_not_there_are_refused_after_many_that_were) {
+  const ExactRows rows(600, 5, 2);
+  RidgeState<> state = state_of<double>(rows, nullptr, 0, 60);
+  for (std::size_t i = 0; i < 3000; ++i) {
+    state.merge(state_of<double>(rows, nullptr, (60 + i) % 600, 1));
+    state.subtract(state_of<double>(rows, nullptr, i % 600, 1));
+  }
+  // Of the sum of squares of a target, which is some 20.
+  ExactRows others = rows;
+  others.y(0, 1) = std::sqrt(std::pow(others.y(0, 1), 2) + 1e-7);
+  CHECK(check::throws<Error>([&] { state.subtract(state_of<double>(others, nullptr, 0, 60)); }, "targets whose squares"));
+  others.w.assign(rows.n, 1 + 1e-10);
+  CHECK(check::throws<Error>([&] { state.subtract(state_of<double>(rows, others.w.data(), 0, 60)); }, "a total weight of"));
+  state.subtract(state_of<double>(rows, nullptr, 0, 60));
+  CHECK(state.rows() == 0);
+}
+
+TEST(rows_without_a_weight_of_their_own_are_refused) {
+  const ExactRows rows(3, 2, 1);
+  const double weight[] = {1, 1, 1e30};
+  RidgeState<> state = state_of<double>(rows, weight, 0, 3);
+  CHECK(check::throws<Error>([&] { state.subtract(state_of<double>(rows, weight, 2, 1)); }, "2 rows would be left"));
+  CHECK(state.rows() == 3);
+}
+
 TEST(rows_that_were_not_there_are_refused) {
   const ExactRows rows(40, 5, 2);
   const double* const weight = rows.w.data();
@@ -184,13 +250,14 @@ TEST(the_condition_is_that_of_the_matrix) {
       }
       const double alpha = 1e-3 * std::pow(rows.z64(0, 0), 2);
       const double top = std::pow(rows.z64(d - 1, d - 1), 2) + alpha, least = std::pow(rows.z64(0, 0), 2) + alpha;
-      for (const RidgeFactor factor : {RidgeFactor::float64, RidgeFactor::mixed}) {
-        const RidgeSolution found = solve(
-            state_of<double>(rows), {.alpha = alpha, .fit_intercept = false, .factor = factor, .with_condition = true});
-        CHECK(found.factor == factor);
+      for (const RidgePrecision precision : {RidgePrecision::float64, RidgePrecision::mixed}) {
+        const RidgeSolution found =
+            solve(state_of<double>(rows),
+                  {.alpha = alpha, .fit_intercept = false, .precision = precision, .with_condition = true});
+        CHECK(found.precision == precision);
         // Exact from 8 dimensions down, but for what float rounds; beyond, each of the two eigenvalues is found to a half
         // but with a probability of 1.648 sqrt(300) exp(-15 / sqrt(2)) = 7e-4.
-        const double rounding = factor == RidgeFactor::mixed ? 1e-3 : 1e-10;
+        const double rounding = precision == RidgePrecision::mixed ? 1e-3 : 1e-10;
         CHECK(found.condition <= (1 + rounding) * top / least);
         CHECK(found.condition >= (d <= 8 ? 1 - rounding : 0.25) * top / least);
         CHECK_CLOSE(

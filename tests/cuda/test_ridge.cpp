@@ -99,14 +99,14 @@ void compare_solutions(const DeviceState& state, double rows, const RidgeSolvePa
   const Fit fit = solve(state, params), expected = solve(host, params);
   const double d = static_cast<double>(state.params().n_features);
   const double condition = rows * d / params.alpha + 1;
-  const double relative = 8 * eps64 * condition + (params.factor == RidgeFactor::mixed ? 2e-8 : 0);
+  const double relative = 8 * eps64 * condition + (params.precision == RidgePrecision::mixed ? 2e-8 : 0);
   const double tolerance = relative * std::max(largest(expected.coef), eps64);
   check_close(fit.coef, expected.coef, tolerance);
   check_close(fit.intercept, expected.intercept, d * tolerance + 16 * eps64);
   CHECK(fit.solution.jitter == 0);
-  CHECK(fit.solution.factor == expected.solution.factor);
+  CHECK(fit.solution.precision == expected.solution.precision);
   if (params.with_gcv) {
-    const double trace_error = params.factor == RidgeFactor::mixed ? 8 * eps32 * condition : relative;
+    const double trace_error = params.precision == RidgePrecision::mixed ? 8 * eps32 * condition : relative;
     CHECK_CLOSE(fit.solution.gcv, expected.solution.gcv, 4 * (relative + trace_error) * expected.solution.gcv + 1e-13);
   } else {
     CHECK(std::isnan(fit.solution.gcv));
@@ -205,8 +205,8 @@ TEST(solutions_are_the_cpus) {
       const DeviceState waiting = state_of<float>(data);
       const double rows = 4 * static_cast<double>(data.n + more.n);
       for (const bool intercept : {false, true}) {
-        for (const RidgeFactor factor : {RidgeFactor::float64, RidgeFactor::mixed}) {
-          const RidgeSolveParams params{0.05 * static_cast<double>(data.n), intercept, true, factor};
+        for (const RidgePrecision precision : {RidgePrecision::float64, RidgePrecision::mixed}) {
+          const RidgeSolveParams params{0.05 * static_cast<double>(data.n), intercept, true, precision};
           compare_solutions(mixed, rows, params);
           compare_solutions(waiting, rows, params);
         }
@@ -218,13 +218,13 @@ TEST(solutions_are_the_cpus) {
 TEST(solutions_of_full_blocks_and_many_tiles) {
   // A full block, and rows that wait.
   const Data tall(2400, 150, 2);
-  for (const RidgeFactor factor : {RidgeFactor::float64, RidgeFactor::mixed})
-    compare_solutions(state_of<float>(tall), 2400, {300, true, true, factor});
+  for (const RidgePrecision precision : {RidgePrecision::float64, RidgePrecision::mixed})
+    compare_solutions(state_of<float>(tall), 2400, {300, true, true, precision});
   // Tiles of 256, the last one of one row.
   if (check::sanitized) return;
   const Data wide(100, 1025, 2);
-  compare_solutions(state_of<double>(wide), 100, {20, true, true, RidgeFactor::float64});
-  compare_solutions(state_of<float>(wide), 100, {20, true, false, RidgeFactor::mixed});
+  compare_solutions(state_of<double>(wide), 100, {20, true, true, RidgePrecision::float64});
+  compare_solutions(state_of<float>(wide), 100, {20, true, false, RidgePrecision::mixed});
 }
 
 TEST(reading_a_state_does_not_change_it) {
@@ -274,9 +274,32 @@ TEST(bytes_go_between_backends) {
   CHECK(check::throws<Error>([] { DeviceState::from_bytes("FNTRIDGE"); }, "too few"));
 }
 
+TEST(merge_of_bytes_is_the_cpus) {
+  for (const std::size_t n : {0, 1300, 2048}) {
+    for (const std::size_t m : {0, 1300, 2130}) {
+      const Data data(n, 130, 3), more(m, 130, 3, 7);
+      const std::string ours = state_of<float, Cpu>(data, data.w.data()).to_bytes();
+      for (const std::string& theirs : {state_of<float, Cpu>(more).to_bytes(), state_of<double, Cpu>(more).to_bytes()}) {
+        for (const bool before : {false, true}) {
+          DeviceState state = DeviceState::from_bytes(ours);
+          RidgeState<Cpu> host = RidgeState<Cpu>::from_bytes(ours);
+          state.merge_bytes(theirs, before);
+          host.merge_bytes(theirs, before);
+          CHECK(state.to_bytes() == host.to_bytes());
+          CHECK(state.rows() == host.rows());
+          CHECK(state.to_host().to_bytes() == host.to_bytes());
+          std::string joined;
+          for (const RidgePiece& piece : state.to_pieces()) joined += piece.view();
+          CHECK(joined == host.to_bytes());
+        }
+      }
+    }
+  }
+}
+
 TEST(jitter_is_added_and_reported) {
   const Data data(1, 200, 1);
-  const Fit fit = solve(state_of<double>(data), {1e-300, false, true, RidgeFactor::float64});
+  const Fit fit = solve(state_of<double>(data), {1e-300, false, true, RidgePrecision::float64});
   CHECK(fit.solution.jitter > 0);
   CHECK(fit.solution.jitter < 1e-6);
   double fitted = 0;
@@ -303,8 +326,8 @@ TEST(equal_rows_give_the_mean) {
           for (std::size_t r = 0; r < n; ++r)
             for (std::size_t k = 0; k < 2; ++k) mean[k] += (weight ? weight[r] : 1) * data.y(r, k) / state.total_weight();
           for (const double alpha : {1e-300, 1e-12, 1e-3}) {
-            for (const RidgeFactor factor : {RidgeFactor::float64, RidgeFactor::mixed}) {
-              const Fit fit = solve(state, {alpha, true, true, factor});
+            for (const RidgePrecision precision : {RidgePrecision::float64, RidgePrecision::mixed}) {
+              const Fit fit = solve(state, {alpha, true, true, precision});
               for (const double c : fit.coef) CHECK(c == 0);
               for (std::size_t k = 0; k < 2; ++k) CHECK_CLOSE(fit.intercept[k], mean[k], 8 * static_cast<double>(n) * eps64);
               CHECK(fit.solution.jitter >= 0);
@@ -321,9 +344,9 @@ TEST(a_mixed_factor_that_does_not_do_falls_back) {
   // With two equal columns and an alpha below the rounding of floats there is no float factor, or none that converges.
   Data data(300, 140, 2);
   for (std::size_t r = 0; r < data.n; ++r) data.z64(r, 139) = data.z64(r, 3);
-  const RidgeSolveParams params{1e-6, true, false, RidgeFactor::mixed};
+  const RidgeSolveParams params{1e-6, true, false, RidgePrecision::mixed};
   const Fit fit = solve(state_of<double>(data), params);
-  CHECK(fit.solution.factor == RidgeFactor::float64);
+  CHECK(fit.solution.precision == RidgePrecision::float64);
   for (const double c : fit.coef) CHECK(std::isfinite(c));
 }
 
@@ -331,8 +354,8 @@ TEST(sums_that_are_not_finite_are_refused) {
   for (const bool in_z : {true, false}) {
     Data data(20, 4, 2);
     (in_z ? data.z64 : data.y).values[5] = std::numeric_limits<double>::quiet_NaN();
-    for (const RidgeFactor factor : {RidgeFactor::float64, RidgeFactor::mixed})
-      CHECK(check::throws<Error>([&] { solve(state_of<double>(data), {1, true, false, factor}); }, "not finite"));
+    for (const RidgePrecision precision : {RidgePrecision::float64, RidgePrecision::mixed})
+      CHECK(check::throws<Error>([&] { solve(state_of<double>(data), {1, true, false, precision}); }, "not finite"));
   }
 }
 
@@ -417,6 +440,7 @@ TEST(failed_calls_leave_a_state_as_it_was) {
   const DeviceMatrix<double> z(second.z64), y(second.y);
   const DeviceMatrix<float> z32(second.z32);
   const DeviceState other = state_of<float>(second);
+  const std::string saved = other.to_bytes(), saved64 = state_of<double>(second).to_bytes();
   const auto fresh = [&] { return state_of<float>(first); };
   DeviceState control = fresh();
   const std::string before = control.to_bytes();
@@ -445,6 +469,9 @@ TEST(failed_calls_leave_a_state_as_it_was) {
   survives([&](DeviceState& state) { state.update<float>(z32.view(), y.view(), second.w.data()); });
   survives([&](DeviceState& state) { state.update<double>(z.view(), y.view()); });
   survives([&](DeviceState& state) { state.merge(other); });
+  survives([&](DeviceState& state) { state.merge_bytes(saved); });
+  survives([&](DeviceState& state) { state.merge_bytes(saved, true); });
+  survives([&](DeviceState& state) { state.merge_bytes(saved64, true); });
   survives([&](DeviceState& state) { CHECK(solve(state, {.alpha = 10, .with_gcv = true}).coef == fit.coef); });
   survives([&](DeviceState& state) { state.to_bytes(); });
   survives([&](DeviceState&) { DeviceState::from_bytes(before); });

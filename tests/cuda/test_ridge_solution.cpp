@@ -55,6 +55,21 @@ TEST(removing_is_the_cpus) {
   }
 }
 
+TEST(a_window_slides_and_shrinks) {
+  const ExactRows rows = ridge_cases::rounded_rows(1200, 4, 2);
+  const auto to_nothing = [&]<class T>(T, std::size_t window, std::size_t step, std::size_t steps, const double* weight) {
+    const RidgeState<Cuda> left = ridge_cases::slide(
+        rows.n, window, step, steps, [&](auto... part) { return state_of<T>(Cuda{}, rows, weight, part...); });
+    CHECK(left.total_weight() == 0);
+  };
+  for (const double* weight : {static_cast<const double*>(nullptr), rows.w.data()}) {
+    to_nothing(float{}, 60, 1, 300, weight);
+    to_nothing(double{}, 60, 1, 300, weight);
+    to_nothing(float{}, 1200, 120, 30, weight);
+    to_nothing(double{}, 1200, 120, 30, weight);
+  }
+}
+
 TEST(rows_that_were_not_there_are_refused) {
   const ExactRows rows(30, 5, 2);
   RidgeState<Cuda> state = state_of<double>(Cuda{}, rows, nullptr, 0, 20);
@@ -78,12 +93,12 @@ TEST(equations_are_the_cpus) {
 TEST(the_condition_is_the_cpus) {
   for (const std::size_t d : {3, 140}) {
     const ExactRows rows(200, d, 1, d);
-    for (const RidgeFactor factor : {RidgeFactor::float64, RidgeFactor::mixed}) {
-      const RidgeSolveParams params{.alpha = 5, .factor = factor, .with_condition = true};
+    for (const RidgePrecision precision : {RidgePrecision::float64, RidgePrecision::mixed}) {
+      const RidgeSolveParams params{.alpha = 5, .precision = precision, .with_condition = true};
       const RidgeSolution found = solve(state_of<double>(Cuda{}, rows, nullptr, 0, 200), params);
       const RidgeSolution expected = solve(state_of<double>(Cpu{}, rows, nullptr, 0, 200), params);
       // Eight steps from one start; rounding, that of the factor above all, moves them apart by a little more each.
-      const double rounding = factor == RidgeFactor::mixed ? 1e-2 : 1e-8;
+      const double rounding = precision == RidgePrecision::mixed ? 1e-2 : 1e-8;
       CHECK_CLOSE(found.condition, expected.condition, rounding * expected.condition);
       CHECK_CLOSE(found.resolution, expected.resolution, 1e-12 * expected.resolution);
     }

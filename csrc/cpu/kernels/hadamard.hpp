@@ -287,13 +287,6 @@ template <class T, class LoadOf, class WorkOf, class StoreOf>
   }
 }
 
-/// One such row.
-template <class T, class Load, class Store>
-void transform_row(Load in, T* work, Store out, int log2_n) {
-  transform_vector_rows<T>(
-      1, [=](std::size_t) { return in; }, [=](std::size_t) { return work; }, [=](std::size_t) { return out; }, log2_n);
-}
-
 /// Rows of any length; see transform_inner.
 template <class T, class LoadOf, class WorkOf, class StoreOf>
 [[gnu::always_inline]] inline void transform_rows(std::size_t rows, LoadOf load_of, WorkOf work_of, StoreOf store_of,

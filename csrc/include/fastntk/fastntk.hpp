@@ -1,6 +1,7 @@
 // Everything: include this, or only the steps you need.
 #pragma once
 
+#include <fastntk/checksum.hpp>
 #include <fastntk/cntk.hpp>
 #include <fastntk/cntk_sketch.hpp>
 #include <fastntk/config.hpp>
@@ -13,6 +14,7 @@
 #include <fastntk/fwht.hpp>
 #include <fastntk/gradient_features.hpp>
 #include <fastntk/half.hpp>
+#include <fastntk/host_memory.hpp>
 #include <fastntk/images.hpp>
 #include <fastntk/kernel_series.hpp>
 #include <fastntk/leverage.hpp>

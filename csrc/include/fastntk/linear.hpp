@@ -1,5 +1,6 @@
-// Dense linear algebra on a device that the estimators need: predictions, and the dual form of ridge regression. By cuBLAS
-// and cuSOLVER; without them these throw BackendError, which says how to get them.
+// Dense linear algebra that the estimators need, most of it on a device: predictions, the dual form of ridge regression, and
+// norms of rows. Products and factors are by cuBLAS and cuSOLVER; without them these throw BackendError, which says how to
+// get them.
 #pragma once
 
 #include <fastntk/view.hpp>
@@ -28,5 +29,9 @@ void largest_entry(const Cuda& backend, View<const T, Cuda> scores, std::int64_t
 /// square[i] = |z_i|^2, summed in T, on the device. Queued.
 template <Real T>
 void row_squares(const Cuda& backend, View<const T, Cuda> z, T* square);
+
+/// The same on the host, summed in double; a row's bits do not depend on the others, on threads and on the machine.
+template <Real T>
+void row_squares(const Cpu& backend, View<const T> z, double* square);
 
 }  // namespace fastntk

@@ -48,7 +48,4 @@ class ModelFile {
   std::map<std::string, ModelTensor> tensors_;
 };
 
-/// The checksum of a file's bytes, in which the writer has taken the digits as zeros.
-std::uint64_t model_checksum(const char* bytes, std::size_t size);
-
 }  // namespace fastntk

@@ -6,7 +6,7 @@ import math
 import os
 import zipfile
 import zlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
@@ -148,7 +148,7 @@ class _ArraySource(FileSource):
 class NpySource(_ArraySource):
     """A `.npy` file: a matrix, one of whose columns may be the target, or inputs of more dimensions."""
 
-    def __init__(self, path: Path, *, target: Any, weight: Any, with_target: bool) -> None:
+    def __init__(self, path: Path, *, target: Any, weight: Any, with_target: bool, drop: Sequence[str | int] = ()) -> None:
         self.path = path
         try:
             self._array = StoredArray(partial(_open_file, path), (path, 0))
@@ -159,7 +159,7 @@ class NpySource(_ArraySource):
         except (ValueError, EOFError, SyntaxError) as error:
             raise ValueError(f"{path} is not a .npy file of numbers{_reason(error)}") from error
         shape = self._shape = self._array.shape
-        plain = target is None and weight is None and not with_target
+        plain = target is None and weight is None and not with_target and not drop
         if len(shape) < 2 or (len(shape) > 2 and not plain):
             raise ValueError(f"{path} has an array of shape {shape}; 2 dimensions are needed")
         if not shape[0]:
@@ -170,10 +170,11 @@ class NpySource(_ArraySource):
         self.n_features = math.prod(shape[1:])
         if not plain:
             self._columns = choose_columns(
-                path, None, shape[1], target=target, weight=weight, columns=None, with_target=with_target
+                path, None, shape[1], target=target, weight=weight, columns=None, with_target=with_target, drop=drop
             )
             self.n_features = len(self._columns.inputs)
-        given = self._columns is not None and self._columns.targets
+        given = [] if self._columns is None else self._columns.target_names
+        self.target_names = given
         self.target_dtype = self._array.dtype.newbyteorder("=") if given else None
 
     def _blocks(self, first_row: int) -> Iterator[Block]:
@@ -243,6 +244,7 @@ class NpzSource(_ArraySource):
         self.n_rows = len(self._X)
         self.n_features = math.prod(self._X.shape[1:])
         self.names = None
+        self.target_names = [] if self._y is None else [name]
         self.target_dtype = None if self._y is None else label_dtype(self._y.dtype.newbyteorder("="))
 
     def _blocks(self, first_row: int) -> Iterator[Block]:

@@ -10,12 +10,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .._sources import Block
-from ._csv_rows import CHUNK, Reader, Rows
-from ._source import FileSource, choose_columns
+from ._csv_rows import CHUNK, Reader, TextRows
+from ._source import DROP, FileSource, choose_columns
 
 __all__ = ["CsvSource"]
 
-_CHARACTER_BYTES = 12  # of memory for each character that is read at a time
+_CHARACTER_BYTES = 25  # of memory for each character that is read at a time, if fields are quoted and short,
+_LINE_BYTES = 80  # and what else a line of text takes beside its fields
 _MOST_LABELS = 1 << 16  # that are kept from the first reading
 _KINDS = (np.dtype(np.int64), np.dtype(np.float64), np.dtype(str))
 
@@ -23,7 +24,7 @@ _KINDS = (np.dtype(np.int64), np.dtype(np.float64), np.dtype(str))
 class CsvSource(FileSource):
     """A text file with commas, semicolons or tabs between its fields, and names in its first line or not.
 
-    Inputs are float32. If there are targets, they are read once beforehand: they are integers if all of them are, else
+    Inputs are float64. If there are targets, they are read once beforehand: they are integers if all of them are, else
     floats if all of them are numbers, else strings. Where all are integers and one is not written as Python does, as 007 or
     +1, they are names, and strings: 007 is another than 7.
     """
@@ -37,20 +38,29 @@ class CsvSource(FileSource):
         columns: Sequence[str] | None,
         with_target: bool,
         header: bool | str = "auto",
+        drop: Sequence[str | int] = (),
     ) -> None:
         self.path = path
         reader = self._reader = Reader(path, header)
         chosen = self._columns = choose_columns(
-            path, reader.header, reader.width, target=target, weight=weight, columns=columns, with_target=with_target
+            path,
+            reader.header,
+            reader.width,
+            target=target,
+            weight=weight,
+            columns=columns,
+            with_target=with_target,
+            drop=drop,
         )
         self.n_features = len(chosen.inputs)
-        self.names = chosen.names
+        self.names, self.target_names = chosen.names, chosen.target_names
         self.n_rows = None
         self.target_dtype = None
         if chosen.targets:
             self._look_at_targets()
+            reader.hint = f"; {DROP}"
         else:
-            reader.hint = "; if it is the target, name it with target"
+            reader.hint = f"; if it is the target, name it with target; else {DROP}"
             if next(reader.rows(), None) is None:
                 raise self._no_rows()
 
@@ -59,9 +69,9 @@ class CsvSource(FileSource):
         row = 0
         for rows in self._reader.rows():
             if row + len(rows) > first_row:
-                X = rows.numbers(chosen.inputs, np.float32)
+                X = rows.numbers(chosen.inputs)
                 y = self._target(rows) if chosen.targets else None
-                weight = None if chosen.weight is None else rows.numbers([chosen.weight], np.float64)[:, 0]
+                weight = None if chosen.weight is None else rows.numbers([chosen.weight])[:, 0]
                 skip = max(0, first_row - row)
                 yield X[skip:], y if y is None else y[skip:], weight if weight is None else weight[skip:]
                 del X, y, weight
@@ -70,21 +80,25 @@ class CsvSource(FileSource):
 
     def limit(self, max_memory: int | str | None) -> None:
         super().limit(max_memory)
-        self._reader.chunk = min(CHUNK, self._block_bytes)
+        self._reader.chunk = min(CHUNK, 3 * self._block_bytes // self._character_bytes)
 
     def reading_bytes(self) -> int:
-        # Text, its lines, and its fields as objects of Python where a line has few of them.
-        return _CHARACTER_BYTES * self._reader.chunk
+        return self._character_bytes * self._reader.chunk
+
+    @property
+    def _character_bytes(self) -> int:
+        """Bytes of memory for each character that is read at a time: of its line, its field and its number."""
+        return _CHARACTER_BYTES + _LINE_BYTES // (2 * self._reader.width)  # a field has at least one, and what ends it
 
     def _targets(self) -> Iterator[NDArray[Any]]:
         if self._columns.targets:
             for rows in self._reader.rows():
                 yield self._target(rows)
 
-    def _target(self, rows: Rows) -> NDArray[Any]:
+    def _target(self, rows: TextRows) -> NDArray[Any]:
         targets = self._columns.targets
         if self._columns.several or self.target_dtype == np.float64:
-            found = rows.numbers(targets, np.float64)
+            found = rows.numbers(targets)
             return found if self._columns.several else found[:, 0]
         return np.array(rows.fields(targets[0])).astype(self.target_dtype)
 

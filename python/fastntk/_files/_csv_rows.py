@@ -8,20 +8,20 @@ from contextlib import contextmanager
 from itertools import chain, islice
 from operator import itemgetter
 from pathlib import Path
-from typing import IO, Any, Protocol
+from typing import IO, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ._csv_header import header_of, is_number, number
 
-__all__ = ["CHUNK", "Reader", "Rows"]
+__all__ = ["CHUNK", "Reader", "TextRows"]
 
-CHUNK = 1 << 20  # characters that are read at a time
+CHUNK = 1 << 18  # characters that are read at a time
 _SHOWN = 40  # characters of a field, in messages
 
 
-class Rows(Protocol):
+class TextRows(Protocol):
     """Some rows of the file, as text."""
 
     def __len__(self) -> int: ...
@@ -29,7 +29,7 @@ class Rows(Protocol):
     def fields(self, column: int) -> list[str]:
         """A column, without spaces around its fields."""
 
-    def numbers(self, columns: list[int], dtype: Any) -> NDArray[Any]:
+    def numbers(self, columns: list[int]) -> NDArray[np.float64]:
         """Columns as a matrix; ValueError if a field is no finite number."""
 
     def line(self, row: int) -> int:
@@ -53,17 +53,17 @@ class _PlainRows:
             return [line.rsplit(delimiter, 1)[-1].strip() for line in self._lines]
         return [line.split(delimiter, column + 1)[column].strip() for line in self._lines]
 
-    def numbers(self, columns: list[int], dtype: Any) -> NDArray[Any]:
+    def numbers(self, columns: list[int]) -> NDArray[np.float64]:
         try:
             with np.errstate(all="ignore"):
-                found = np.loadtxt(
-                    self._lines, dtype, delimiter=self._reader.delimiter, usecols=columns, comments=None, ndmin=2
+                found: NDArray[np.float64] = np.loadtxt(
+                    self._lines, np.float64, delimiter=self._reader.delimiter, usecols=columns, comments=None, ndmin=2
                 )
                 if np.isfinite(found.sum()):
                     return found
         except ValueError:
             pass
-        return self._closer().numbers(columns, dtype)  # it says where the fault is
+        return self._closer().numbers(columns)  # it says where the fault is
 
     def line(self, row: int) -> int:
         return self._first_line + row
@@ -87,13 +87,12 @@ class _ParsedRows:
     def fields(self, column: int) -> list[str]:
         return [row[column].strip() for row in self._rows]
 
-    def numbers(self, columns: list[int], dtype: Any) -> NDArray[Any]:
+    def numbers(self, columns: list[int]) -> NDArray[np.float64]:
         pick = itemgetter(*columns) if len(columns) > 1 else lambda row: (row[columns[0]],)
-        found = np.empty((len(self._rows), len(columns)), dtype)
+        found = np.empty((len(self._rows), len(columns)))
         for i, row in enumerate(self._rows):
             try:
-                with np.errstate(over="ignore"):
-                    found[i] = tuple(map(number, pick(row)))
+                found[i] = tuple(map(number, pick(row)))
             except ValueError:
                 bad = next(j for j in columns if not is_number(row[j]))
                 raise self._reader.fault(row[bad], self._lines[i], bad) from None
@@ -124,7 +123,7 @@ class Reader:
     header : list of str or None
         Their names.
     hint : str
-        What to add to messages about fields.
+        What to add to messages about fields that are no numbers.
     chunk : int
         Characters that are read at a time, a few more to the end of a line.
     """
@@ -146,7 +145,7 @@ class Reader:
         self.width = len(row)
         self.header = header_of(path, row, found[1][0] if len(found) > 1 else None, header)
 
-    def rows(self) -> Iterator[Rows]:
+    def rows(self) -> Iterator[TextRows]:
         """All rows under the header."""
         with self._opened() as file:
             line = 1
@@ -165,9 +164,10 @@ class Reader:
         """What to raise about a field."""
         name = column if self.header is None else repr(self.header[column])
         what = repr(field if len(field) <= _SHOWN else f"{field[:_SHOWN]}...") if field.strip() else "nothing"
-        return ValueError(f"{self.path} has {what} in line {line}, column {name}; {needed} is needed{self.hint}")
+        hint = self.hint if needed == "a number" else ""
+        return ValueError(f"{self.path} has {what} in line {line}, column {name}; {needed} is needed{hint}")
 
-    def _parsed(self, lines: list[str], file: IO[str], first_line: int) -> tuple[Rows, int]:
+    def _parsed(self, lines: list[str], file: IO[str], first_line: int) -> tuple[TextRows, int]:
         """Rows, and how many lines they took: what is quoted may go on in lines that are not yet read."""
         separators = self.width - 1
         if all(line.count(self.delimiter) == separators and '"' not in line and not line.isspace() for line in lines):

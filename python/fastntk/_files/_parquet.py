@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .._sources import Block
-from ._source import FileSource, choose_columns, rows_of_block
+from ._source import DROP, FileSource, choose_columns, rows_of_block
 
 __all__ = ["ParquetSource", "pyarrow_parquet"]
 
@@ -66,7 +66,18 @@ class ParquetSource(FileSource):
     Inputs are float32, or float64 if one of their columns is.
     """
 
-    def __init__(self, path: Path, *, target: Any, weight: Any, columns: Sequence[str] | None, with_target: bool) -> None:
+    lower = "raise it, or write the file in smaller row groups"  # what lowers the memory for reading
+
+    def __init__(
+        self,
+        path: Path,
+        *,
+        target: Any,
+        weight: Any,
+        columns: Sequence[str] | None,
+        with_target: bool,
+        drop: Sequence[str | int] = (),
+    ) -> None:
         self.path = path
         with self._opened() as file:
             self._schema = _without_index(file.schema_arrow)
@@ -76,11 +87,18 @@ class ParquetSource(FileSource):
         if not self.n_rows:
             raise ValueError(f"{path} has {len(header)} columns and no rows; at least 1 is needed")
         chosen = self._columns = choose_columns(
-            path, header, len(header), target=target, weight=weight, columns=columns, with_target=with_target
+            path,
+            header,
+            len(header),
+            target=target,
+            weight=weight,
+            columns=columns,
+            with_target=with_target,
+            drop=drop,
         )
         self.n_features = len(chosen.inputs)
-        self.names = chosen.names
-        hint = "" if chosen.targets else "; if it is the target, name it with target"
+        self.names, self.target_names = chosen.names, chosen.target_names
+        hint = f"; {DROP}" if chosen.targets else f"; if it is the target, name it with target; else {DROP}"
         kinds = [self._number(j, hint) for j in chosen.inputs]
         self._dtype = np.result_type(np.float32, *(kind for kind in kinds if kind.kind == "f"))
         if chosen.weight is not None:

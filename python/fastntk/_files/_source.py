@@ -14,7 +14,9 @@ from numpy.typing import NDArray
 from .._finite import first_bad
 from .._sources import BLOCK_BYTES, Block, block_bytes
 
-__all__ = ["Columns", "FileSource", "choose_columns", "label_dtype", "rows_of_block"]
+__all__ = ["DROP", "Columns", "FileSource", "choose_columns", "label_dtype", "rows_of_block"]
+
+DROP = "a column of text is left out with --drop, or drop=[name] of fastntk.file_source"  # for messages
 
 _MOST_ROWS = 1 << 16
 
@@ -36,6 +38,8 @@ class FileSource(ABC):
         Columns of the inputs; of images, height x width x channels.
     names : list of str or None
         Of the columns of the inputs.
+    target_names : list of str
+        What the targets are called in the file: columns, or their numbers where there are no names, or an array.
     target_dtype : numpy.dtype or None
         Type of the targets of the whole file, None without targets. Strings of any length are `str`.
     row_shape : tuple of int
@@ -46,6 +50,7 @@ class FileSource(ABC):
     n_rows: int | None
     n_features: int
     names: list[str] | None
+    target_names: list[str]
     target_dtype: np.dtype[Any] | None
     _weighted: bool
     _labels: NDArray[Any] | None = None
@@ -119,12 +124,13 @@ class FileSource(ABC):
 
 @dataclass(frozen=True)
 class Columns:
-    """Which columns of a table are what, by number; `names` are those of the inputs."""
+    """Which columns of a table are what, by number; `names` are those of the inputs, `target_names` of the targets."""
 
     inputs: list[int]
     targets: list[int]
     weight: int | None
     names: list[str] | None
+    target_names: list[str]
 
     @property
     def several(self) -> bool:
@@ -141,8 +147,9 @@ def choose_columns(
     weight: str | int | None,
     columns: Sequence[str] | None,
     with_target: bool,
+    drop: Sequence[str | int] = (),
 ) -> Columns:
-    """Inputs, targets and weights of a table with these names (or None) or this many columns.
+    """Inputs, targets and weights of a table with these names (or None) or this many columns, without those in `drop`.
 
     Raises
     ------
@@ -155,8 +162,9 @@ def choose_columns(
         twice = next(name for name in header if header.count(name) > 1)
         raise ValueError(f"{path} has {header.count(twice)} columns named {twice!r}; names must differ")
     weights = None if weight is None else _column(path, weight, header, width, "weight")
+    dropped = [_column(path, one, header, width, "drop") for one in drop]
     if target is None:
-        others = [j for j in range(width) if j != weights]
+        others = [j for j in range(width) if j != weights and j not in dropped]
         targets = others[-1:] if with_target else []
     else:
         several = [target] if isinstance(target, str) or not isinstance(target, Iterable) else list(target)
@@ -165,6 +173,9 @@ def choose_columns(
             raise ValueError("target is empty; at least one column is needed")
         if len(set(targets)) < len(targets):
             raise ValueError(f"target is {target!r}, which names a column of {path} twice; each is allowed once")
+    for role, given in (("target", targets), ("weight", [] if weights is None else [weights])):
+        if both := [j for j in given if j in dropped]:
+            raise ValueError(f"{role} is column {_shown(header, both[0])} of {path}, which drop names too; drop others only")
     if weights in targets:
         raise ValueError(f"weight is {weight!r}, which is a target of {path} too; another column is needed")
     if header and columns is not None:
@@ -175,15 +186,20 @@ def choose_columns(
         if len(set(inputs)) < len(inputs):
             twice = next(name for name in columns if list(columns).count(name) > 1)
             raise ValueError(f"columns has {twice!r} twice; each column of {path} is allowed once")
-        for role, others in (("target", targets), ("weight", [] if weights is None else [weights])):
+        for role, others in (("target", targets), ("weight", [] if weights is None else [weights]), ("drop", dropped)):
             both = [j for j in others if j in inputs]
             if both:
                 raise ValueError(f"{role} is column {header[both[0]]!r} of {path}, which is an input; another one is needed")
     else:
-        inputs = [j for j in range(width) if j != weights and j not in targets]
+        inputs = [j for j in range(width) if j != weights and j not in targets and j not in dropped]
     if not inputs:
         raise ValueError(f"{path} has {width} columns and none of them is left as an input; more columns are needed")
-    return Columns(inputs, targets, weights, [header[j] for j in inputs] if header else None)
+    names = [header[j] for j in inputs] if header else None
+    return Columns(inputs, targets, weights, names, [header[j] if header else str(j) for j in targets])
+
+
+def _shown(header: list[str] | None, column: int) -> str:
+    return str(column) if header is None else repr(header[column])
 
 
 def _column(path: Path, name: str | int, header: list[str] | None, width: int, role: str) -> int:

@@ -13,7 +13,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from .._whole_file import DAMAGE, read_arrays, write_arrays
+from .._array_archive import DAMAGE
+from .._whole_file import read_arrays, write_arrays
 from ._study import Record
 
 __all__ = ["Checkpoint", "Clock"]

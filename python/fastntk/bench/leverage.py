@@ -1,6 +1,6 @@
 """Random features of directions from p, and by leverage (Lee et al. 2020, section 3.1): errors against their number.
 
-Two more parts: Theorem 3.3 at its own number of features, and how chains of the Gibbs sampler mix.
+Three more parts: Theorem 3.3 at its own number of features, how chains of the Gibbs sampler mix, and many rows.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from functools import lru_cache, partial
 from typing import Any
 
 from .._arguments import choice, integer
-from . import _leverage_chains, _leverage_theorem
+from . import _leverage_chains, _leverage_many, _leverage_theorem
 from ._common import Floats, at_hand, missing
 from ._grid import across
 from ._leverage_problem import FAMILIES, REAL, SAMPLINGS, SETS, Draw, Problem, can_draw
@@ -21,13 +21,14 @@ from ._study import Options, Record, Study, number_of_seeds
 
 MULTIPLES = (1, 2, 4, 8, 16)  # of the statistical dimension: numbers of directions
 RATIO_AT = 4
-THEOREM, CHAINS = "theorem", "chains"
+THEOREM, CHAINS, MANY = "theorem", "chains", "many"
 
 CASE = ("data", "family", "sampling")
 NEEDS = {
     "multiple": (*CASE, "multiple", "seed", "s", "m", "spectral", "rmse", "exact_rmse", "distance"),
     **_leverage_theorem.NEEDS,
     **_leverage_chains.NEEDS,
+    **_leverage_many.NEEDS,
 }
 # What the targets of a ratio are about: family and data.
 AIMS = {("ntk", "rare-0.1"): 0.7, ("ntk", "rare-0.01"): 0.3}
@@ -53,11 +54,12 @@ SMALL = Plan(100, 60, 3, 2, ("rare-0.1",), ("ntk", "arc_cosine_1"), ("ntk",), (1
 
 
 def run(options: Options) -> Iterator[Record]:
-    """The data sets and the parts "theorem" and "chains" that `options.data` names, or all; `options.maps` are samplings."""
+    """The data sets and parts that `options.data` names, or all; `options.maps` are samplings."""
     options.refuse("leverage", "components", "depth", "device")
     plan = SMALL if options.small else FULL
     samplings = [choice(name, "--maps", SAMPLINGS) for name in options.maps or SAMPLINGS]
-    asked = [choice(name, "--data", [*SETS, THEOREM, CHAINS]) for name in options.data or [*plan.data, THEOREM, CHAINS]]
+    parts = (THEOREM, CHAINS, MANY)
+    asked = [choice(name, "--data", [*SETS, *parts]) for name in options.data or [*plan.data, *parts]]
     rows = integer(options.rows or plan.rows, "--rows", low=2)
     settings = {"rows": rows, "rare_rows": plan.rare_rows, "small": options.small}
     study = Study(options.folder, "leverage", settings=settings, needs=NEEDS)
@@ -70,11 +72,14 @@ def run(options: Options) -> Iterator[Record]:
         yield from _leverage_theorem.run(study, samplings, options)
     if CHAINS in asked:
         yield from _leverage_chains.run(study, options)
+    if MANY in asked:
+        yield from _leverage_many.run(study, options)
     records = study.finished()
     about = f"training rows: {plan.rare_rows} of sets with rare rows, {rows} of real ones"
     _report(study, sorted((record for record in records if "multiple" in record), key=_place), about)
     _leverage_theorem.report(study, records)
     _leverage_chains.report(study, records)
+    _leverage_many.report(study, records)
     yield {"written": [str(path) for path in study.written]}
 
 

@@ -1,7 +1,7 @@
 """The command `fastntk`.
 
-Exit codes: 0; 1 if `doctor` finds what keeps the package from working; 2, with one line on stderr, for bad input; 130 after
-Ctrl-C.
+Exit codes: 0; 1 if `doctor` finds what keeps the package from working, or nobody reads the output any more; 2, with one line
+on stderr, for bad input; 130 after Ctrl-C.
 """
 
 from __future__ import annotations
@@ -22,7 +22,6 @@ from ._predict import predict
 __all__ = ["app", "main"]
 
 app = typer.Typer(
-    no_args_is_help=True,
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
     help="Neural tangent kernels: features, exact kernels and ridge models.",
@@ -37,12 +36,24 @@ _EXPLAINED = (ValueError, TypeError, OverflowError, OSError, MemoryError, Runtim
 def main() -> None:
     """Run the command; bad input ends it with exit code 2 and one line on stderr."""
     try:
-        app(with_commas(sys.argv[1:]), prog_name="fastntk")
+        raise SystemExit(app(with_commas(sys.argv[1:]) or ["--help"], prog_name="fastntk", standalone_mode=False))
     except KeyboardInterrupt:
         raise SystemExit(INTERRUPTED) from None
     except Exception as error:
-        text = " ".join(str(error).split())
+        if hasattr(error, "format_message") and hasattr(error, "ctx"):  # Typer's, about words that are no options
+            command = "fastntk" if error.ctx is None else error.ctx.command_path
+            text = " ".join(error.format_message().split())
+            say(f"fastntk: {text}{'' if text.endswith(('.', '?')) else '.'} See `{command} --help`")
+            raise SystemExit(2) from None
+        text = "; ".join(" ".join(part.split()) for part in (_said(error), *getattr(error, "__notes__", ())))
         if not text or not isinstance(error, _EXPLAINED):
             text = f"{type(error).__name__}: {text}".removesuffix(": ")
         say(f"fastntk: {text}")
         raise SystemExit(2) from None
+
+
+def _said(error: Exception) -> str:
+    """What an error says, without the number that the system has for it."""
+    if isinstance(error, OSError) and error.strerror:
+        return error.strerror if error.filename is None else f"{error.filename}: {error.strerror}"
+    return str(error)

@@ -8,7 +8,8 @@ from typing import Annotated, Any, Optional
 
 import typer
 
-from ._options import Device, Threads
+from ._options import Device, Threads, check_place
+from ._output import as_line
 
 _LISTS = ("--components", "--seeds")
 
@@ -17,6 +18,7 @@ def bench(
     what: Annotated[
         Optional[list[str]],  # noqa: UP045
         typer.Argument(
+            metavar="WHAT",
             help="Benchmarks: errors, exact, features, files, fit, import, kernels, nystroem, sketch, threads, cuda, "
             "cluster-plan; all of them by default. Studies, which take long and run only when named: mnist, uci, fig1, "
             "spectral, pointwise, slopes, scale, theorems, names, cifar10, cntk, leverage, equivalence, cluster.",
@@ -49,12 +51,10 @@ def bench(
     A study writes every finished case to its folder; run again, it goes on where it was. Data sets are looked for in the
     directory that the environment variable FASTNTK_DATA names.
     """
-    from .._arguments import device as check_device
     from .._arguments import integer
     from ..bench import Options, run
 
-    if threads is not None:
-        integer(threads, "--threads")
+    check_place(device, threads)
     options = Options(
         folder=output,
         components=None if components is None else _integers(components, "--components", low=1),
@@ -66,11 +66,11 @@ def bench(
         maps=None if maps is None else _names(maps),
         fixed=None if fix is None else _settings(fix, "--fix"),
         small=small,
-        device=check_device(device),
+        device=device,
         threads=threads,
     )
     for line in run(what or None, options):
-        print(json.dumps(line), flush=True)
+        print(as_line(line), flush=True)
 
 
 def _names(text: str) -> tuple[str, ...]:

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from ._options import Device, Json, Threads
-from ._output import say
+from ._options import Device, Json, Threads, check_place, require_output
+from ._output import as_line, say
 
 
 def demo(
@@ -22,9 +21,12 @@ def demo(
     """Classify scikit-learn's digits with features, the exact kernel and an RBF kernel."""
     from .._demo import SIZES, run
 
+    check_place(device, threads)
+    if not no_plot:
+        require_output(plot, name="plot")
     result = run(None if no_plot else plot, threads, device)
     if as_json:
-        print(json.dumps(result))
+        print(as_line(result))
         return
     rows = result["rows"]
     title = f"digits, {rows['train']} training and {rows['test']} test rows"

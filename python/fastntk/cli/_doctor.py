@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import json
-
 import typer
 
 from ._options import Json
+from ._output import as_line
 
 
 def doctor(as_json: Json = False) -> None:
@@ -19,7 +18,7 @@ def doctor(as_json: Json = False) -> None:
     found = list(findings())
     failed = [finding for finding in found if finding.state == "fail"]
     if as_json:
-        print(json.dumps({"usable": not failed, "findings": [finding._asdict() for finding in found]}))
+        print(as_line({"usable": not failed, "findings": [finding._asdict() for finding in found]}))
     else:
         for finding in found:
             print(f"{finding.state:<6}{finding.what:<20}{finding.found}")

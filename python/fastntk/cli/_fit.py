@@ -7,16 +7,17 @@ import time
 from pathlib import Path
 from typing import Annotated, Any, Optional
 
+import numpy as np
 import typer
 
-from ._options import DATA, FitOptions, Json, require_output, with_fit_options
+from ._options import DATA, FitOptions, Json, one_or_several, require_new, require_output, with_fit_options
 from ._output import interrupted, report
 
 
 @with_fit_options
 def fit(
     *,
-    data: Annotated[Path, typer.Argument(help=f"{DATA}.")],
+    data: Annotated[Path, typer.Argument(metavar="DATA", help=f"{DATA}.")],
     output: Annotated[Path, typer.Option("--output", "-o", help="Where the model goes.")],
     options: FitOptions,
     task: Annotated[str, typer.Option(help="auto, classification or regression.")] = "auto",
@@ -41,14 +42,18 @@ def fit(
 
     Targets that are text or integers are labels to classify, floats are numbers to predict, unless --task says otherwise.
     """
-    from .._arguments import choice
+    from .._arguments import choice, integer
+    from .._random import SEED_LIMIT
     from .._stream_fit import checkpoints_stay
 
     choice(task, "task", ("auto", "classification", "regression"))
     options.check()
+    integer(seed, "--seed", low=0, high=SEED_LIMIT - 1)
     if checkpoint is None and checkpoint_every is not None:
         raise ValueError("--checkpoint-every is given without --checkpoint, which names the file")
-    _require_new(checkpoint, resume)
+    if resume and checkpoint is None:
+        raise ValueError("--resume is given without --checkpoint, which names the file to go on from")
+    require_new(checkpoint, resume)
     require_output(output, data, checkpoint)
     source = options.source(data)
     if len(source.row_shape) > 1:
@@ -62,30 +67,30 @@ def fit(
 
     classify = _classify(source, task)
     model = options.model(NTKClassifier if classify else NTKRegressor, random_state=seed, verbose=sys.stderr.isatty())
-    again = "nothing is kept; --checkpoint FILE would keep what is done"
-    if checkpoint is not None:
-        again = "the same command with --resume goes on with it"
     start = time.perf_counter()
-    with interrupted(again):
+    otherwise = "nothing is kept" + ("; --checkpoint FILE would keep what is done" if checkpoint is None else "")
+    with interrupted(otherwise, checkpoint):
         with checkpoints_stay():
             model.fit(source, checkpoint=checkpoint, checkpoint_every=checkpoint_every)
         seconds = time.perf_counter() - start
         model.save(output, state=state)
     if checkpoint is not None:
         checkpoint.unlink(missing_ok=True)
-    result: dict[str, Any] = {
+    report({**_described(model, source), "seconds": seconds, "output": str(output)}, as_json)
+
+
+def _described(model: Any, source: Any) -> dict[str, Any]:
+    """What was fitted to what."""
+    told = {
         "model": type(model).__name__,
         "rows": source.n_rows,
         "columns": source.n_features,
-        "n_components": options.n_components,
+        "target": one_or_several(source.target_names),
+        "n_components": model.n_components,
         "map": type(model.features_).__name__,
         "alpha": model.alpha_,
-        "seconds": seconds,
-        "output": str(output),
     }
-    if classify:
-        result["classes"] = len(model.classes_)
-    report(result, as_json)
+    return {**told, "classes": len(model.classes_)} if hasattr(model, "classes_") else told
 
 
 def _classify(source: Any, task: str) -> bool:
@@ -98,6 +103,8 @@ def _classify(source: Any, task: str) -> bool:
             f"{source.path} has targets that are text, such as {first!r}; numbers are needed for regression: name another "
             "column with --target"
         )
+    if task == "classification":
+        _require_whole(source)
     if task != "auto":
         return task == "classification"
     if source.target_dtype.kind not in "biuSU":
@@ -111,17 +118,22 @@ def _classify(source: Any, task: str) -> bool:
     return True
 
 
+def _require_whole(source: Any) -> None:
+    """ValueError if there is a target with a fraction."""
+    if source.target_dtype.kind != "f":
+        return
+    for y in source.targets():
+        broken = y[np.isfinite(y) & (y != np.rint(y))]
+        if len(broken):
+            raise ValueError(
+                f"--task is classification, and {source.path} has targets with a fraction, such as {broken[0]:.6g}; labels "
+                "are needed: pass --task regression, or name another column with --target"
+            )
+
+
 def _is_number(label: str | bytes) -> bool:
     try:
         float(label)
     except ValueError:
         return False
     return True
-
-
-def _require_new(checkpoint: Path | None, resume: bool) -> None:
-    if checkpoint is None:
-        if resume:
-            raise ValueError("--resume is given without --checkpoint, which names the file to go on from")
-    elif checkpoint.exists() and not resume:
-        raise ValueError(f"{checkpoint} is there already; add --resume to go on from it, or remove it to begin again")

@@ -10,15 +10,15 @@ from typing import Annotated, Any, Optional
 import numpy as np
 import typer
 
-from .._whole_file import DAMAGE
-from ._options import Json, load_model
+from .._array_archive import DAMAGE, ArrayArchive
+from ._options import Json, load_model, one_or_several, require_input
 from ._output import report
 
 
 def info(
     model: Annotated[
         Optional[Path],  # noqa: UP045
-        typer.Argument(help="A model that `fastntk fit` wrote, or the file of an unfinished fit."),
+        typer.Argument(metavar="MODEL", help="A model that `fastntk fit` wrote, or the file of an unfinished fit."),
     ] = None,
     as_json: Json = False,
 ) -> None:
@@ -28,6 +28,7 @@ def info(
 
         report(show_config(mode="dicts") or {}, as_json)
         return
+    require_input(model, "MODEL")
     report(_unfinished(model) or _described(load_model(model), model), as_json)
 
 
@@ -35,8 +36,7 @@ def _unfinished(path: Path) -> dict[str, Any] | None:
     """A checkpoint, None if it is something else."""
     with open(path, "rb") as file:
         try:
-            with np.load(file, allow_pickle=False) as arrays:
-                head = json.loads(str(arrays["head"]))
+            head = json.loads(str(ArrayArchive(file)["head"]))
             found = {"checkpoint": head["format"], "done": head["steps"], **head["identity"]}
         except DAMAGE:
             return None
@@ -65,6 +65,8 @@ def _described(fitted: Any, path: Path) -> dict[str, Any]:
             result[name] = getattr(fitted, attribute)
     if hasattr(fitted, "feature_names_in_"):
         result["names"] = fitted.feature_names_in_.tolist()
+    if hasattr(fitted, "target_names_"):
+        result["target"] = one_or_several(fitted.target_names_.tolist())
     features = getattr(fitted, "features_", None)
     if features is not None:
         result["map"] = type(features).__name__

@@ -14,14 +14,18 @@ import typer
 __all__ = [
     "DATA",
     "Device",
+    "Drop",
     "FitOptions",
     "Header",
     "Json",
     "MaxMemory",
     "Threads",
+    "check_place",
     "header_option",
     "load_model",
     "one_or_several",
+    "require_input",
+    "require_new",
     "require_output",
     "with_fit_options",
 ]
@@ -32,6 +36,13 @@ Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 Threads = Annotated[Optional[int], typer.Option("--threads", help="Threads; by default all that may be used.")]  # noqa: UP045
 Device = Annotated[str, typer.Option(help="Where to compute: cpu, cuda (the first GPU) or auto (the CPU, for files).")]
 MaxMemory = Annotated[Optional[str], typer.Option(help="Budget such as 2GB; what exceeds it is refused at once.")]  # noqa: UP045
+Drop = Annotated[
+    Optional[list[str]],  # noqa: UP045
+    typer.Option(
+        metavar="NAME",
+        help="A column of a table that is left out, by name or number, as one of text. The option once for each.",
+    ),
+]
 Header = Annotated[
     Optional[bool],  # noqa: UP045
     typer.Option(
@@ -58,6 +69,7 @@ class FitOptions:
         Optional[str],  # noqa: UP045
         typer.Option(metavar="NAME", help="Weights of the rows: an array of the .npz, or a column by name or number."),
     ] = None
+    drop: Drop = None
     header: Header = None
     n_components: Annotated[int, typer.Option(help="Number of features.")] = 4096
     depth: Annotated[int, typer.Option(help="Number of hidden layers.")] = 1
@@ -70,16 +82,21 @@ class FitOptions:
 
     def check(self) -> None:
         """ValueError if an option is not what it may be, before files are read."""
-        from .._arguments import device
-
-        device(self.device)
+        check_place(self.device, self.threads)
         self._ridge_parameter()
 
     def source(self, data: Path) -> Any:
         """The rows of a file."""
         from .._file_sources import file_source
 
-        return file_source(data, target=one_or_several(self.target), weight=self.weight, header=header_option(self.header))
+        require_input(data, "DATA")
+        return file_source(
+            data,
+            target=one_or_several(self.target),
+            weight=self.weight,
+            header=header_option(self.header),
+            drop=self.drop or (),
+        )
 
     def model(self, kind: Callable[..., Any], **others: Any) -> Any:
         """A model of a class with these parameters and others."""
@@ -127,6 +144,15 @@ def with_fit_options(command: Callable[..., None]) -> Callable[..., None]:
     return run
 
 
+def check_place(device: str, threads: int | None) -> None:
+    """ValueError if --device or --threads is not what it may be."""
+    from .. import _arguments as arguments
+
+    arguments.device(device)
+    if threads is not None:
+        arguments.integer(threads, "--threads", high=arguments.MOST_THREADS)
+
+
 def header_option(header: bool | None) -> bool | str:
     """The option --header as the argument of a source."""
     return "auto" if header is None else header
@@ -137,6 +163,18 @@ def one_or_several(target: list[str] | None) -> str | list[str] | None:
     return target[0] if target and len(target) == 1 else target or None
 
 
+def require_input(path: Path, name: str) -> None:
+    """ValueError if an argument is not the path of a file that can be read, and read again."""
+    why = "it is no regular file" if path.exists() and not (path.is_file() or path.is_dir()) else None
+    try:
+        if why is None:
+            with open(path, "rb"):
+                return
+    except OSError as error:
+        why = str(error.strerror)
+    raise ValueError(f"{name} is {path}, which cannot be read: {why}; the path of a file is needed")
+
+
 def load_model(path: Path) -> Any:
     """A model file."""
     from .. import load
@@ -144,20 +182,30 @@ def load_model(path: Path) -> Any:
     return load(path)
 
 
-def require_output(output: Path, *inputs: Path | None) -> None:
+def require_new(checkpoint: Path | None, resume: bool) -> None:
+    """ValueError if there is a checkpoint, and it is not said to go on from it."""
+    if checkpoint is None or not checkpoint.exists():
+        return
+    if not checkpoint.is_file():
+        raise ValueError(f"checkpoint is {checkpoint}, which is no regular file; the path of a file is needed")
+    if not resume:
+        raise ValueError(f"{checkpoint} is there already; add --resume to go on from it, or remove it to begin again")
+
+
+def require_output(output: Path, *inputs: Path | None, name: str = "output") -> None:
     """ValueError if no file can be written there, or one of these is: a fit may take hours before it is."""
     from tempfile import TemporaryFile
 
     for path in inputs:
         if path is not None and (output.absolute() == path.absolute() or (output.exists() and _is_same(output, path))):
-            raise ValueError(f"output is {output}, which this command reads or keeps; another file is needed")
-    if output.is_dir() or not output.absolute().parent.is_dir():
-        raise ValueError(f"output is {output}; a file in a folder that exists is needed")
+            raise ValueError(f"{name} is {output}, which this command reads or keeps; another file is needed")
+    if (output.exists() and not output.is_file()) or not output.absolute().parent.is_dir():
+        raise ValueError(f"{name} is {output}; a file in a folder that exists is needed")
     try:
         with TemporaryFile(dir=output.absolute().parent):
             pass
     except OSError as error:
-        raise ValueError(f"output is {output}, and nothing can be written there: {error.strerror}") from error
+        raise ValueError(f"{name} is {output}, and nothing can be written there: {error.strerror}") from error
 
 
 def _is_same(one: Path, other: Path) -> bool:

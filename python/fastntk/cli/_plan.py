@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Annotated, Any, Optional
 
 import typer
 
 from ._options import DATA, FitOptions, Json, with_fit_options
+from ._output import as_line
 
 
 @with_fit_options
@@ -16,7 +16,7 @@ def plan(
     *,
     data: Annotated[
         Optional[Path],  # noqa: UP045
-        typer.Argument(help=f"{DATA}; or give --rows and --columns."),
+        typer.Argument(metavar="DATA", help=f"{DATA}; or give --rows and --columns."),
     ] = None,
     rows: Annotated[Optional[int], typer.Option(help="Number of rows, without DATA.")] = None,  # noqa: UP045
     columns: Annotated[Optional[int], typer.Option(help="Number of inputs, without DATA.")] = None,  # noqa: UP045
@@ -28,6 +28,7 @@ def plan(
     from .._memory import require_memory
     from ..regressor import NTKRegressor
 
+    options.check()
     read: dict[str, Any] = {}
     if data is not None:
         if rows is not None or columns is not None:
@@ -46,7 +47,7 @@ def plan(
         require_memory(found.bytes, options.max_memory, what=what, lower="lower --n-components")
     result: dict[str, Any] = {"rows": n, "columns": d, **found.to_dict()}
     if as_json:
-        print(json.dumps(result))
+        print(as_line(result))
         return
     print(f"{n} rows of {d} columns")
     print(found)

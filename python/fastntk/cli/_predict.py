@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Annotated, Any, Optional
 
@@ -12,16 +13,23 @@ import typer
 from ._options import (
     DATA,
     Device,
+    Drop,
     Header,
     Json,
     MaxMemory,
     Threads,
+    check_place,
     header_option,
     load_model,
     one_or_several,
+    require_input,
+    require_new,
     require_output,
 )
 from ._output import interrupted, report
+from ._scores import R2, Accuracy, Score
+
+_BATCH_BYTES = 1 << 22  # of inputs that are predicted at a time
 
 ScoreTarget = Annotated[
     Optional[list[str]],  # noqa: UP045
@@ -35,15 +43,19 @@ ScoreTarget = Annotated[
 
 
 def predict(
-    model: Annotated[Path, typer.Argument(help="A model that `fastntk fit` wrote.")],
-    data: Annotated[Path, typer.Argument(help=f"{DATA}.")],
+    model: Annotated[Path, typer.Argument(metavar="MODEL", help="A model that `fastntk fit` wrote.")],
+    data: Annotated[Path, typer.Argument(metavar="DATA", help=f"{DATA}.")],
     output: Annotated[
         Path, typer.Option("--output", "-o", help="Where predictions go (.npy, .npz, .csv, .tsv or .parquet).")
     ],
     target: ScoreTarget = None,
+    drop: Drop = None,
     header: Header = None,
     std: Annotated[
         bool, typer.Option("--std", help="Also write the standard deviation of each prediction (regression).")
+    ] = False,
+    resume: Annotated[
+        bool, typer.Option("--resume", help="Go on from what a command that was cut off left beside OUTPUT, if it did.")
     ] = False,
     max_memory: MaxMemory = None,
     threads: Threads = None,
@@ -53,21 +65,66 @@ def predict(
     """Predict the targets of DATA with a fitted MODEL, block by block; also score them if DATA has its own.
 
     If both MODEL and DATA have names of columns, as .csv files with a header line and .parquet files do, columns are matched
-    by name. OUTPUT appears when it is complete.
+    by name. OUTPUT appears when it is complete. Until then what is done is kept in OUTPUT.unfinished, which is written every
+    minute and after Ctrl-C, and OUTPUT.unfinished.rows; the same command with --resume goes on with them, and OUTPUT will
+    have the bytes that it would have had.
     """
-    from .._arguments import device as check_device
-    from .._file_sources import file_source
-    from .._files._output import check_output, predictions_file
-    from .._rows import progress
+    from .._files._output import check_output, write_predictions
+    from .._files._unfinished import UnfinishedPredictions, digest_of, told_file
 
-    check_device(device)
+    check_place(device, threads)
     check_output(output, several=std)
-    require_output(output, model, data)
-    budget = {} if max_memory is None else {"max_memory": max_memory}
-    fitted = load_model(model).set_params(device=device, n_threads=threads, **budget)
-    classifies = hasattr(fitted, "classes_")
-    if std:
-        _require_deviations(fitted, model)
+    require_input(model, "MODEL")
+    require_input(data, "DATA")
+    kept, rows = UnfinishedPredictions.paths_of(output)
+    for path in (output, kept, rows):
+        require_output(path, model, data)
+    require_new(kept, resume)
+    with interrupted("nothing was written", kept):
+        fitted = load_model(model).set_params(device=device, n_threads=threads, **_given(max_memory=max_memory))
+        if std:
+            _require_deviations(fitted, model)
+        source = _source(fitted, model, data, target=target, drop=drop, header=header, max_memory=max_memory)
+        identity = {
+            "model": digest_of(model),
+            "data": told_file(data),
+            "target": target,
+            "drop": drop,
+            "header": header,
+            "std": std,
+            "device": "cpu" if device == "auto" else device,
+        }
+        with UnfinishedPredictions(output, identity) as done:
+            score = _score(fitted, source)
+            if score is not None and done.rows:
+                score.restore(done.state)
+            if not done.complete:
+                _predict_rows(fitted, source, std, score, done)
+            write_predictions(output, done)
+    result: dict[str, Any] = {"rows": done.rows, "output": str(output)}
+    if score is not None:
+        result[score.name] = score.value()
+    report(result, as_json)
+
+
+def _given(**options: Any) -> dict[str, Any]:
+    return {name: value for name, value in options.items() if value is not None}
+
+
+def _source(
+    fitted: Any,
+    model: Path,
+    data: Path,
+    *,
+    target: list[str] | None,
+    drop: list[str] | None,
+    header: bool | None,
+    max_memory: str | None,
+) -> Any:
+    """The rows of a file, whose columns are those of a model."""
+    from .._file_sources import file_source
+    from .._sources import bound_reading
+
     names = getattr(fitted, "feature_names_in_", None)
     source = file_source(
         data,
@@ -75,10 +132,9 @@ def predict(
         with_target=target is not None,
         columns=None if names is None else names.tolist(),
         header=header_option(header),
+        drop=drop or (),
     )
-    if max_memory is not None:
-        source.limit(max_memory)
-    images = getattr(getattr(fitted, "features_", None), "image_shape_", None) is not None
+    bound_reading(source, max_memory)
     if len(source.row_shape) == 1 and source.n_features != fitted.n_features_in_:
         hint = "; if one of them is the target, name it with --target" if target is None else ""
         raise ValueError(
@@ -86,31 +142,71 @@ def predict(
         )
     if names is not None:
         del fitted.feature_names_in_  # the columns are in order now, and an array has no names to compare
-    score = None
-    if source.target_dtype is not None:
-        score = _Accuracy(fitted.classes_.dtype, source) if classifies else _R2(source)
-    rows = 0
-    verbose = sys.stderr.isatty()
-    with (
-        interrupted("nothing was written"),
-        predictions_file(output) as out,
-        progress(source.n_rows, verbose) as done,
-    ):
-        for X, y, _ in source.blocks():
-            if not len(X):
-                continue
-            inputs = X if images else X.reshape(len(X), -1)
-            found = fitted.predict(inputs, return_std=True) if std else (fitted.predict(inputs),)
-            columns = dict(zip(("y", "std"), map(np.asarray, found), strict=False))
-            out.write(columns)
-            if score is not None:
-                score.add(y, columns["y"])
-            rows += len(X)
-            done(len(X))
-    result: dict[str, Any] = {"rows": rows, "output": str(output)}
-    if score is not None:
-        result[score.name] = score.value()
-    report(result, as_json)
+    return source
+
+
+def _score(fitted: Any, source: Any) -> Score | None:
+    """What scores predictions of a model, None if there is nothing to score with."""
+    if source.target_dtype is None:
+        return None
+    return Accuracy(fitted.classes_.dtype, source) if hasattr(fitted, "classes_") else R2(source)
+
+
+def _predict_rows(fitted: Any, source: Any, std: bool, score: Score | None, done: Any) -> None:
+    """Predict the rows that are not done."""
+    from .._interrupts import HeldInterrupts
+    from .._rows import progress
+
+    images = getattr(getattr(fitted, "features_", None), "image_shape_", None) is not None
+    interrupts = HeldInterrupts()
+    with progress(source.n_rows, sys.stderr.isatty(), done.rows) as passed:
+        for X, y in _batches(source.blocks(done.rows)):
+            with interrupts:
+                inputs = X if images else X.reshape(len(X), -1)
+                found = fitted.predict(inputs, return_std=True) if std else (fitted.predict(inputs),)
+                columns = dict(zip(("y", "std"), map(np.asarray, found), strict=False))
+                if score is not None:
+                    score.add(y, columns["y"])
+                done.write(columns, {} if score is None else score.state())
+                passed(len(X))
+                if interrupts.came or done.is_due():
+                    done.keep()
+    done.complete = True
+
+
+def _batches(blocks: Iterable[Any]) -> Iterator[tuple[Any, Any]]:
+    """The inputs and targets of blocks, in batches of as many rows each, but for the last.
+
+    The bits of a prediction may depend on the batch that its row is in. How many rows that has depends on their size alone:
+    however they are read, and from whichever batch on, batches are the same.
+    """
+    from .._files._source import rows_of_block
+    from .._plan import LEAST_ROWS
+
+    held: list[tuple[Any, Any]] = []
+    rows = size = 0
+    for X, y, _ in blocks:
+        if len(X) and not size:
+            size = rows_of_block(X[0].nbytes, _BATCH_BYTES)
+            size = max(size // LEAST_ROWS * LEAST_ROWS, min(size, LEAST_ROWS))
+        start = 0
+        while start < len(X):
+            part = slice(start, start + size - rows)
+            held.append((X[part], None if y is None else y[part]))
+            rows += len(held[-1][0])
+            start = part.stop
+            if rows == size:
+                yield _joined(held)
+                held, rows = [], 0
+    if held:
+        yield _joined(held)
+
+
+def _joined(parts: list[tuple[Any, Any]]) -> tuple[Any, Any]:
+    if len(parts) == 1:
+        return parts[0]
+    inputs, targets = zip(*parts, strict=True)
+    return np.concatenate(inputs), None if targets[0] is None else np.concatenate(targets)
 
 
 def _require_deviations(fitted: Any, path: Path) -> None:
@@ -124,63 +220,3 @@ def _require_deviations(fitted: Any, path: Path) -> None:
     else:
         return
     raise ValueError(f"--std is given, and {path} {what}; regression models with a state have standard deviations")
-
-
-class _Accuracy:
-    """The part of the labels that are predicted, over blocks."""
-
-    name = "accuracy"
-
-    def __init__(self, dtype: np.dtype[Any], source: Any) -> None:
-        text, labels = source.target_dtype.kind in "SU", dtype.kind in "SU"
-        if text != labels:
-            kinds = {True: "text", False: "numbers"}
-            raise ValueError(
-                f"{source.path} has targets that are {kinds[text]}, and the labels of the model are {kinds[labels]}"
-            )
-        self._right = self._rows = 0
-
-    def add(self, y: Any, predicted: Any) -> None:
-        """Count a block."""
-        self._right += int(np.count_nonzero(y == predicted))
-        self._rows += len(y)
-
-    def value(self) -> float:
-        """The part."""
-        return self._right / self._rows
-
-
-class _R2:
-    """R^2 over blocks, the mean of all targets'; sums about the mean are merged as in Chan, Golub and LeVeque (1983)."""
-
-    name = "r2"
-
-    def __init__(self, source: Any) -> None:
-        if source.target_dtype.kind in "SU":
-            raise ValueError(f"{source.path} has targets that are text; the model predicts numbers")
-        self._rows = 0
-        self._mean: Any = 0.0
-        self._about: Any = 0.0
-        self._residual: Any = 0.0
-
-    def add(self, y: Any, predicted: Any) -> None:
-        """Count a block."""
-        y, predicted = y.reshape(len(y), -1).astype(np.float64), predicted.reshape(len(y), -1)
-        if y.shape != predicted.shape:
-            raise ValueError(f"the file has {y.shape[1]} targets, and the model predicts {predicted.shape[1]}")
-        n, mean = len(y), y.mean(axis=0)
-        total = self._rows + n
-        shift = mean - self._mean
-        self._about = self._about + np.square(y - mean).sum(axis=0) + shift**2 * (self._rows * n / total)
-        self._mean = self._mean + shift * (n / total)
-        self._residual = self._residual + np.square(y - predicted).sum(axis=0)
-        self._rows = total
-
-    def value(self) -> float | None:
-        """R^2, of a constant target 1 or 0; None for one row, which has none."""
-        if self._rows < 2:
-            return None
-        constant = np.where(self._residual == 0, 1.0, 0.0)
-        varies = self._about > 0
-        ratio = np.divide(self._residual, self._about, out=np.ones_like(self._about), where=varies)
-        return float(np.where(varies, 1 - ratio, constant).mean())

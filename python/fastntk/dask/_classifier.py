@@ -9,9 +9,7 @@ from sklearn.base import ClassifierMixin
 from .. import classifier
 from .._random import RandomState
 from . import _score as score
-from ._cluster import cluster_of
-from ._cluster_model import ClusterModel, nameless, predict_rows
-from ._collections import blocks_of
+from ._cluster_model import ClusterModel, predict_rows
 from ._docs import documented
 from ._lazily import float_type, with_threads
 
@@ -96,8 +94,8 @@ class NTKClassifier(ClassifierMixin, ClusterModel):  # type: ignore[misc]
         Parameters
         ----------
         <rows of a fit>
-        y : dask array or series of shape (n,)
-            Labels; None with loaders.
+        y : dask array or series of shape (n,), or str
+            Labels. A string names the column of a dataframe `X` that has them and is no input. None with loaders.
         <weights>
         classes : array, optional
             All labels, which saves the pass over the labels.
@@ -155,8 +153,7 @@ class NTKClassifier(ClassifierMixin, ClusterModel):  # type: ignore[misc]
         -------
         float
         """
-        light, cluster = nameless(self._fitted()), cluster_of(self.client, self.timeout)
-        return score.accuracy(light, blocks_of(X, y, sample_weight), cluster)
+        return self._score(score.accuracy, X, y, sample_weight)
 
 
 def _decide(model: Any, X: Any) -> Any:

@@ -25,9 +25,12 @@ Task = Any  # a distributed Future, or what stands for one in this process
 
 def current_client(client: Any) -> Any:
     """The client, or the current one if that is None; None if there is none."""
+    from distributed import Client, get_client
+
     if client is not None:
+        if not isinstance(client, Client):
+            raise TypeError(f"client is of type {type(client).__name__}; a distributed.Client is needed, or None")
         return client
-    from distributed import get_client
 
     try:
         return get_client()

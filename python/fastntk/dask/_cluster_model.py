@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from copy import copy
 from typing import Any
 
@@ -12,8 +13,8 @@ from sklearn.utils.validation import check_is_fitted
 
 from .. import _arguments as arguments
 from .._random import RandomState
-from ._cluster import cluster_of, current_client
-from ._collections import blocks_of, is_array, is_frame
+from ._cluster import Cluster, Here, cluster_of, current_client
+from ._collections import Blocks, dask_blocks, is_array, is_frame
 from ._fit import fit
 from ._lazily import map_rows_of, shared, with_threads
 from ._simulation import ClusterPlan, simulate
@@ -73,13 +74,27 @@ class ClusterModel(BaseEstimator):  # type: ignore[misc]
         timeout = arguments.real(self.timeout, "timeout", positive=True)
         if y is None and (is_array(X) or is_frame(X)):
             raise ValueError(f"{type(self).__name__} requires y to be passed, but the target y is None")
-        blocks = blocks_of(X, y, sample_weight)
+        blocks = dask_blocks(X, y, sample_weight)
         cluster = cluster_of(self.client, timeout)
         fitted = fit(self._local(), blocks, cluster, classes, weighted=sample_weight is not None)
         self._light, self._whole, self._cluster = fitted.light, fitted.whole, cluster
-        for name, value in vars(fitted.light).items():
-            if name.endswith("_") and not name.startswith("_"):
-                setattr(self, name, value)
+        for name in [name for name in vars(self) if _is_fitted_attribute(name)]:
+            delattr(self, name)  # of a fit before, which may have had names of columns
+        for name in [name for name in vars(fitted.light) if _is_fitted_attribute(name)]:
+            setattr(self, name, getattr(fitted.light, name))
+
+    def __getattr__(self, name: str) -> Any:
+        if hasattr(type(self), name):
+            return object.__getattribute__(self, name)  # a property, whose own error this is
+        message = f"{type(self).__name__!r} object has no attribute {name!r}"
+        if not name.startswith("_") and hasattr(self._kind, name):
+            message += " on a cluster; the fitted local model has it, which to_local() gives"
+        raise AttributeError(message)
+
+    def _score(self, metric: Callable[[Any, Blocks, Cluster | Here], float], X: Any, y: Any, sample_weight: Any) -> float:
+        """A metric of the predictions for `X`."""
+        light = nameless(self._fitted())
+        return metric(light, dask_blocks(X, y, sample_weight), cluster_of(self.client, self.timeout))
 
     @property
     def alpha_(self) -> float:
@@ -172,6 +187,10 @@ class ClusterModel(BaseEstimator):  # type: ignore[misc]
             state.pop(name, None)
         state["client"] = None
         return state
+
+
+def _is_fitted_attribute(name: str) -> bool:
+    return name.endswith("_") and not name.startswith("_")
 
 
 def nameless(model: Any) -> Any:

@@ -12,7 +12,20 @@ from dask.delayed import Delayed, delayed
 from dask.optimization import cull
 from dask.utils import ensure_dict
 
-__all__ = ["Blocks", "Like", "blocks_of", "inputs_of", "is_array", "is_frame", "is_loaders", "not_blocks"]
+from .._arrays import is_sparse
+
+__all__ = [
+    "Blocks",
+    "Like",
+    "dask_blocks",
+    "dense",
+    "inputs_of",
+    "is_array",
+    "is_frame",
+    "is_loaders",
+    "not_blocks",
+    "rows_in",
+]
 
 Raw = tuple[Any, Any, Any]  # X, y and weights of a block as they came; the last two may be None
 
@@ -68,7 +81,22 @@ def inputs_of(loaders: Sequence[Any]) -> list[Delayed]:
     ]
 
 
-def blocks_of(X: Any, y: Any, sample_weight: Any) -> Blocks:
+def rows_in(X: Any) -> int:
+    """The rows of a block, which may be sparse."""
+    return int(X.shape[0]) if getattr(X, "shape", ()) else len(X)
+
+
+def dense(X: Any) -> Any:
+    """A block of the rows of a fit; TypeError if it is sparse."""
+    if is_sparse(X):
+        raise TypeError(
+            f"X is sparse ({type(X).__name__}); dense blocks are needed: a dask array's "
+            "X.map_blocks(lambda block: block.toarray()), or loaders that give X.toarray()"
+        )
+    return X
+
+
+def dask_blocks(X: Any, y: Any, sample_weight: Any) -> Blocks:
     """The blocks of the inputs of a fit.
 
     Parameters
@@ -76,15 +104,18 @@ def blocks_of(X: Any, y: Any, sample_weight: Any) -> Blocks:
     X : dask array, dask dataframe, or sequence of loaders
         A loader is a callable without arguments, or a Delayed, that gives (X, y) or (X, y, weights). With loaders `y` and
         `sample_weight` are None.
-    y, sample_weight : dask array, series, dataframe or array; or None
+    y : dask array, series, dataframe or array; None; or str
+        A string names the column of a dataframe `X` that has the targets.
+    sample_weight : dask array, series, dataframe or array; or None
 
     Raises
     ------
     TypeError
         If `X` is anything else.
     ValueError
-        If collections have different numbers of blocks.
+        If collections have different numbers of blocks, or no column has the name `y`.
     """
+    X, y = _with_column(X, y)
     if is_array(X) or is_frame(X):
         return _of_collections(X, y, sample_weight)
     if is_loaders(X):
@@ -96,12 +127,25 @@ def blocks_of(X: Any, y: Any, sample_weight: Any) -> Blocks:
     raise not_blocks(X)
 
 
+def _with_column(X: Any, y: Any) -> tuple[Any, Any]:
+    """Inputs and targets, where these may be a column of a dataframe."""
+    if not isinstance(y, str):
+        return X, y
+    if not is_frame(X):
+        raise TypeError(
+            f"y is {y!r}, a name; only a column of a dask dataframe has one, and X is of type {type(X).__name__}"
+        )
+    if y not in X.columns:
+        raise ValueError(f"y is {y!r}; one of the columns of X is needed: {', '.join(map(str, X.columns))}")
+    return X.drop(columns=y), X[y]
+
+
 def not_blocks(X: Any) -> TypeError:
     """The error for what is no Dask collection and no list of loaders."""
     kind = f"a list of {type(X[0]).__name__}" if isinstance(X, (list, tuple)) and X else f"of type {type(X).__name__}"
     return TypeError(
         f"X is {kind}; a dask array, a dask dataframe or a list of loaders (callables or Delayed objects that give (X, y) "
-        "or (X, y, weights)) is needed. Arrays in memory are for fastntk's own models"
+        "or (X, y, weights)) is needed. Arrays in memory are for fastntk's own models, as to_local() of a fitted one"
     )
 
 

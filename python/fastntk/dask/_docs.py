@@ -29,9 +29,9 @@ Blocks are loaded by workers, twice if alpha is "auto" (the held-out rows first)
 expensive to compute, such as the result of a shuffle, should be persisted first. Up to one segment of rows are fitted by one
 worker.
 
-A worker has one segment at a time, in all its threads, and at most three states of 4 D**2 bytes; a fourth for the moment in
-which one of them becomes bytes, or a state again. When workers die, what they had is computed again. A block that cannot be
-read, or that every worker dies of, is named by the error.""",
+A worker has one segment at a time, in all its threads, and at most three states of 4 D**2 bytes. When workers die, what they
+had is computed again, and waits where Dask computes it. A block that cannot be read, or that every worker dies of, is named
+by the error.""",
         "rows of a fit": """\
 X : dask array or dataframe of shape (n, d), or list of loaders
     Loaders are callables without arguments, or Delayed objects, that give (X, y) or (X, y, weights).""",

@@ -2,34 +2,24 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
-from .. import _segments
 from .._holdout import Numbers
-from . import _reads as reads
 from . import _tasks as tasks
 from ._cluster import Cluster, Here, Task
 from ._loads import Loads
 from ._order import Blocked, Ordered
+from ._supply import Supply
+from ._worker import ranks
 
-__all__ = ["WORKERS_PER_GROUP", "SegmentDriver", "ranks"]
+__all__ = ["WORKERS_PER_GROUP", "SegmentDriver"]
 
 # Workers that feed one chain of folds: enough that a fold seldom waits, few enough that they seldom wait for it.
 WORKERS_PER_GROUP = 16
 _MOST_RESTARTS = 8  # of a group whose sums were lost half way
-
-
-def ranks(workers: Iterable[str]) -> dict[str, int]:
-    """The number of each worker among those of its machine."""
-    seen: dict[str, int] = {}
-    found = {}
-    for address in sorted(workers):
-        machine = address.rpartition(":")[0]
-        found[address] = seen.get(machine, 0)
-        seen[machine] = found[address] + 1
-    return found
 
 
 @dataclass
@@ -39,7 +29,7 @@ class _Group:
     segments: list[Ordered]
     begun: int = 0  # segments given to workers
     folded: int = 0
-    total: Task | None = None
+    total: tuple[Task, str] | None = None  # the sum of those, and where it is
     folding: tuple[Task, str] | None = None
     ready: dict[int, tuple[Task, str]] = field(default_factory=dict)  # segments that wait for their turn
     running: dict[int, tuple[Task, str]] = field(default_factory=dict)
@@ -49,14 +39,21 @@ class _Group:
     def done(self) -> bool:
         return self.folded == len(self.segments)
 
+    def total_at(self, worker: str) -> bool:
+        return self.total is not None and self.total[1] == worker
+
 
 class SegmentDriver:
     """Computes the sums of all segments and folds them.
 
     Each worker has one segment at a time, and gets the next one when that is folded into its group's sum. The sum goes from
-    worker to worker: a fold runs where its segment is. So a worker has at most three states: a segment's, a sum that
-    comes, leaves or waits, and, on one worker, the sum of the groups; and for a moment a fourth, while one of them becomes
-    bytes, or a state again.
+    worker to worker: a fold runs where its segment is.
+
+    A worker has at most three states. Between its segments it has two sums at most, of groups or of all groups before. It
+    gets a segment if at most one of them is of another group than the segment's, so that the segment's own sum, which is
+    there or comes for the fold, is the third state. It gets none while it has the sum of a group that is done: there what
+    comes for the join of groups is the third one. Only workers that died change that: what they had is computed again
+    wherever Dask does so.
 
     Parameters
     ----------
@@ -95,13 +92,11 @@ class SegmentDriver:
         self._report = done
         self._groups: list[_Group] = []
         self._first_open = 0  # groups before are folded into the total
-        self._total: Task | None = None
+        self._stop_open = 0  # groups from here on have not begun
+        self._total: tuple[Task, str] | None = None
         self._joining = False
-        self._busy: dict[str, int] = {}  # workers that hold a segment, or fold
+        self._busy: Counter[str] = Counter()  # workers that hold a segment, or fold
         self._events: dict[str, Callable[[Task], None]] = {}
-        self._blocks: dict[int, tuple[Task, set[int]]] = {}  # small blocks, and the segments that still need them
-        self._pieces: dict[int, dict[int, Task]] = {}  # of larger ones, for segments to come
-        self._given: set[tuple[int, int]] = set()  # larger blocks whose pieces segments have got
         self._count = 0
 
     def run(self, ordered: Iterable[Ordered]) -> Task:
@@ -110,9 +105,11 @@ class SegmentDriver:
         for one in ordered:
             groups.setdefault(one.segment.group, []).append(one)
         self._groups = [_Group(groups[g]) for g in sorted(groups)]
-        self._uses = self._users()
+        self._supply = Supply(
+            self._cluster, self._key, self._loads, self._where, (one for group in self._groups for one in group.segments)
+        )
         self._cluster.wait_for_workers()
-        while self._first_open < len(self._groups):
+        while self._join():
             self._give_work()
             task = self._cluster.next_done()
             while task is not None:
@@ -121,50 +118,47 @@ class SegmentDriver:
                     event(task)
                 task = self._cluster.next_done() if isinstance(self._cluster, Here) else None
         assert self._total is not None
-        return self._total
-
-    def _users(self) -> dict[int, list[tuple[int, int, int]]]:
-        """For each block, the segments that need rows of it: (segment, start, stop)."""
-        uses: dict[int, list[tuple[int, int, int]]] = {}
-        for group in self._groups:
-            for one in group.segments:
-                for block, start, stop in self._where.blocks(one.start, one.stop):
-                    uses.setdefault(block, []).append((one.segment.index, start, stop))
-        return uses
+        return self._total[0]
 
     def _name(self, what: str, number: int) -> str:
         self._count += 1
         return f"fastntk-{what}-{self._key}-{number}-{self._count}"
 
     def _give_work(self) -> None:
-        """A segment to every worker that has none."""
+        """A segment to every worker that has none, if it has room for one."""
         workers = self._cluster.workers()
         rank = ranks(workers)
         chains = max(1, -(-len(workers) // WORKERS_PER_GROUP))
+        self._stop_open = max(self._stop_open, self._first_open + chains)
+        begun = self._groups[self._first_open : self._stop_open]
+        sums = Counter(total[1] for total in [self._total, *(group.total for group in begun)] if total is not None)
         for worker in workers:
-            if self._busy.get(worker):
+            if self._busy[worker] or any(group.done and group.total_at(worker) for group in begun):
                 continue
-            open_groups = [
-                g for g in self._groups[self._first_open : self._first_open + chains] if g.begun < len(g.segments)
-            ]
-            if not open_groups:
+            groups = self._with_work(chains)
+            if not groups:
                 return
-            group = min(open_groups, key=lambda g: len(g.ready) + len(g.running))
-            self._begin(group, worker, rank[worker])
+            fitting = [group for group in groups if sums[worker] - group.total_at(worker) <= 1]
+            if fitting:
+                self._begin(min(fitting, key=lambda g: len(g.ready) + len(g.running)), worker, rank[worker])
+        groups = self._with_work(chains)
+        if workers and groups and not any(self._busy.values()):
+            # Sums that were elsewhere crowd the workers that are left. One of them gets on all the same.
+            worker = min(workers, key=lambda name: sums[name])
+            self._begin(groups[0], worker, rank[worker])
+
+    def _with_work(self, chains: int) -> list[_Group]:
+        """Groups of which segments can begin."""
+        return [g for g in self._groups[self._first_open : self._first_open + chains] if g.begun < len(g.segments)]
 
     def _begin(self, group: _Group, worker: str, rank: int) -> None:
         at = group.begun
         one = group.segments[at]
         index = one.segment.index
-        blocks = list(self._where.blocks(one.start, one.stop))
-        rows = [self._rows(index, block, worker) for block, _, _ in blocks]
-        pieces = [task for task, _ in rows]
-        cuts = [
-            tasks.Cut(self._loads.place(b), start, stop, whole)
-            for (b, start, stop), (_, whole) in zip(blocks, rows, strict=True)
-        ]
-        early = [self._picks[block][0] for block, _ in self._where.by_block(one.early)]
-        needed = [block for block, _, _ in blocks] + [block for block, _ in self._where.by_block(one.early)]
+        supplied = self._supply.begin(one, worker)
+        pieces = [rows.task for rows in supplied]
+        early = [block for block, _ in self._where.by_block(one.early)]
+        needed = [rows.block for rows in supplied] + early
         where = f"rows {one.start} to {max(one.start, one.stop - 1)}, in blocks {min(needed)} to {max(needed)}"
         task = self._cluster.submit(
             self._name("segment", index),
@@ -173,15 +167,15 @@ class SegmentDriver:
             self._features,
             one.segment,
             self._loads.check,
-            cuts,
+            [rows.cut for rows in supplied],
             pieces,
             one.start,
-            early,
+            [self._picks[block][0] for block in early],
             rank,
             where,
             worker=worker,
         )
-        self._busy[worker] = self._busy.get(worker, 0) + 1
+        self._busy[worker] += 1
         group.begun += 1
         group.running[at] = task, worker
 
@@ -189,8 +183,7 @@ class SegmentDriver:
             return [block for block, piece in zip(needed, pieces, strict=False) if self._cluster.failed(piece)] or needed
 
         def ended(_: Task) -> None:
-            for (block, _, _), piece in zip(blocks, pieces, strict=True):
-                self._used(index, block, piece)
+            self._supply.end(index, supplied)
             group.ready[at] = group.running.pop(at)
             self._report(one.segment.rows)
             self._fold(group)
@@ -211,108 +204,76 @@ class SegmentDriver:
 
         self._events[task.key] = event
 
-    def _rows(self, segment: int, block: int, worker: str) -> tuple[Task, bool]:
-        """A task with the rows of a block that a segment needs, and whether they are still to be cut off it."""
-        uses = self._uses[block]
-        if self._where.stop(block) - self._where.first(block) > _segments.SEGMENT_ROWS:
-            return self._piece(segment, block, worker), False
-        if block not in self._blocks:
-            self._blocks[block] = self._loads.begin(block, worker), {other for other, _, _ in uses if other >= segment}
-        return self._blocks[block][0], True
-
-    def _piece(self, segment: int, block: int, worker: str) -> Task:
-        """The rows of a large block that a segment needs; those for other segments are cut off at the same time."""
-        waiting = self._pieces.setdefault(block, {})
-        if segment not in waiting:
-            raw = self._loads.begin(block, worker)
-            how = self._loads.check, self._loads.place(block)
-            for other, start, stop in self._uses[block]:
-                if other not in waiting and (block, other) not in self._given:
-                    key = self._name("piece", other)
-                    waiting[other] = self._cluster.submit(key, reads.cut, raw, *how, start, stop, worker=worker)
-            self._cluster.release(raw)
-        self._given.add((block, segment))
-        return waiting.pop(segment)
-
-    def _used(self, segment: int, block: int, rows: Task) -> None:
-        """A segment has no more need of a block."""
-        if block in self._blocks and self._blocks[block][0] is rows:
-            users = self._blocks[block][1]
-            users.discard(segment)
-            if users:
-                return
-            del self._blocks[block]
-        self._cluster.release(rows)
-
     def _fold(self, group: _Group) -> None:
         """Go on with the group's sum, if the segment that is next is there."""
         if group.folding is not None or group.folded not in group.ready:
             return
         part, worker = group.ready.pop(group.folded)
         if group.total is None:
-            group.total = part
-            self._folded(group, worker)
+            self._folded(group, part, worker)
             return
-        total = group.total
+        total = group.total[0]
         task = self._cluster.submit(
-            self._name("fold", group.segments[group.folded].segment.index), tasks.fold, total, part, worker=worker
+            self._name("fold", group.segments[group.folded].segment.index),
+            tasks.fold,
+            total,
+            part,
+            self._job.n_threads,
+            worker=worker,
         )
         group.folding = task, worker
 
         def ended(task: Task) -> None:
             group.folding = None
-            group.total = task
             self._cluster.release(total)
             self._cluster.release(part)
-            self._folded(group, worker)
+            self._folded(group, task, worker)
 
         self._then(group, task, ended, list)
 
-    def _folded(self, group: _Group, worker: str) -> None:
+    def _folded(self, group: _Group, total: Task, worker: str) -> None:
+        group.total = total, worker
         group.folded += 1
-        if not group.done:
-            self._free(worker)
-            self._fold(group)
-            return
-        group.ready[-1] = group.total, worker
-        # A worker that waited for the groups before might be the one that they need.
         self._free(worker)
-        self._join()
+        self._fold(group)
 
     def _free(self, worker: str) -> None:
-        self._busy[worker] = max(0, self._busy.get(worker, 0) - 1)
+        self._busy[worker] = max(0, self._busy[worker] - 1)
 
-    def _join(self) -> None:
-        """Go on with the sum of the groups, if the next one is done."""
-        if self._joining or self._first_open == len(self._groups) or not self._groups[self._first_open].done:
-            return
-        group = self._groups[self._first_open]
-        part, worker = group.ready[-1]
-        if self._total is None:
-            self._total = part
-            self._joined()
-            return
-        total = self._total
-        task = self._cluster.submit(self._name("join", self._first_open), tasks.fold, total, part, worker=worker)
+    def _join(self) -> bool:
+        """Go on with the sum of the groups, if the next one is done and its worker free; whether there are more to come."""
+        while not self._joining and self._first_open < len(self._groups) and self._groups[self._first_open].done:
+            group_total = self._groups[self._first_open].total
+            assert group_total is not None
+            part, worker = group_total
+            if self._total is not None and self._busy[worker]:
+                break
+            if self._total is not None:
+                self._begin_join(self._total[0], part, worker)
+                continue
+            self._total = group_total
+            self._first_open += 1
+        return self._first_open < len(self._groups)
+
+    def _begin_join(self, total: Task, part: Task, worker: str) -> None:
+        task = self._cluster.submit(
+            self._name("join", self._first_open), tasks.fold, total, part, self._job.n_threads, worker=worker
+        )
         self._joining = True
-        self._busy[worker] = self._busy.get(worker, 0) + 1
+        self._busy[worker] += 1
 
         def ended(task: Task) -> None:
             self._joining = False
             if self._cluster.failed(task):
                 self._fail_all(task)
                 return
-            self._total = task
+            self._total = task, worker
             self._cluster.release(total)
             self._cluster.release(part)
             self._free(worker)
-            self._joined()
+            self._first_open += 1
 
         self._events[task.key] = ended
-
-    def _joined(self) -> None:
-        self._first_open += 1
-        self._join()
 
     def _fail(self, group: _Group, task: Task, blocks: list[int]) -> None:
         """Raise what is wrong, or begin a group again whose sums a dead worker took along."""
@@ -329,9 +290,9 @@ class SegmentDriver:
             self._cluster.release(task)
             self._free(worker)
         for one in group.segments:
-            self._given -= {(block, one.segment.index) for block, _, _ in self._where.blocks(one.start, one.stop)}
+            self._supply.again(one)
         if group.total is not None:
-            self._cluster.release(group.total)
+            self._cluster.release(group.total[0])
         fresh = _Group(group.segments, restarts=group.restarts + 1)
         group.__dict__.update(fresh.__dict__)
 
@@ -344,5 +305,6 @@ class SegmentDriver:
             self._restart(group)
             group.restarts = restarts + 1
         if self._total is not None:
-            self._cluster.release(self._total)
-        self._total, self._first_open, self._busy = None, 0, {}
+            self._cluster.release(self._total[0])
+        self._total, self._first_open = None, 0
+        self._busy.clear()

@@ -39,8 +39,8 @@ def is_death(error: BaseException) -> bool:
 
 def of_block(error: BaseException, block: int, where: str) -> Exception:
     """The same error with the block named: of the same type if it is about values or types, else a `BlockError`."""
-    if isinstance(error, BlockError):
-        return error
+    if isinstance(error, BlockError) or (isinstance(error, (ValueError, TypeError)) and str(error).startswith(f"{where}:")):
+        return error  # the task has named it
     message = (
         f"{where}: {error}" if isinstance(error, (ValueError, TypeError)) else f"{where}: {type(error).__name__}: {error}"
     )

@@ -62,7 +62,7 @@ def solve(
     """
     model = setting.kind(**setting.params)
     with turn():
-        sums = total.take()
+        sums = total.take(worker_threads(job.n_threads))
         use_threads(sums.state, worker_threads(job.n_threads))
         sums.state._n_threads = job.n_threads
         fitted = job.features(features)
@@ -100,11 +100,10 @@ def fit_whole(
     params: dict[str, Any],
     random_state: Any,
     raw: list[Any],
-    checked: list[None],  # noqa: ARG001 - what is wrong in a block is found with its name
     names: list[str] | None,
     classes: Any,
 ) -> Any:
-    """The fitted local model of all rows."""
+    """The fitted local model of all rows, which are in blocks as they came."""
     with turn():
         model = kind(**params)
         model.n_threads = worker_threads(model.n_threads)
@@ -117,8 +116,7 @@ def fit_whole(
             model.fit(X, y, sample_weight=weight)
         else:
             known = np.unique(np.asarray(classes))
-            model._fit_rows(X, model._rows(*model._labelled(X, y, weight, reset=True), known))
-            model.classes_ = known
+            model._fit_rows(X, model._rows(*model._labelled(X, y, weight, reset=True), known), {"classes_": known})
         model.n_threads, model.random_state = params["n_threads"], random_state
         model._fitted_params = model.get_params(deep=False)
         if names is not None:

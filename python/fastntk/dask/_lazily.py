@@ -12,7 +12,7 @@ from dask.delayed import Delayed, delayed
 
 from .._arrays import matrix
 from ._cluster import held
-from ._collections import inputs_of, is_array, is_frame, is_loaders, not_blocks
+from ._collections import inputs_of, is_array, is_frame, is_loaders, not_blocks, rows_in
 from ._worker import turn, use_threads, worker_threads
 
 __all__ = ["float_type", "map_rows_of", "shared", "with_threads"]
@@ -104,6 +104,6 @@ def _loaded_block(given: Any, function: Any, thing: Any, columns: int | None, ou
 
 
 def _block(X: Any, function: Any, thing: Any, columns: int | None, out: Any) -> Any:
-    if len(X) == 0:
+    if rows_in(X) == 0:
         return np.empty((0,) if columns is None else (0, columns), out)
     return function(thing, X)

@@ -24,9 +24,9 @@ class Loads:
         self.check = check
         self._of_key: dict[str, int] = {}
 
-    def place(self, block: int) -> reads.Place:
+    def place(self, block: int) -> reads.BlockPlace:
         """Where the rows of a block are."""
-        return reads.Place(block, self._where.first(block), self._where.stop(block))
+        return reads.BlockPlace(block, self._where.first(block), self._where.stop(block))
 
     def begin(self, block: int, worker: str | None = None) -> Task:
         """The block as it comes."""

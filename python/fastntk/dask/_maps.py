@@ -29,8 +29,8 @@ def seeded(features: Any) -> Any:
     return features
 
 
-def require_known(features: Any) -> str:
-    """How workers come by a map: "seed", "landmarks" or "ready".
+def require_known(features: Any, given: Any = None) -> str:
+    """How workers come by a map, for which a parameter may be `given` as a string: "seed", "landmarks" or "ready".
 
     TypeError or ValueError if it would have to be fitted to all rows.
     """
@@ -40,7 +40,7 @@ def require_known(features: Any) -> str:
         if isinstance(features, FrozenEstimator):
             return "ready"
         raise TypeError(f"features is of type {type(features).__name__}, which is fitted to rows; {_WAY_OUT}")
-    name = type(features).__name__
+    name = f"features={given!r}" if isinstance(given, str) else type(features).__name__
     if isinstance(features, NystroemNTK):
         if features.landmarks == "uniform":
             return "landmarks"
@@ -52,7 +52,9 @@ def require_known(features: Any) -> str:
     else:
         learns = features._learns() and bool(getattr(features, "directions", "leverage") == "leverage")
     if learns:
-        raise ValueError(f"{name} learns from all rows with these parameters; {_WAY_OUT}")
+        raise ValueError(
+            f"{name} learns from all rows{'' if isinstance(given, str) else ' with these parameters'}; {_WAY_OUT}"
+        )
     return "seed"
 
 

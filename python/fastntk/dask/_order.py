@@ -24,6 +24,13 @@ class Blocked:
         """In all."""
         return int(self.offsets[-1])
 
+    def __len__(self) -> int:
+        return len(self.offsets) - 1
+
+    def filled(self) -> list[int]:
+        """The blocks that have rows."""
+        return [block for block in range(len(self)) if self.stop(block) > self.first(block)]
+
     def first(self, block: int) -> int:
         return int(self.offsets[block])
 

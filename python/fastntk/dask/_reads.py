@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,13 +16,14 @@ from .._holdout import Numbers
 from .._place import is_device_array
 from .._rows import Rows, stacked
 from .._targets import targets, weights
+from ._collections import dense, rows_in
 from ._errors import of_block
 
 __all__ = [
+    "BlockPlace",
     "Check",
     "Counted",
     "Picked",
-    "Place",
     "add_weights",
     "count",
     "cut",
@@ -78,7 +81,7 @@ def count(raw: Any, block: int) -> Counted:
     try:
         if y is None:
             raise ValueError("there are no targets: y is None")
-        shape = np.shape(X)
+        shape = np.shape(dense(X))
         if len(shape) != 2:
             raise ValueError(f"X has shape {shape}; 2 dimensions are needed, a row for each sample")
         if len(y) != shape[0]:
@@ -105,15 +108,15 @@ def see_labels(raw: Any, block: int) -> tuple[NDArray[Any], NDArray[np.int64]]:
 
 def add_weights(totals: NDArray[np.float64], raw: Any, classes: NDArray[Any]) -> NDArray[np.float64]:
     """The weights of each class, those of this block added row by row, as a pass over all rows adds them."""
-    weight = weights(raw[2], len(raw[1]))
-    assert weight is not None
+    _, y, weight = raw
+    w = weights(weight, len(y))
     totals = totals.copy()
-    np.add.at(totals, np.searchsorted(classes, np.asarray(raw[1]).ravel()), weight)
+    np.add.at(totals, np.searchsorted(classes, np.asarray(y).ravel()), 1.0 if w is None else w)
     return totals
 
 
 @dataclass(frozen=True)
-class Place:
+class BlockPlace:
     """Where the rows of a block are among all rows: from number `first` to `stop`."""
 
     block: int
@@ -124,42 +127,68 @@ class Place:
         return f"block {self.block} (rows {self.first} to {self.stop - 1})"
 
 
-def cut(raw: Any, check: Check, place: Place, start: int, stop: int) -> Rows:
+def cut(raw: Any, check: Check, place: BlockPlace, start: int, stop: int) -> Rows:
     """Rows `start` to `stop` of a block, converted and checked as a local fit does."""
-    try:
-        if len(raw[0]) != place.stop - place.first:
-            raise ValueError(
-                f"{len(raw[0])} rows came, and {place.stop - place.first} before; loaders must give the same again"
-            )
-        if len(raw[1]) != len(raw[0]):
-            raise ValueError(f"y has {len(raw[1])} rows; as many as there are samples, {len(raw[0])}, are needed")
+    with _naming(place, start):
+        _require_lengths(raw, place)
         return _checked([None if part is None else part[start:stop] for part in raw], check)
+
+
+def look_over(raw: Any, check: Check, place: BlockPlace) -> Any:
+    """The block as it came, whose rows have been checked."""
+    cut(raw, check, place, 0, place.stop - place.first)
+    return raw
+
+
+@contextmanager
+def _naming(place: BlockPlace, start: int = 0) -> Iterator[None]:
+    """Errors say which rows they are about."""
+    try:
+        yield
     except Exception as error:
         raise of_block(error, place.block, str(place) if start == 0 else f"{place}, from its row {start} on") from error
 
 
-def look_over(raw: Any, check: Check, place: Place) -> None:
-    """Only check the rows of a block."""
-    cut(raw, check, place, 0, place.stop - place.first)
+def _require_lengths(raw: Any, place: BlockPlace) -> None:
+    rows = rows_in(dense(raw[0]))
+    if rows != place.stop - place.first:
+        raise ValueError(f"{rows} rows came, and {place.stop - place.first} before; loaders must give the same again")
+    if len(raw[1]) != rows:
+        raise ValueError(f"y has {len(raw[1])} rows; as many as there are samples, {rows}, are needed")
 
 
 def _checked(raw: Any, check: Check) -> Rows:
     X, y, weight = raw
-    source = matrix(X, columns=check.columns, assume_finite=check.assume_finite)
-    rows = source.array
-    if is_device_array(rows):
-        rows = source.place.fetch(rows)
-    if check.dtype is not None and rows.dtype != check.dtype and len(rows):
-        raise TypeError(f"X is {rows.dtype}, and {check.dtype} in the first block; one type is needed in all")
+    rows = _checked_inputs(X, check)
     w = weights(weight, len(rows))
     if check.classes is None:
         Y = targets(y, len(rows))
         if check.n_targets is not None and Y.shape[1] != check.n_targets:
             raise ValueError(f"y has {Y.shape[1]} columns; {check.n_targets}, as in the first block, are needed")
         return Rows(rows, Y, w)
+    index, w = _classified(y, w, len(rows), check)
+    return Rows(rows, index, w, len(check.classes))
+
+
+def _checked_inputs(X: Any, check: Check) -> NDArray[Any]:
+    source = matrix(X, columns=check.columns, assume_finite=check.assume_finite)
+    rows = source.array
+    if is_device_array(rows):
+        rows = source.place.fetch(rows)
+    if check.dtype is not None and rows.dtype != check.dtype and len(rows):
+        raise TypeError(f"X is {rows.dtype}, and {check.dtype} in the first block; one type is needed in all")
+    checked: NDArray[Any] = rows
+    return checked
+
+
+def _classified(
+    y: Any, w: NDArray[np.float64] | None, rows: int, check: Check
+) -> tuple[NDArray[np.intp], NDArray[np.float64] | None]:
+    """The number of each row's class, and the weight of the row times that of its class."""
+    assert check.classes is not None
     labels = column_or_1d(np.asarray(y))
-    if len(labels) != len(rows):
-        raise ValueError(f"y has {len(labels)} rows; as many as there are samples, {len(rows)}, are needed")
+    if len(labels) != rows:
+        raise ValueError(f"y has {len(labels)} rows; as many as there are samples, {rows}, are needed")
     index = np.minimum(np.searchsorted(check.classes, labels), len(check.classes) - 1)
     unknown = check.classes[index] != labels
     if unknown.any():
@@ -168,7 +197,7 @@ def _checked(raw: Any, check: Check) -> Rows:
     if check.class_weights is not None:
         of_class = check.class_weights[index]
         w = of_class if w is None else w * of_class
-    return Rows(rows, index, w, len(check.classes))
+    return index, w
 
 
 @dataclass(frozen=True)
@@ -184,21 +213,50 @@ class Picked:
         return Picked(self.numbers[chosen], self.rows.take(chosen))
 
 
-def pick(raw: Any, check: Check, place: Place, numbers: Numbers) -> Picked:
-    """The rows with these numbers, ascending; copies, so that the block can go."""
-    return Picked(numbers, cut(raw, check, place, 0, place.stop - place.first).take(numbers - place.first))
+def pick(raw: Any, check: Check, place: BlockPlace, numbers: Numbers) -> Picked:
+    """The rows with these numbers, ascending; copies, so that the block can go. Only they are looked at."""
+    with _naming(place):
+        _require_lengths(raw, place)
+        some = numbers - place.first
+        try:
+            return Picked(numbers, _checked([None if part is None else _taken(part, some) for part in raw], check))
+        except (ValueError, TypeError):
+            _checked(raw, check)  # whose error has the number of the row in the block
+            raise
 
 
-def positives(raw: Any, check: Check, place: Place) -> int:
-    """How many rows have a positive weight."""
-    rows = cut(raw, check, place, 0, place.stop - place.first)
-    return len(rows) if rows.weight is None else int(np.count_nonzero(rows.weight))
+def positives(raw: Any, check: Check, place: BlockPlace) -> int:
+    """How many rows have a positive weight; the inputs are not looked at."""
+    with _naming(place):
+        _require_lengths(raw, place)
+        w = _weight(raw, check)
+        return place.stop - place.first if w is None else int(np.count_nonzero(w))
 
 
-def pick_positive(raw: Any, check: Check, place: Place, ranks: Numbers) -> NDArray[Any]:
+def pick_positive(raw: Any, check: Check, place: BlockPlace, ranks: Numbers) -> NDArray[Any]:
     """The inputs of those rows that are number `ranks` among the rows of positive weight."""
-    rows = cut(raw, check, place, 0, place.stop - place.first)
-    return np.asarray(rows.X[ranks if rows.weight is None else np.flatnonzero(rows.weight)[ranks]])
+    with _naming(place):
+        _require_lengths(raw, place)
+        w = _weight(raw, check)
+        some = ranks if w is None else np.flatnonzero(w)[ranks]
+        try:
+            return _checked_inputs(_taken(raw[0], some), check)
+        except (ValueError, TypeError):
+            _checked_inputs(raw[0], check)
+            raise
+
+
+def _weight(raw: Any, check: Check) -> NDArray[np.float64] | None:
+    """The weights of the rows of a block, those of their classes included."""
+    _, y, weight = raw
+    rows = len(y)
+    w = weights(weight, rows)
+    return w if check.class_weights is None else _classified(y, w, rows, check)[1]
+
+
+def _taken(part: Any, some: Numbers) -> Any:
+    """These rows, as a copy."""
+    return part[some] if hasattr(part, "shape") else np.asarray(part)[some]
 
 
 def stacked_picks(picks: list[Picked], numbers: Numbers) -> Rows:

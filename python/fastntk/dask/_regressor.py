@@ -8,9 +8,7 @@ from sklearn.base import MultiOutputMixin, RegressorMixin
 
 from .. import regressor
 from . import _score as score
-from ._cluster import cluster_of
-from ._cluster_model import ClusterModel, nameless, predict_rows
-from ._collections import blocks_of
+from ._cluster_model import ClusterModel, predict_rows
 from ._docs import documented
 from ._lazily import float_type
 
@@ -56,8 +54,8 @@ class NTKRegressor(MultiOutputMixin, RegressorMixin, ClusterModel):  # type: ign
         Parameters
         ----------
         <rows of a fit>
-        y : dask array, series or dataframe of shape (n,) or (n, n_targets)
-            None with loaders.
+        y : dask array, series or dataframe of shape (n,) or (n, n_targets), or str
+            A string names the column of a dataframe `X` that is no input. None with loaders.
         <weights>
 
         Returns
@@ -100,5 +98,4 @@ class NTKRegressor(MultiOutputMixin, RegressorMixin, ClusterModel):  # type: ign
         -------
         float
         """
-        light, cluster = nameless(self._fitted()), cluster_of(self.client, self.timeout)
-        return score.r2(light, blocks_of(X, y, sample_weight), cluster)
+        return self._score(score.r2, X, y, sample_weight)

@@ -9,9 +9,10 @@ from typing import Any
 
 import numpy as np
 
+from .._score_sums import R2Sums
 from .._targets import targets, weights
 from ._cluster import Cluster, Here, Task
-from ._collections import Blocks
+from ._collections import Blocks, rows_in
 from ._errors import of_block
 from ._in_turn import in_turn
 from ._lazily import with_threads
@@ -21,17 +22,10 @@ __all__ = ["accuracy", "r2"]
 
 def r2(model: Any, blocks: Blocks, cluster: Cluster | Here) -> float:
     """R^2, the mean over targets, as scikit-learn has it."""
-    found = [one for one in _of_blocks(_squares, model, blocks, cluster) if one is not None]
-    if not found or sum(rows for rows, *_ in found) < 2:
-        return float("nan")
-    total = sum(weight for _, weight, *_ in found)
-    mean = sum(weight * mean for _, weight, mean, *_ in found) / total
-    variation = sum(own + weight * (m - mean) ** 2 for _, weight, m, own, _ in found)
-    residual = sum(left for *_, left in found)
-    scores = np.ones(len(variation))
-    np.divide(residual, variation, out=scores, where=variation > 0)
-    exact = (variation == 0) & (residual == 0)
-    return float(np.where(exact, 1.0, 1 - scores).mean())
+    total = R2Sums()
+    for one in _of_blocks(_squares, model, blocks, cluster):
+        total.merge(one)
+    return total.value()
 
 
 def accuracy(model: Any, blocks: Blocks, cluster: Cluster | Here) -> float:
@@ -65,27 +59,22 @@ def _of_blocks(function: Callable[..., Any], model: Any, blocks: Blocks, cluster
     return [found[block] for block in range(len(blocks))]
 
 
-def _squares(raw: Any, model: Any) -> Any:
-    """Rows, weight, mean and variation of the targets, and the squares of what the predictions leave of them."""
+def _squares(raw: Any, model: Any) -> R2Sums:
     X, y, weight = raw
-    if len(X) == 0:
-        return None
-    Y = targets(y, len(X))
-    given = weights(weight, len(X))
-    w = (np.ones(len(X)) if given is None else given)[:, None]
+    rows = rows_in(X)
+    if rows == 0:
+        return R2Sums()
+    Y = targets(y, rows)
     predicted = with_threads(model.features_, model.n_threads, lambda: model.predict(X)).reshape(Y.shape)
-    total = float(w.sum())
-    if total == 0:
-        return None
-    mean = (w * Y).sum(axis=0) / total
-    return len(X), total, mean, (w * (Y - mean) ** 2).sum(axis=0), (w * (Y - predicted) ** 2).sum(axis=0)
+    return R2Sums.of(Y, predicted, weights(weight, rows))
 
 
 def _right(raw: Any, model: Any) -> Any:
     X, y, weight = raw
-    if len(X) == 0:
+    rows = rows_in(X)
+    if rows == 0:
         return None
-    given = weights(weight, len(X))
-    w = np.ones(len(X)) if given is None else given
+    given = weights(weight, rows)
+    w = np.ones(rows) if given is None else given
     predicted = with_threads(model.features_, model.n_threads, lambda: model.predict(X))
     return float(w.sum()), float(w[predicted == np.asarray(y).ravel()].sum())

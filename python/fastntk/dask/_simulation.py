@@ -57,7 +57,7 @@ class ClusterPlan:
     seconds : dict
         By stage. Folds count with what they take beyond the segments, tasks of the scheduler likewise.
     worker_bytes : int
-        Peak of a worker: four states, features and rows.
+        Peak of a worker: three states, features and rows.
     worker_parts : dict
         Its summands.
     busy : float
@@ -170,7 +170,7 @@ def simulate(
         "solution": factor * (2 + (6 if search else 0)) + 2 * capacity * row_flops / (speed.flops * threads),
     }
     parts = {
-        "four states": 4 * state,
+        "three states": 3 * state,
         "features": plan.block_rows * D * item + 2048 * D * item,
         "rows": (block_rows + size) * row_bytes,
     }

@@ -7,16 +7,17 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from .._accumulate import accumulate
 from .._holdout import Numbers
 from .._memory import release_heap
+from .._place import Place
 from .._rows import Rows, with_target_squares
 from .._segments import Segment, Sums
 from ..ridge import RidgeState
 from ._errors import MovedError
-from ._reads import Check, Picked, Place, cut, stacked_picks
+from ._parts import Part, folded
+from ._reads import BlockPlace, Check, Picked, cut, stacked_picks
 from ._worker import cached, place_of, turn, use_threads, worker_threads
 
 __all__ = ["Cut", "Job", "MapSpec", "MovedError", "Part", "fold", "leaf"]
@@ -78,61 +79,11 @@ class Job:
         return use_threads(fitted, worker_threads(self.n_threads))
 
 
-class Part:
-    """The sums of segments `start` to `stop`: a state, or its bytes while it travels or waits, and never both for long.
-
-    Who takes them over owns them: there is no copy. A task that died after it had taken them leaves them `MovedError` for
-    the one that comes in its place.
-    """
-
-    def __init__(self, start: int, stop: int, sums: Sums) -> None:
-        self.start = start
-        self.stop = stop
-        self._sums: Sums | None = sums
-        self._packed: tuple[NDArray[np.uint8], float] | None = None
-        self._bytes = 4 * sums.state.n_features**2
-
-    def take(self) -> Sums:
-        """The sums, once."""
-        packed, self._packed = self._packed, None
-        sums, self._sums = self._sums, None
-        if packed is not None:
-            sums = Sums(RidgeState.from_bytes(packed[0].data), packed[1])
-        if sums is None:
-            raise MovedError(f"the sums of segments {self.start} to {self.stop - 1} were taken over")
-        return sums
-
-    def pack(self) -> Part:
-        """The object itself, whose sums are bytes from now on."""
-        if self._sums is not None:
-            self._packed = self._sums.state._seen().to_buffer(), self._sums.squares
-            self._sums = None
-            release_heap()
-        return self
-
-    def __reduce__(self) -> tuple[Any, ...]:
-        packed = self.pack()._packed
-        if packed is None:
-            raise MovedError(f"the sums of segments {self.start} to {self.stop - 1} were taken over")
-        # An array goes beside the pickle, and is no copy.
-        return _received, (self.start, self.stop, self._bytes, *packed)
-
-    def __sizeof__(self) -> int:
-        return 100 if self._sums is None and self._packed is None else self._bytes
-
-
-def _received(start: int, stop: int, size: int, data: NDArray[np.uint8], squares: float) -> Part:
-    part = Part.__new__(Part)
-    part.start, part.stop, part._bytes = start, stop, size
-    part._sums, part._packed = None, (data, squares)
-    return part
-
-
 @dataclass(frozen=True)
 class Cut:
     """Rows `start` to `stop` of a block; `whole` if they are still to be cut off it and checked."""
 
-    place: Place
+    place: BlockPlace
     start: int
     stop: int
     whole: bool
@@ -198,12 +149,9 @@ def leaf(
         except ValueError as error:
             raise ValueError(f"{where}: {error}") from error
         if device.device is not None:
-            from .._place import Place
-
             sums.state.move(Place())
-        part = Part(segment.index, segment.index + 1, sums)
-        del sums
-        return part.pack()
+        release_heap()
+        return Part(segment.index, segment.index + 1, sums)
 
 
 def _stretches(numbers: Numbers, starts: Numbers, pieces: list[Rows], early: Numbers) -> list[tuple[int, Numbers]]:
@@ -227,10 +175,9 @@ def _stretches(numbers: Numbers, starts: Numbers, pieces: list[Rows], early: Num
     return [(int(part[0]), rows) for part, rows in zip(np.split(source, cuts), np.split(local, cuts), strict=True)]
 
 
-def fold(total: Part, part: Part) -> Part:
-    """The sums of both; those of `total` go on in them, and those of `part` are gone."""
+def fold(total: Part, part: Part, n_threads: int | None = None) -> Part:
+    """The sums of both, which are gone in `total` and in `part`; `n_threads` is that of the job."""
     with turn():
         if part.start != total.stop:
             raise MovedError(f"segments {total.start} to {total.stop - 1} cannot be followed by {part.start}")
-        folded = Part(total.start, part.stop, total.take().merge(part.take()))
-        return folded.pack()  # bytes are what the next fold needs, most often elsewhere
+        return folded(total, part, worker_threads(n_threads))

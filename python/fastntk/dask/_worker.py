@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections import OrderedDict
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
@@ -12,7 +12,7 @@ from .. import _arguments as arguments
 from .._load import _core
 from .._place import Place
 
-__all__ = ["cached", "choose_device", "drop", "place_of", "turn", "use_threads", "worker_threads"]
+__all__ = ["cached", "choose_device", "drop", "place_of", "ranks", "turn", "use_threads", "worker_threads"]
 
 _MOST_MAPS = 4
 
@@ -80,6 +80,17 @@ def drop(key: str) -> None:
     with _guard:
         for name in [name for name in _maps if name.partition(" ")[0] == key]:
             del _maps[name]
+
+
+def ranks(workers: Iterable[str]) -> dict[str, int]:
+    """The number of each worker among those of its machine."""
+    seen: dict[str, int] = {}
+    found = {}
+    for address in sorted(workers):
+        machine = address.rpartition(":")[0]
+        found[address] = seen.get(machine, 0)
+        seen[machine] = found[address] + 1
+    return found
 
 
 def choose_device(rank: int, devices: int) -> int:

@@ -3,8 +3,9 @@
 They need Matplotlib: ``pip install 'fastntk[plot]'``. Data are computed without it.
 """
 
+from ._components_curve import ComponentsCurveDisplay
 from ._error import ErrorDisplay
 from ._learning_curve import LearningCurveDisplay
 from ._spectrum import SpectrumDisplay
 
-__all__ = ["ErrorDisplay", "LearningCurveDisplay", "SpectrumDisplay"]
+__all__ = ["ComponentsCurveDisplay", "ErrorDisplay", "LearningCurveDisplay", "SpectrumDisplay"]

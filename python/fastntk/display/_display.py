@@ -9,7 +9,9 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["Display", "draw_curves", "named", "require_plots", "spaced"]
+__all__ = ["SIZES", "Display", "draw_curves", "named", "require_plots", "spaced"]
+
+SIZES = (256, 512, 1024, 2048, 4096)  # numbers of components, unless they are told
 
 
 class Display(ABC):

@@ -13,11 +13,10 @@ from .. import _arguments as arguments
 from .._place import Place
 from .._random import RandomState, resolve_seed
 from .._spectral import SpectralError
-from ._display import Display, draw_curves, named, require_plots
+from ._display import SIZES, Display, draw_curves, named, require_plots
 
 __all__ = ["ErrorDisplay"]
 
-_SIZES = (256, 512, 1024, 2048, 4096)
 _MEASURES = {"kernel": "relative error of the kernel", "spectral": "spectral error"}
 
 
@@ -114,7 +113,7 @@ class ErrorDisplay(Display):
         estimators: Any,
         X: Any,
         *,
-        n_components: Sequence[int] = _SIZES,
+        n_components: Sequence[int] = SIZES,
         measure: str = "kernel",
         alpha: float | None = None,
         n_pairs: int = 1000,

@@ -11,7 +11,8 @@ from numpy.typing import NDArray
 from sklearn.base import clone, is_classifier
 
 from .. import _arguments as arguments
-from ._display import Display, draw_curves, named, require_plots, spaced
+from ._display import named, require_plots, spaced
+from ._score_curves import ScoreCurves, require_both, score_name
 
 __all__ = ["LearningCurveDisplay"]
 
@@ -19,7 +20,7 @@ _MOMENTS = 8  # numbers of rows, unless they are told
 _LEAST = 64  # the first of them
 
 
-class LearningCurveDisplay(Display):
+class LearningCurveDisplay(ScoreCurves):
     """Scores of models against the number of rows that they have seen.
 
     One pass: a model takes the rows in order by `partial_fit` and is solved and scored at a few moments on the way, on
@@ -59,6 +60,9 @@ class LearningCurveDisplay(Display):
     ([100, 300, 1000], True)
     """
 
+    _over = "n_rows"
+    _axis = "number of rows"
+
     def __init__(
         self,
         *,
@@ -67,20 +71,11 @@ class LearningCurveDisplay(Display):
         alpha: Mapping[str, Any] | None = None,
         score_name: str = "score",
     ) -> None:
-        self.n_rows: NDArray[np.int64] = np.asarray(n_rows, dtype=np.int64)
-        self.score = {name: self._checked(values, "score") for name, values in score.items()}
-        self.alpha = {name: self._checked(values, "alpha") for name, values in (alpha or {}).items()}
-        self.score_name = score_name
+        super().__init__(n_rows, score, alpha, score_name)
 
-    def _checked(self, values: Any, name: str) -> NDArray[np.float64]:
-        array = np.asarray(values, dtype=np.float64)
-        if array.shape != self.n_rows.shape:
-            raise ValueError(f"{name} has shape {array.shape}; {self.n_rows.shape}, that of n_rows, is needed")
-        return array
-
-    def _draw(self, ax: Any, style: dict[str, Any]) -> list[Any]:
-        ax.set(xscale="log", xlabel="number of rows", ylabel=self.score_name)
-        return draw_curves(ax, self.n_rows, self.score, style)
+    @property
+    def n_rows(self) -> NDArray[np.int64]:
+        return self._sizes
 
     @classmethod
     def from_results(cls, n_rows: Any, score: Any, *, ax: Any = None, **kwargs: Any) -> Self:
@@ -98,14 +93,7 @@ class LearningCurveDisplay(Display):
         -------
         LearningCurveDisplay
         """
-        data = {name: kwargs.pop(name) for name in ("alpha", "score_name") if name in kwargs}
-        scores = score if isinstance(score, Mapping) else {"model": score}
-        return cls(n_rows=n_rows, score=scores, **data).plot(ax, **kwargs)
-
-    @classmethod
-    def from_estimator(cls, estimator: Any, X: Any, y: Any, **kwargs: Any) -> Self:
-        """`from_estimators` of one model."""
-        return cls.from_estimators(estimator, X, y, **kwargs)
+        return cls._of_results(n_rows, score, ax, kwargs)
 
     @classmethod
     def from_estimators(
@@ -150,10 +138,7 @@ class LearningCurveDisplay(Display):
         ImportError
             Without Matplotlib; before anything is computed.
         """
-        if (X_test is None) != (y_test is None):
-            missing = "X_test" if X_test is None else "y_test"
-            raise ValueError(f"{missing} is not given, but the other of X_test and y_test is; pass both, or neither")
-        held_out = X_test is not None
+        held_out = require_both(X_test, y_test)
         moments = _moments(n_rows, len(X), held_out=held_out)
         models = named(estimators)
         require_plots(cls)
@@ -168,10 +153,8 @@ class LearningCurveDisplay(Display):
                 of = (X_test, y_test) if held_out else (X[moment:following], y[moment:following])
                 score[name].append(float(model.score(*of)))
                 alpha[name].append(float(getattr(model, "alpha_", np.nan)))
-        of_classes = all(is_classifier(model) for model in models.values())
-        score_name = "accuracy" if of_classes else "R^2"
-        where = "held-out rows" if held_out else "the rows that follow"
-        return cls(n_rows=moments, score=score, alpha=alpha, score_name=f"{score_name} on {where}").plot(ax, **kwargs)
+        label = score_name(models.values(), "held-out rows" if held_out else "the rows that follow")
+        return cls(n_rows=moments, score=score, alpha=alpha, score_name=label).plot(ax, **kwargs)
 
 
 def _moments(given: Any, n: int, *, held_out: bool) -> list[int]:

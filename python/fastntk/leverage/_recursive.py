@@ -12,13 +12,13 @@ from .. import _arguments as arguments
 from .._landmarks import Numbers, leverage_scores, random_order
 from .._memory import require_planned
 from .._random import RandomState, resolve_seed
+from ._bytes import BLOCK_BYTES, recursion_bytes
 from ._docs import documented
 from ._kernels import KernelFunction, Reals, host_rows
 
 __all__ = ["LANDMARKS", "KernelRows", "approximate_scores", "recursive_leverage_scores", "require_recursion_memory"]
 
 LANDMARKS = 1024
-_BLOCK_BYTES = 1 << 25  # of the kernel with a sample at a time
 
 
 @documented
@@ -94,8 +94,7 @@ def recursive_leverage_scores(
 def require_recursion_memory(shape: tuple[int, ...], size: int, max_memory: Any, *, what: str, kept: int = 0) -> None:
     """MemoryError without room for the scores of rows of this shape, and for `kept` columns of float64 beside them."""
     n, d = shape
-    r = min(n, size)
-    needed = 8 * (n * (d + 4 + kept) + r * (d + 3 * r)) + 2 * _BLOCK_BYTES
+    needed = recursion_bytes(n, d, size, kept)
     require_planned(needed, max_memory, what=f"{what} of {n} rows with {size} landmarks", lower="lower n_landmarks")
 
 
@@ -132,7 +131,7 @@ class KernelRows:
                 "positive semidefinite kernel, or raise alpha above what rounding leaves"
             ) from None
         n = len(self.rows) if rows is None else len(rows)
-        size = max(64, _BLOCK_BYTES // (8 * len(sample)))
+        size = max(64, BLOCK_BYTES // (8 * len(sample)))
         found = np.empty(n)
         for part in (slice(first, first + size) for first in range(0, n, size)):
             block = self.rows[part if rows is None else rows[part]]

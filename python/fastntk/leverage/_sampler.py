@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from typing import Any
 
 import numpy as np
@@ -11,6 +12,7 @@ from .._arrays import Source, matrix
 from .._load import _core
 from .._memory import require_planned
 from .._random import RandomState, resolve_seed
+from ._bytes import EXACT_ROWS, draws_bytes, inverse_bytes, pool_size_for
 from ._docs import documented
 from ._families import FeatureFamily, NamedFamily, family_of, kernel_of
 from ._gibbs import Chains, gibbs_directions
@@ -25,8 +27,7 @@ from ._theorem import required_features
 __all__ = ["LeverageSampler"]
 
 _MOST = 2**31 - 1
-_EXACT_ROWS = 5000  # up to which "auto" inverts the kernel matrix
-_POOL_FACTOR, _LEAST_POOL = 16, 1024
+_LOOSE_BOUNDS = 2.0  # of the statistical dimension, one over the other
 _INVERSE_SEED, _POOL_SEED, _CALLS_SEED = 0, 1, 2
 
 
@@ -112,9 +113,14 @@ class LeverageSampler:
     TypeError
         On sparse input, unsupported dtypes, and families without the methods of `FeatureFamily`.
     MemoryError
-        If the plan exceeds the memory: 40 n^2 bytes with the exact inverse, 8 n (d + 2 n_landmarks) with features.
+        If the plan exceeds the memory: 32 n^2 bytes with the exact inverse, 8 n (d + 2 n_landmarks) with features.
     BackendError
         If a GPU has to compute and cannot.
+
+    Warns
+    -----
+    UserWarning
+        If the bounds of the statistical dimension are more than a factor of 2 apart.
 
     References
     ----------
@@ -168,9 +174,10 @@ class LeverageSampler:
         rows, source = host_rows(X, device=device, max_memory=max_memory)
         self._rows = rows = np.array(rows, order="C")  # the caller's may change
         self._place = source.place.at_rest()
+        self._max_memory = max_memory
         self._dtype = source.array.dtype
         self._chains = Chains.checked(moves, n_chains, burn_in, thinning, rows.shape[1])
-        self.inverse_ = inverse if inverse != "auto" else "exact" if len(rows) <= _EXACT_ROWS else "features"
+        self.inverse_ = inverse if inverse != "auto" else "exact" if len(rows) <= EXACT_ROWS else "features"
         if self.method == "gibbs":
             self._require_gibbs(inverse)
         self.seed_ = resolve_seed(random_state)
@@ -178,9 +185,16 @@ class LeverageSampler:
         self.statistical_dimension_ = self._inverse.dimension.value
         self.statistical_dimension_bounds_ = self._inverse.dimension[1:]
         self.approximation_error_ = self._inverse.error
+        self._warn_of_loose_bounds(size)
         self._scores = ScoreFunction(rows, self.family, self._inverse, self.alpha, self._place, self._threads)
         self._pool = Pool(self.family, rows.shape[1], self._scores, _core.child_seed(self.seed_, _POOL_SEED))
         self._calls = 0
+
+    def __repr__(self) -> str:
+        n, d = self._rows.shape
+        family = repr(self.family.name) if isinstance(self.family, NamedFamily) else type(self.family).__name__
+        given = f"alpha={self.alpha:g}, family={family}, method={self.method!r}, inverse={self.inverse_!r}"
+        return f"<LeverageSampler of {n} rows with {d} columns, {given}>"
 
     def sample(self, m: int) -> tuple[Any, Any]:
         """Draw directions, with their weights.
@@ -350,12 +364,23 @@ class LeverageSampler:
                 "nothing to draw by"
             )
         if self.inverse_ == "exact":
-            needed = 40 * n * n
-            require_planned(needed, max_memory, what=f"the inverse for {n} rows", lower="pass inverse='features'")
+            what = f"the inverse for {n} rows"
+            require_planned(inverse_bytes(n), max_memory, what=what, lower="pass inverse='features'")
             return exact_inverse(rows, kernel, self.alpha)
         require_recursion_memory(rows.shape, size, max_memory, what="leverage through features", kept=2 * min(n, size))
         seed = _core.child_seed(self.seed_, _INVERSE_SEED)
         return inverse_through_features(rows, kernel, self.alpha, size, seed, n_threads)
+
+    def _warn_of_loose_bounds(self, size: int) -> None:
+        low, high = self.statistical_dimension_bounds_
+        if high > _LOOSE_BOUNDS * low:
+            warnings.warn(
+                f"n_landmarks is {size}, with which the statistical dimension is only known to be between {low:.3g} and "
+                f"{high:.3g}: directions are drawn by a function that may be far above the leverage function, so that "
+                "more of them are needed; raise n_landmarks or alpha",
+                UserWarning,
+                stacklevel=3,
+            )
 
     def _directions(self, w: Any) -> Source:
         named = isinstance(self.family, NamedFamily)
@@ -364,9 +389,11 @@ class LeverageSampler:
     def _require_memory(self, m: int) -> None:
         """MemoryError without room for m directions, and the pool that they come from."""
         pooled = self._size_of_pool(m) if self.method == "pool" else 0
-        needed = 8 * (m + pooled) * (2 * self._rows.shape[1] + 4)
+        needed = draws_bytes(m, pooled, self._rows.shape[1])
+        if self._max_memory is not None:  # without one, what is available is counted
+            needed += self._inverse.matrix.nbytes
         lower = "lower pool_size" if pooled > m else "lower m"
-        require_planned(needed, what=f"drawing {m} directions", lower=lower)
+        require_planned(needed, self._max_memory, what=f"drawing {m} directions", lower=lower)
 
     def _from_chains(self, chains: Chains, m: int, seed: int) -> tuple[Reals, Reals]:
         assert isinstance(self.family, NamedFamily)
@@ -377,7 +404,7 @@ class LeverageSampler:
         return self._pool.resample(m, self._size_of_pool(m), seed)
 
     def _size_of_pool(self, m: int) -> int:
-        return self._pool_size or max(_POOL_FACTOR * m, _LEAST_POOL)
+        return self._pool_size or pool_size_for(m)
 
     def _total(self) -> float:
         """The integral of the function that is sampled."""

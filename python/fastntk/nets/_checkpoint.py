@@ -2,46 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any
 
-from numpy.typing import NDArray
-
 from .._checkpoint import CheckpointFile, require_same
+from ._progress import Progress
 
-__all__ = ["Checkpoint", "Progress", "require_same"]
+__all__ = ["Checkpoint", "require_same"]
 
 _FORMAT = "fastntk-net-1"
-_START, _HISTORY = "start.", "history."
-
-
-@dataclass
-class Progress:
-    """How far a training is.
-
-    Attributes
-    ----------
-    seed : int
-    step_size : float
-    steps : int
-        Made so far.
-    first_loss : float
-        The loss before the first one.
-    start : dict of ndarray
-        What the net was made of, beside its parameters.
-    weights : ndarray
-        All weights, as a matrix.
-    history : dict of ndarray
-    """
-
-    seed: int
-    step_size: float
-    steps: int
-    first_loss: float
-    start: dict[str, NDArray[Any]]
-    weights: NDArray[Any]
-    history: dict[str, NDArray[Any]]
 
 
 class Checkpoint(CheckpointFile):
@@ -59,6 +27,8 @@ class Checkpoint(CheckpointFile):
     ------
     TypeError
         If `path` is no path.
+    OSError
+        If a file cannot be written there.
     """
 
     def __init__(self, path: Any, identity: dict[str, Any], every: int | None) -> None:
@@ -70,26 +40,17 @@ class Checkpoint(CheckpointFile):
         if head is None:
             return None
 
-        def progress(arrays: Mapping[str, Any]) -> Progress:
-            def below(prefix: str) -> dict[str, NDArray[Any]]:
-                return {name.removeprefix(prefix): arrays[name] for name in arrays if name.startswith(prefix)}
-
-            return Progress(
+        return self.arrays(
+            lambda arrays: Progress.from_arrays(
+                arrays,
                 seed=head["seed"],
                 step_size=head["step_size"],
                 steps=head["steps"],
                 first_loss=head["first_loss"],
-                start=below(_START),
-                weights=arrays["weights"],
-                history=below(_HISTORY),
             )
-
-        return self.arrays(progress)
+        )
 
     def keep(self, progress: Progress) -> None:
         """Put this in the place of all that the file had."""
         head = {"seed": progress.seed, "step_size": progress.step_size, "first_loss": progress.first_loss}
-        arrays: dict[str, Any] = {"weights": progress.weights}
-        arrays |= {f"{_START}{name}": value for name, value in progress.start.items()}
-        arrays |= {f"{_HISTORY}{name}": value for name, value in progress.history.items()}
-        self.write(progress.steps, head, arrays)
+        self.write(progress.steps, head, progress.to_arrays())

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -12,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .._place import Place
+from .._turns import turn
 
 __all__ = ["CompiledNet", "CompiledNets", "Descent", "Origin"]
 
@@ -161,14 +161,13 @@ class CompiledNets:
 
     def __init__(self) -> None:
         self._known: dict[tuple[str, int | None], CompiledNet] = {}
-        self._lock = threading.Lock()
 
     @contextmanager
     def take(
         self, dtype: np.dtype[Any], place: Place, threads: int, make: Callable[[], CompiledNet]
     ) -> Iterator[CompiledNet]:
         """The net for rows of this type, to be used by one thread at a time: each call tells it where it runs."""
-        with self._lock:
+        with turn(self):
             key = dtype.name, place.device
             if key not in self._known:
                 self._known[key] = make()

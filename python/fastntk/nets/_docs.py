@@ -50,7 +50,7 @@ Parameters
 ----------
 X : array of shape (n, d)
 Y : array of shape (n,) or (n, k)
-    In host memory, or on the GPU of `X`.
+    In host memory, or on the GPU of `X`. As a keyword it may be called `y`, as elsewhere in scikit-learn.
 steps : int
     Steps of gradient descent, from the start on: 0 makes the net and trains nothing.
 step_size : "auto" or float
@@ -118,8 +118,21 @@ MemoryError
 BackendError
     If a GPU has to compute and cannot.
 OSError
-    If a checkpoint cannot be written.""",
+    If a checkpoint cannot be written.
+
+Warns
+-----
+UserWarning
+    If the predictions at the start are more than 20 times as large as the targets: see `double`.
+ConvergenceWarning
+    If the loss has grown tenfold.""",
 }
 
 
-documented = with_parts(PARTS | _PARAMETERS | _ATTRIBUTES | _FIT)
+_NOTES = {
+    "threads of nets": """\
+Of two fits of one net at the same time, in two threads, the one that ends last stays; predictions are of the net as it is
+when they begin.""",
+}
+
+documented = with_parts(PARTS | _PARAMETERS | _ATTRIBUTES | _FIT | _NOTES)

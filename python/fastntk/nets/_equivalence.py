@@ -32,6 +32,7 @@ _LABELS = {
     "kernel_drift": r"$|H(T) - H(0)| / |H|$",
     "kernel_error": r"$|(H + \lambda I)^{-1/2} (H(0) - H) (H + \lambda I)^{-1/2}|$",
 }
+_TABLE = ("train_distance", "test_distance", "drift", "kernel_drift")
 
 
 @dataclass(frozen=True)
@@ -71,14 +72,13 @@ class EquivalenceResult:
             found[start] = float(np.polyfit(widths, values, 1)[0]) if len(set(widths.tolist())) > 1 else math.nan
         return found
 
-    def table(
-        self, quantities: Iterable[str] = ("train_distance", "test_distance", "drift", "kernel_drift")
-    ) -> list[Record]:
+    def table(self, quantities: str | Iterable[str] | None = None) -> list[Record]:
         """Medians over the seeds, for each start and width.
 
         Parameters
         ----------
-        quantities : str or sequence of str
+        quantities : str or sequence of str, optional
+            By default "train_distance", "test_distance" if there were test rows, "drift" and "kernel_drift".
 
         Returns
         -------
@@ -90,6 +90,8 @@ class EquivalenceResult:
         ValueError
             If a quantity was not measured.
         """
+        if quantities is None:
+            quantities = [name for name in _TABLE if name in self._measured()]
         names = [quantities] if isinstance(quantities, str) else list(quantities)
         for name in names:
             self._require(name)
@@ -141,9 +143,11 @@ class EquivalenceResult:
         ax.legend()
         return ax
 
+    def _measured(self) -> list[str]:
+        return [name for name in _LABELS if any(name in row for row in self.records)]
+
     def _require(self, quantity: str) -> None:
-        measured = [name for name in _LABELS if any(name in row for row in self.records)]
-        arguments.choice(quantity, "quantity", measured)
+        arguments.choice(quantity, "quantity", self._measured())
 
     def _starts(self) -> list[str]:
         return list(dict.fromkeys(row["start"] for row in self.records))
@@ -211,13 +215,9 @@ def equivalence(
     """
     arguments.choice(net, "net", _NETS)
     chosen = _NETS[net] if starts is None else (starts,) if isinstance(starts, str) else starts
-    lists = {"starts": chosen, "widths": widths, "seeds": seeds}
-    for name, values in lists.items():
-        if not isinstance(values, Iterable):
-            raise TypeError(f"{name} is {values!r}; a sequence is allowed")
-    cases = list(product(*lists.values()))
-    for start, _, _ in cases:
-        arguments.choice(start, "starts", _NETS[net])
+    all_starts = [arguments.choice(start, "starts", _NETS[net]) for start in _several(chosen, "starts")]
+    all_widths = [arguments.integer(width, "widths") for width in _several(widths, "widths")]
+    cases = list(product(all_starts, all_widths, _several(seeds, "seeds")))
     shown: Iterator[Any] = iter(cases)
     if verbose:
         from tqdm import tqdm
@@ -225,6 +225,19 @@ def equivalence(
         shown = iter(tqdm(cases, desc="equivalence", unit="net", disable=None))
     records = [equivalence_case(X, Y, X_test, width, start, seed, net=net, **settings) for start, width, seed in shown]
     return EquivalenceResult(records)
+
+
+def _several(values: Any, name: str) -> list[Any]:
+    """The values of an argument that is a sequence: at least one, and each of them once."""
+    if not isinstance(values, Iterable) or isinstance(values, (str, bytes)):
+        raise TypeError(f"{name} is {values!r}; a sequence is allowed")
+    found = list(values)
+    if not found:
+        raise ValueError(f"{name} is empty; at least one is needed")
+    for place, value in enumerate(found):
+        if value in found[:place]:
+            raise ValueError(f"{name} has {value!r} twice, which would be measured and counted twice; give each once")
+    return found
 
 
 def equivalence_case(
@@ -315,6 +328,8 @@ def equivalence_case(
         model = TwoLayerReLU(width, start=start, start_alpha=start_alpha, **shared)
     else:
         model = DeepReLU((width,) * arguments.integer(depth, "depth"), **shared)
+    if not np.any(on_host(Y, "Y")):
+        raise ValueError("Y has zeros only, and distances are told as parts of |Y|; other targets are needed")
     stable = model.largest_step_size(X, batch_size)
     if isinstance(step_size, str):
         arguments.choice(step_size, "step_size", ("auto",))
@@ -345,7 +360,7 @@ def equivalence_case(
 def _measured(model: ReLUNet, X: Any, Y: Any, X_test: Any) -> Record:
     history = model.history_
     labels = on_host(Y, "Y").astype(np.float64)
-    target = float(np.linalg.norm(labels)) or 1.0
+    target = float(np.linalg.norm(labels))
     found = {
         "train_distance": history["limit_distance"][-1] / target,
         "train_path_distance": history["path_distance"][-1] / target,

@@ -9,14 +9,13 @@ from numpy.typing import NDArray
 
 from .. import _arguments as arguments
 from .._plain import saved_params, unplain
-from ._checkpoint import Progress
+from ._progress import HISTORY, START, Progress
 from .deep import DeepReLU
 from .two_layer import TwoLayerReLU
 
 __all__ = ["net_from", "net_header"]
 
 _CLASSES = {"DeepReLU": DeepReLU, "TwoLayerReLU": TwoLayerReLU}
-_START, _HISTORY = "start.", "history."
 
 
 def net_header(model: Any) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:
@@ -39,10 +38,7 @@ def net_header(model: Any) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:
             "identity": model._trained_as,
         },
     }
-    arrays = {"weights": training.weights}
-    arrays |= {f"{_START}{name}": value for name, value in training.start.items()}
-    arrays |= {f"{_HISTORY}{name}": value for name, value in training.history.items()}
-    return header, arrays
+    return header, training.to_arrays()
 
 
 def net_from(header: dict[str, Any], arrays: dict[str, NDArray[Any]]) -> Any:
@@ -52,20 +48,18 @@ def net_from(header: dict[str, Any], arrays: dict[str, NDArray[Any]]) -> Any:
     arguments.threads(model.n_threads)
     d, k = header["n_features_in"] + bool(model._checked_bias()), header["n_targets"]
     one_target, training = header["one_target"], header["training"]
-    progress = Progress(
+    progress = Progress.from_arrays(
+        arrays,
         seed=header["seed"],
         step_size=float(training["step_size"]),
         steps=training["steps"],
         first_loss=float(training["first_loss"]),
-        start=_part(arrays, _START),
-        weights=arrays["weights"],
-        history=_part(arrays, _HISTORY),
     )
-    weights = {name: value for name, value in arrays.items() if not name.startswith(_HISTORY)}
+    weights = {name: value for name, value in arrays.items() if not name.startswith(HISTORY)}
     shapes: dict[str, tuple[int, ...]] = {"weights": (1, model._parameters(d, k))}
     if isinstance(model, TwoLayerReLU):
         first, last = (model.width, d), (model.width, k)
-        shapes = {"weights": first, f"{_START}weights": first, f"{_START}out_weights": last}
+        shapes = {"weights": first, f"{START}weights": first, f"{START}out_weights": last}
     if {name: value.shape for name, value in weights.items()} != shapes or (one_target and k != 1):
         raise ValueError(f"the weights do not fit {d} inputs and {k} targets: shapes {shapes} are needed")
     if not all(value.dtype == np.dtype(header["dtype"]) and np.isfinite(value).all() for value in weights.values()):
@@ -80,7 +74,3 @@ def net_from(header: dict[str, Any], arrays: dict[str, NDArray[Any]]) -> Any:
     model._keep(progress, training["identity"], one_target, k)
     model.statistics_ = header["statistics"]
     return model
-
-
-def _part(arrays: dict[str, NDArray[Any]], prefix: str) -> dict[str, NDArray[Any]]:
-    return {name.removeprefix(prefix): value for name, value in arrays.items() if name.startswith(prefix)}

@@ -19,6 +19,7 @@ from .._host import on_host, score_on_host
 from .._place import Place, is_device_array
 from .._prediction import LinearMap
 from .._shared_docs import documented
+from .._turns import in_turn, now
 from ..leverage._kernels import KernelFunction
 from ._compiled_net import CompiledNet, Origin
 from ._flow import DECAYS, KernelFlow, checked_kappa
@@ -87,16 +88,17 @@ class FittedNet(MultiOutputMixin, RegressorMixin, BaseEstimator, ABC):  # type: 
         ValueError, TypeError
             If `X` does not fit, or has NaN or inf.
         """
-        rows, place = self._seen_rows(X)
-        with self._fitted_net(rows.dtype, place) as net:
+        fitted = now(self)
+        rows, place = fitted._seen_rows(X)
+        with fitted._fitted_net(rows.dtype, place) as net:
             out = net.predict(place.inside().load(rows))
-        kappa = self._as_fitted().kappa
+        kappa = fitted._as_fitted().kappa
         if is_device_array(out):
-            out = LinearMap(kappa * np.eye(self._n_targets), None, place)(out)
+            out = LinearMap(kappa * np.eye(fitted._n_targets), None, place)(out)
             out = place.fetch(out) if place.staged else out
         else:
             out *= rows.dtype.type(kappa)
-        return place.give_back(out.reshape((-1,)) if self._one_target else out)
+        return place.give_back(out.reshape((-1,)) if fitted._one_target else out)
 
     def score(self, X: Any, y: Any, sample_weight: Any = None) -> float:
         """R^2 of the predictions for `X`.
@@ -114,7 +116,8 @@ class FittedNet(MultiOutputMixin, RegressorMixin, BaseEstimator, ABC):  # type: 
         return score_on_host(r2_score, y, self.predict(X), sample_weight)
 
     @documented
-    def save(self, path: Any) -> None:
+    @in_turn
+    def save(self, path: Any, *, state: bool = True) -> None:
         """Write the fitted net, with its history, to a file without pickles; `fastntk.load` reads it.
 
         Training can go on from there with `resume=True`.
@@ -122,13 +125,21 @@ class FittedNet(MultiOutputMixin, RegressorMixin, BaseEstimator, ABC):  # type: 
         Parameters
         ----------
         <file of a model>
+        state : bool
+            As of the ridge models, but what training goes on with is always in the file: True is allowed.
 
         Raises
         ------
+        ValueError
+            If `state` is False.
         <errors of a file that is written>
         """
         from .._persistence import save
 
+        if not arguments.boolean(state, "state"):
+            raise ValueError(
+                "state is False, and what training goes on with is always in the file of a net; True is allowed"
+            )
         save(self, path)
 
     def dynamic_kernel(self, X: Any, Z: Any = None) -> Any:
@@ -153,15 +164,16 @@ class FittedNet(MultiOutputMixin, RegressorMixin, BaseEstimator, ABC):  # type: 
         ValueError, TypeError
             If `X` or `Z` does not fit, or has NaN or inf.
         """
-        rows, place = self._seen_rows(X)
+        fitted = now(self)
+        rows, place = fitted._seen_rows(X)
         there = place.inside()
         x = z = there.load(rows)
         if Z is not None:
-            source = matrix(Z, "Z", columns=self.n_features_in_, dtype=rows.dtype, like=Source(rows, place))
-            z = there.load(with_bias(source, self._as_fitted().bias))
-        with self._fitted_net(rows.dtype, place) as net:
+            source = matrix(Z, "Z", columns=fitted.n_features_in_, dtype=rows.dtype, like=Source(rows, place))
+            z = there.load(with_bias(source, fitted._as_fitted().bias))
+        with fitted._fitted_net(rows.dtype, place) as net:
             out = net.kernel(x, z)
-        if scan_wanted(self.assume_finite):
+        if scan_wanted(fitted.assume_finite):
             require_no_overflow(out, "X" if Z is None else "X or Z")
         return place.give_back(place.fetch(out) if place.staged else out)
 
@@ -212,15 +224,16 @@ class FittedNet(MultiOutputMixin, RegressorMixin, BaseEstimator, ABC):  # type: 
         ValueError, TypeError
             If `X` or `Y` does not fit, or has NaN or inf.
         """
-        rows, place = self._seen_rows(X)
+        fitted = now(self)
+        rows, place = fitted._seen_rows(X)
         labels = np.asarray(on_host(Y, "Y"))
-        model = self._as_fitted()
+        model = fitted._as_fitted()
         kappa, start = model.kappa, None
         if not model.double:
-            net = self._net_at_start(rows.dtype, place)
+            net = fitted._net_at_start(rows.dtype, place)
             start = kappa * net.on_host(net.predict(place.inside().load(rows)))
             start = start.reshape(labels.shape) if start.size == labels.size else start
-        return KernelFlow(self.limit_kernel(X), labels, kappa=kappa, ridge=model._ridge(), decay=model.decay, start=start)
+        return KernelFlow(fitted.limit_kernel(X), labels, kappa=kappa, ridge=model._ridge(), decay=model.decay, start=start)
 
     def _model_params(self) -> dict[str, Any]:
         """The parameters that make the model."""

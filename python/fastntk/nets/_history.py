@@ -16,7 +16,7 @@ from .. import _arguments as arguments
 from ._compiled_net import CompiledNet, Descent
 from ._reference import Data, Reference
 
-__all__ = ["QUANTITIES", "Moment", "Recorder", "checked_record", "checked_steps", "needs"]
+__all__ = ["QUANTITIES", "Moment", "Recorder", "checked_record", "checked_steps", "kernel_bytes", "needs"]
 
 Float64Array = NDArray[np.float64]
 
@@ -49,6 +49,20 @@ QUANTITIES = tuple(_NEEDS)
 def needs(names: Iterable[str], what: str) -> bool:
     """Whether one of the quantities needs this to be known."""
     return any(what in _NEEDS[name] for name in names)
+
+
+def kernel_bytes(names: Iterable[str], n: int, n_test: int) -> int:
+    """What the quantities of the kernel side take of the host's memory at their peak."""
+    asked = {*names}
+    matrix, start = n * n, int(needs(asked, "start kernel"))
+    if not needs(asked, "kernel"):
+        # H(0), the kernel now, their difference, and two copies of that for its eigenvalues.
+        return 8 * 5 * start * matrix
+    # What is recorded of the kernel now, beside H, its eigenvectors and H(0).
+    now = 5 * matrix if asked & {"kernel_drift", "kernel_distance", "kernel_error"} else 0
+    test = n_test * n if any({"test", "kernel"} <= {*_NEEDS[name]} for name in asked) else 0
+    # Before, the eigenvectors are computed from five matrices, and the kernel of test rows from two of its size.
+    return 8 * ((2 + start) * matrix + max(5 * matrix, 2 * test, test + now))
 
 
 def checked_record(record: Any, *, test: bool, test_targets: bool) -> tuple[str, ...]:

@@ -6,6 +6,7 @@ import functools
 import math
 import warnings
 from collections.abc import Iterable
+from copy import copy
 from dataclasses import replace
 from typing import Any, Self
 
@@ -22,15 +23,17 @@ from .._memory import require_memory, require_planned
 from .._plan import Plan
 from .._random import resolve_seed
 from .._statistics import row_statistics
-from ._checkpoint import Checkpoint, Progress, require_same
+from .._turns import turn
+from ._checkpoint import Checkpoint, require_same
 from ._compiled_net import CompiledNet, CompiledNets, Descent, Origin
 from ._docs import documented
 from ._errors import DivergenceError
 from ._fitted import FittedNet, named_columns
-from ._history import Recorder, checked_record, checked_steps, needs
+from ._history import Recorder, checked_record, checked_steps, kernel_bytes, needs
 from ._inputs import Inputs, host_rows, read_inputs
+from ._progress import Progress
 from ._reference import Data, make_reference
-from ._step_size import largest_eigenvalue
+from ._step_size import eigenvalue_bytes, largest_eigenvalue
 from ._training import Training
 
 __all__ = ["ReLUNet"]
@@ -38,6 +41,7 @@ __all__ = ["ReLUNet"]
 Float64Array = NDArray[np.float64]
 
 _GROWTH = 10.0  # of the loss in all, which is no longer noise of batches
+_LARGE_START = 20.0  # of the predictions, in norms of the targets, from where on training learns little else
 _KERNELS = ("exact", "start")
 _MOST_PARTS = 2048  # of the largest stable step size, that "auto" may come down to
 _ORDER_SEED, _ROWS_SEED = 8, 9  # parts of the seed; nets draw their weights from the first ones
@@ -47,13 +51,15 @@ class ReLUNet(FittedNet):
     """A net that is trained by gradient descent."""
 
     _copies = 8  # of the weights, on the host: now, at the start, of the steps before and for the history
+    _kernel_matrices = 1  # that exist while that of `_kernel` is made
 
     @documented
     def fit(
         self,
         X: Any,
-        Y: Any,
+        Y: Any = None,
         *,
+        y: Any = None,
         steps: int = 1000,
         step_size: float | str = "auto",
         batch_size: int | None = None,
@@ -70,6 +76,10 @@ class ReLUNet(FittedNet):
 
         <fit>
         """
+        if y is not None:
+            if Y is not None:
+                raise ValueError("Y and y are given, which are the same argument; pass one")
+            Y = y
         steps = arguments.integer(steps, "steps", low=0)
         asked = self._checked(step_size, batch_size)
         names = checked_record(record, test=X_test is not None, test_targets=Y_test is not None)
@@ -81,6 +91,8 @@ class ReLUNet(FittedNet):
         (n, d), k, place = inputs.rows.shape, inputs.labels.shape[1], inputs.place
         if asked.batch_size > n:
             raise ValueError(f"batch_size is {batch_size}; an integer in [1, {n}], the number of rows, is allowed")
+        named = named_columns(X, inputs.given)
+        validate_data(copy(self), named, skip_check_array=True, reset=True)  # what fails, fails before the training
         self._require_memory(inputs, names, asked.batch_size or n)
 
         identity = self._identity(asked, inputs, names, kernel)
@@ -95,6 +107,7 @@ class ReLUNet(FittedNet):
         net = self._make(origin, place)
         initial = net.weights
         stable = functools.cache(lambda: self._stable_step_size(descent, inputs.host, seed))
+        from_start = before is None
         while True:
             recorder = self._recorder(names, kernel, net, inputs, descent, None if before is None else before.history)
             progress = Training(net, recorder, descent, origin, before)
@@ -104,12 +117,21 @@ class ReLUNet(FittedNet):
             descent, before = replace(descent, step_size=descent.step_size / 2), None
             net.weights = initial
 
-        validate_data(self, named_columns(X, inputs.given), skip_check_array=True, reset=True)
-        self._fitted_params = self._model_params()
-        self._keep(progress.state(), identity, inputs.one_target, k)
-        self.statistics_ = row_statistics(inputs.host[:, : self.n_features_in_], inputs.labels, None)
+        with turn(self):
+            validate_data(self, named, skip_check_array=True, reset=True)
+            self._fitted_params = self._model_params()
+            self._keep(progress.state(), identity, inputs.one_target, k)
+            self.statistics_ = row_statistics(inputs.host[:, : self.n_features_in_], inputs.labels, None)
         if diverged:
             raise DivergenceError(progress.steps, descent.step_size, stable())
+        times = progress.start_size / (float(np.linalg.norm(inputs.labels)) or math.inf)
+        if from_start and times > _LARGE_START:
+            warnings.warn(
+                f"the predictions at the start are {times:.3g} times as large as the targets, and training has to take them "
+                "away first: pass double=True, with which they are 0, and rows of length 1",
+                UserWarning,
+                stacklevel=2,
+            )
         if progress.growth > _GROWTH:
             warnings.warn(
                 f"the loss is {progress.growth:.3g} times that of the start; step_size is {descent.step_size:g}, "
@@ -159,7 +181,18 @@ class ReLUNet(FittedNet):
         batch = 0 if batch_size is None else arguments.integer(batch_size, "batch_size")
         return Descent(*self._descent_values(), eta, batch, 0)
 
-    def plan(self, n: int, d: int, n_targets: int = 1, *, steps: int = 1000, batch_size: int | None = None) -> Plan:
+    def plan(
+        self,
+        n: int,
+        d: int,
+        n_targets: int = 1,
+        *,
+        steps: int = 1000,
+        batch_size: int | None = None,
+        record: str | Iterable[str] = ("loss", "drift"),
+        n_test: int = 0,
+        dtype: Any = "float32",
+    ) -> Plan:
         """What `fit` would take, without doing it.
 
         Parameters
@@ -169,14 +202,18 @@ class ReLUNet(FittedNet):
         d : int
             Number of columns.
         n_targets : int
-        steps, batch_size
+        steps, batch_size, record
             As in `fit`.
+        n_test : int
+            Rows of `X_test`.
+        dtype : {"float32", "float64"}
+            Of the rows.
 
         Returns
         -------
         Plan
-            For float32 rows in host memory, trained on by a GPU if `device` is "cuda", with the loss and the drift recorded.
-            Quantities of the kernel side take 48 n**2 bytes more. A pass is as many steps as reach every row once.
+            For rows in host memory, trained on by a GPU if `device` is "cuda". A pass is as many steps as reach every row
+            once.
 
         Raises
         ------
@@ -189,7 +226,10 @@ class ReLUNet(FittedNet):
         rows = n if batch_size is None else arguments.integer(batch_size, "batch_size", high=n)
         gpu = arguments.choice(self.device, "device", ("auto", "cpu", "cuda")) == "cuda"
         d += self._checked_bias() != 0
-        host, device = self._bytes(n, d, k, 4, rows, side=False, gpu=gpu)
+        n_test = arguments.integer(n_test, "n_test", low=0)
+        names = checked_record(record, test=n_test > 0, test_targets=n_test > 0)
+        kernels = kernel_bytes(names, n, n_test)
+        host, device = self._bytes(n, d, k, arguments.itemsize(dtype), rows, kernels=kernels, gpu=gpu)
         step = rows * self._row_flops(d, k)
         some = min(n, 5000)
         operations = steps * step + flops.gram(d, some)
@@ -199,9 +239,9 @@ class ReLUNet(FittedNet):
     def _require_memory(self, inputs: Inputs, names: tuple[str, ...], batch: int) -> None:
         """MemoryError if there is no room: weights, start and copies; steps' workspace; matrices of the kernel side."""
         (n, d), k, item = inputs.rows.shape, inputs.labels.shape[1], inputs.rows.itemsize
-        side = needs(names, "kernel") or needs(names, "start kernel")
+        kernels = kernel_bytes(names, n, 0 if inputs.test is None else len(inputs.test))
         gpu = inputs.place.device
-        host, device = self._bytes(n, d, k, item, batch, side=side, gpu=gpu is not None)
+        host, device = self._bytes(n, d, k, item, batch, kernels=kernels, gpu=gpu is not None)
         what = f"{type(self).__name__}.fit with {self._parameters(d, k)} weights and {n} rows"
         lower = "lower the width, or pass fewer rows"
         # The budget bounds what a GPU's work takes, in its memory; without one, the host's.
@@ -210,18 +250,24 @@ class ReLUNet(FittedNet):
             require_memory(sum(device.values()), None, what=what, lower=lower, device=gpu)
 
     def _bytes(
-        self, n: int, d: int, k: int, item: int, batch: int, *, side: bool, gpu: bool
+        self, n: int, d: int, k: int, item: int, batch: int, *, kernels: int, gpu: bool
     ) -> tuple[dict[str, int], dict[str, int]]:
         """What training takes of the host's memory and of a GPU's."""
         weights, step = item * self._parameters(d, k), self._step_bytes(batch, k, item)
-        host = {
-            "weights": self._copies * weights,
-            "rows": 8 * n * d,
-            "kernel": 48 * n * n if side else 8 * min(n, 5000) ** 2,
+        host = {"weights": self._copies * weights, "rows": 8 * n * d, "kernel": kernels}
+        host |= {} if gpu else {"step": step}
+        # Before there are weights.
+        before = {
+            "finding the step size": eigenvalue_bytes(n, d, self._kernel_matrices),
+            "drawing the start": self._start_bytes(n, d),
         }
-        if not gpu:
-            return {**host, "step": step}, {}
-        return host, {"weights": 5 * weights, "rows": item * n * (2 * d + 4 * k), "step": step}
+        for name, size in before.items():
+            host[name] = max(0, size + host["rows"] - sum(host.values())) if size else 0
+        return host, {"weights": 5 * weights, "rows": item * n * (2 * d + 4 * k), "step": step} if gpu else {}
+
+    def _start_bytes(self, n: int, d: int) -> int:  # noqa: ARG002
+        """What drawing the start takes beside the rows."""
+        return 0
 
     def _identity(self, asked: Descent, inputs: Inputs, names: tuple[str, ...], kernel: str) -> dict[str, Any]:
         """What the bits of a training depend on, in JSON's types; of the seed only a number that is given."""

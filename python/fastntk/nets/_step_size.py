@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from ..leverage._kernels import KernelFunction
 
-__all__ = ["largest_eigenvalue"]
+__all__ = ["eigenvalue_bytes", "largest_eigenvalue"]
 
 _MOST_ROWS = 5000  # whose kernel matrix is made
 _DENSE_ROWS = 64
@@ -45,8 +45,14 @@ def largest_eigenvalue(kernel: KernelFunction, X: Float64Array, batch_size: int,
     return max(largest, min(single, batch))
 
 
+def eigenvalue_bytes(n: int, d: int, matrices: int) -> int:
+    """What `largest_eigenvalue` takes of `n` rows, with so many matrices at a time in the kernel; batches take less."""
+    count = min(n, _MOST_ROWS)
+    return 8 * (max(matrices * count**2, 2 * min(count, _DENSE_ROWS) ** 2) + (1 + (count < n)) * count * d)
+
+
 def _largest(K: Float64Array) -> float:
-    if not np.isfinite(K).all():
+    if not np.isfinite([K.min(), K.max()]).all():
         return math.inf
     if not K.any():
         return 0.0

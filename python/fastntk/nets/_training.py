@@ -10,10 +10,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ._checkpoint import Checkpoint, Progress
+from ._checkpoint import Checkpoint
 from ._compiled_net import CompiledNet, Descent, Origin
 from ._history import Moment, Recorder
 from ._inputs import or_float64
+from ._progress import Progress
 
 __all__ = ["Training"]
 
@@ -42,6 +43,8 @@ class Training:
         Made so far.
     growth : float
         The loss over that at the start.
+    start_size : float
+        |kappa f(W(0), X)|, or where it goes on from.
 
     Raises
     ------
@@ -54,6 +57,8 @@ class Training:
     ) -> None:
         self._net, self._recorder, self._descent, self._origin = net, recorder, descent, origin
         start = recorder.moment(0)
+        with np.errstate(over="ignore"):
+            self.start_size = float(np.linalg.norm(start.predictions))
         self._was_dead = start.is_stuck
         self._first_loss = start.loss if before is None else before.first_loss
         dtype = origin.dtype

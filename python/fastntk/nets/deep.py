@@ -42,7 +42,8 @@ class DeepReLU(ReLUNet):
         Neurons m_1, ..., m_L of the hidden layers.
     <scale and ridge>
     double : bool
-        Two nets g with equal weights at the start, f = (g(W) - g(W')) / sqrt(2), so that f(W(0), x) = 0.
+        Two nets g with equal weights at the start, f = (g(W) - g(W')) / sqrt(2), so that f(W(0), x) = 0. For predictions
+        take True, and rows of length 1, as in `TwoLayerReLU`.
     <decay>
         With decay="zero" the kernel side has the ridge parameter (L + 1) alpha, as f is homogeneous of degree L + 1 in W.
     <bias>
@@ -54,6 +55,10 @@ class DeepReLU(ReLUNet):
         All weights, now and at the start, in the type of the rows: the copies one after the other, in each W_1, ..., W_L, v,
         row by row.
     <fitted>
+
+    Notes
+    -----
+    <threads of nets>
 
     References
     ----------

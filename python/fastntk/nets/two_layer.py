@@ -14,7 +14,9 @@ from .._load import _core
 from .._place import Place
 from .._random import RandomState
 from ..leverage import LeverageSampler
+from ..leverage._bytes import sampler_bytes
 from ..leverage._kernels import KernelFunction
+from ..leverage._recursive import LANDMARKS
 from ._compiled_net import CompiledNet, Origin
 from ._docs import documented
 from ._net import ReLUNet
@@ -48,7 +50,9 @@ class TwoLayerReLU(ReLUNet):
         closer to H with the second where the rows have uneven leverage. Up to 1500 rows directions are drawn from q by Gibbs
         sampling, beyond by resampling a pool (see `fastntk.leverage.LeverageSampler`).
     double : bool
-        Neurons in pairs with equal w and opposite a, so that f(W(0), x) = 0; `width` is even then.
+        Neurons in pairs with equal w and opposite a, so that f(W(0), x) = 0; `width` is even then. For predictions take
+        True, and rows of length 1: without it f(W(0), x) is a random function of size |x| / sqrt(2), and training spends
+        its time on taking it away where rows are long.
     <decay>
     start_alpha : float, optional
         The ridge parameter of start="leverage". By default alpha / kappa^2, as in the paper, but not less than a thousandth
@@ -62,9 +66,15 @@ class TwoLayerReLU(ReLUNet):
         W, in the type of the rows. With a `bias`, d counts the constant column.
     start_weights_ : ndarray of shape (m, d)
         W(0).
+    start_alpha_ : float or None
+        The ridge parameter that start="leverage" took, up to rounding; None with "gaussian".
     out_weights_ : ndarray of shape (m, k)
         a_r s_r / sqrt(m); the signs a are independent for each target.
     <fitted>
+
+    Notes
+    -----
+    <threads of nets>
 
     References
     ----------
@@ -82,6 +92,8 @@ class TwoLayerReLU(ReLUNet):
     >>> bool(net.history_["limit_distance"][-1] < 0.1 * np.linalg.norm(Y))
     True
     """
+
+    _kernel_matrices = 2  # of the gates, and of products of rows
 
     def __init__(
         self,
@@ -139,6 +151,15 @@ class TwoLayerReLU(ReLUNet):
         # A bit for each unit, and f of each panel of units, at least 128 of them.
         return rows * (int(self.width) // 8 + item * k * (2 + int(self.width) // 128))
 
+    def _start_bytes(self, n: int, d: int) -> int:
+        if self.start == "gaussian":
+            return 0
+        return sampler_bytes(n, d, self._directions(), LANDMARKS, pool=n > _GIBBS_ROWS)
+
+    def _directions(self) -> int:
+        """How many are drawn."""
+        return int(self.width) // (2 if self.double else 1)
+
     @property
     def weights_(self) -> NDArray[Any]:
         """W."""
@@ -152,6 +173,23 @@ class TwoLayerReLU(ReLUNet):
         return weights
 
     @property
+    def start_alpha_(self) -> float | None:
+        """The ridge parameter of the leverage at the start."""
+        statistics = self.statistics_
+        model = self._as_fitted()
+        if model.start == "gaussian":
+            return None
+        moments = (*statistics["column_mean"], *statistics["column_std"], model.bias)
+        return model._leverage_alpha(sum(value**2 for value in moments) / 2)
+
+    def _leverage_alpha(self, mean_eigenvalue: float) -> float:
+        """`start_alpha`, or what it is by default."""
+        if self.start_alpha is not None:
+            return float(self.start_alpha)
+        kappa, ridge, _ = self._descent_values()
+        return max(ridge / kappa**2, _LEAST_START_ALPHA * mean_eigenvalue)
+
+    @property
     def out_weights_(self) -> NDArray[Any]:
         """a_r s_r / sqrt(m)."""
         weights: NDArray[Any] = self._training.start["out_weights"]
@@ -160,7 +198,7 @@ class TwoLayerReLU(ReLUNet):
     def _draw(self, origin: Origin, place: Place) -> dict[str, NDArray[Any]]:
         """Weights at the start, and those of the output."""
         assert origin.rows is not None
-        count = int(self.width) // (2 if self.double else 1)
+        count = self._directions()
         signs = np.where(_normals(_core.child_seed(origin.seed, _SIGNS_SEED), (count, origin.k)) < 0, -1.0, 1.0)
         if self.start == "gaussian":
             weights = _normals(_core.child_seed(origin.seed, _WEIGHTS_SEED), (count, origin.d))
@@ -173,12 +211,9 @@ class TwoLayerReLU(ReLUNet):
         return {"weights": weights.astype(origin.dtype), "out_weights": out.astype(origin.dtype)}
 
     def _leverage_sampler(self, X: Float64Array, seed: int, place: Place) -> LeverageSampler:
-        alpha = self.start_alpha
-        if alpha is None:
-            kappa, ridge, _ = self._descent_values()
-            alpha = max(ridge / kappa**2, _LEAST_START_ALPHA * float(self._kernel().diagonal(X).mean()))
-            if not alpha > 0:
-                raise ValueError("X has zero rows only; with start='leverage' at least one other is needed")
+        alpha = self._leverage_alpha(float(self._kernel().diagonal(X).mean()))
+        if not alpha > 0:
+            raise ValueError("X has zero rows only; with start='leverage' at least one other is needed")
         return LeverageSampler(
             X,
             alpha,
@@ -187,6 +222,7 @@ class TwoLayerReLU(ReLUNet):
             random_state=_core.child_seed(seed, _LEVERAGE_SEED),
             n_threads=self.n_threads,
             device="cpu" if place.device is None else "cuda",
+            max_memory=self.max_memory if place.device is None else None,
         )
 
     def _make(self, origin: Origin, place: Place) -> CompiledNet:

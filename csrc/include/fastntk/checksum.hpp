@@ -1,4 +1,4 @@
-// The 64-bit checksum of states and model files.
+// The 64-bit checksum of states and model files; in these it is that of the file with the checksum's digits as zeros.
 #pragma once
 
 #include <algorithm>
