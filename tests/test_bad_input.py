@@ -276,11 +276,11 @@ BAD = {
     "masked rows": (lambda: features(np.ma.masked_array(X, X > 1.5)), ValueError, r"X is masked at \(\d+, \d\)"),
     "masked targets": (lambda: regressor(y=np.ma.masked_array(Y3, Y3 > 1)), ValueError, r"y is masked at \(2,\)"),
     "text in a table": (lambda: features(table(["u"] * 12)), TypeError, "'u' in row 0, column 'b'; .* encode the column"),
-    "gap in a table": (lambda: features(table([1, pd.NA] * 6)), TypeError, "<NA> in row 1, column 'b'; .* fill it"),
+    "gap in a table": (lambda: features(table([1, pd.NA] * 6)), TypeError, "'NAType' in row 1, column 'b'; .* fill it"),
     "gap of whole numbers": (
         lambda: features(table(pd.array([1, None] * 6, dtype="Int64"))),
         TypeError,
-        "<NA> in row 1, column 'b'",
+        "'NAType' in row 1, column 'b'",
     ),
     "categories in a table": (lambda: features(table(pd.Categorical(["u", "v"] * 6))), TypeError, "column 'b'"),
     "label None": (lambda: classifier(y=["a", None, "b"] * 4), ValueError, "y is None in row 1; every row needs a label"),

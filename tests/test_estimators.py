@@ -331,7 +331,13 @@ def test_rows_whose_sums_overflow_are_refused(wave, alpha):
     with pytest.raises(ValueError, match=r"^X .*overflow"):
         stream.partial_fit(np.full_like(X, 1e200), y)
     assert np.isfinite(stream.predict(X)).all()
-    assert np.isfinite(stream.fit(X * 1e-160, y).alpha_)
+
+
+def test_rows_whose_squares_underflow_have_a_finite_alpha(wave):
+    X, y = wave
+    with pytest.warns(UserWarning, match="underflow"):
+        model = fastntk.NTKRegressor(32, random_state=0).fit(X * 1e-160, y)
+    assert np.isfinite(model.alpha_)
 
 
 def test_refusals_of_parameters_leave_the_state(wave):

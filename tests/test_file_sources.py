@@ -13,7 +13,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from fastntk._file_sources import file_source
-from fastntk._files import _csv_rows, _source
+from fastntk._files import _csv, _csv_rows, _source
 from fastntk._files._output import check_output, write_predictions
 from fastntk._sources import BlockSource
 
@@ -24,7 +24,8 @@ NAMES = ["a", "b", "c", "d", "e"]
 @pytest.fixture
 def small_blocks(monkeypatch):
     monkeypatch.setattr(_source.FileSource, "_block_bytes", 700)
-    monkeypatch.setattr(_csv_rows, "CHUNK", 500)
+    for module in (_csv, _csv_rows):
+        monkeypatch.setattr(module, "CHUNK", 500)
 
 
 def data():
@@ -437,8 +438,18 @@ BAD = {
     "header only, inputs": ("x.csv", b"a,b\n", {"with_target": False}, "x.csv has a header and no rows"),
     "ragged": ("x.csv", b"a,b\n1,2\n\n1,2,3\n", {}, "x.csv has 3 fields in line 4, and 2 are needed"),
     "short line": ("x.csv", b"1,2,3\n1,2\n", {}, "x.csv has 2 fields in line 2, and 3 are needed"),
-    "text": ("x.csv", b"a,b\n1,2\nno,3\n", {}, "x.csv has 'no' in line 3, column 'a'; a number is needed; a column of text is left out with --drop"),
-    "text, no names": ("x.csv", b"1,2\nno,3\n", {}, "x.csv has 'no' in line 2, column 0; a number is needed; a column of text is left out with --drop"),
+    "text": (
+        "x.csv",
+        b"a,b\n1,2\nno,3\n",
+        {},
+        "'no' in line 3, column 'a'; a number is needed; a column of text is left out",
+    ),
+    "text, no names": (
+        "x.csv",
+        b"1,2\nno,3\n",
+        {},
+        "'no' in line 2, column 0; a number is needed; a column of text is left out",
+    ),
     "text input": ("x.csv", b"1,k\n", {"with_target": False}, "'k' in line 1, column 1; .*if it is the target, name it"),
     "empty field": ("x.csv", b"a,b\n1,2\n,3\n", {}, "x.csv has nothing in line 3, column 'a'; a number is needed"),
     "empty target": ("x.csv", b"a,b\n1,2\n2,\n", {}, "x.csv has nothing in line 3, column 'b'; a target is needed"),
@@ -490,7 +501,12 @@ BAD = {
     "null": ("x.parquet", parquet(a=[1.0, None], b=[1, 2]), {}, "no value in row 1, column 'a'"),
     "null label": ("x.parquet", parquet(a=[1.0, 2.0], b=["x", None]), {}, "no value in row 1, column 'b'"),
     "nan of parquet": ("x.parquet", parquet(a=[1.0, np.nan], b=[1, 2]), {}, "has NaN in row 1, column 'a'"),
-    "strings of parquet": ("x.parquet", parquet(a=["x", "y"], b=[1, 2]), {}, "strings in column 'a'; numbers are needed; a column of text is left out"),
+    "strings of parquet": (
+        "x.parquet",
+        parquet(a=["x", "y"], b=[1, 2]),
+        {},
+        "column 'a'; numbers are needed; a column of text is left",
+    ),
     "lists of parquet": ("x.parquet", parquet(a=[[1], [2]], b=[1, 2]), {}, "type list<.*> in column 'a'"),
 }
 

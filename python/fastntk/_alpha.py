@@ -150,8 +150,8 @@ class AlphaSearch:
     def _least(self, score: Callable[[float], float]) -> float:
         diagonal = self._sum_squares / self._state.n_features
         if not diagonal > _LEAST:
-            # Features of zero rows have no products with the targets either.
-            if np.any(self._state.solve(1.0, fit_intercept=False, with_condition=False).coef):
+            # Features of zero rows have no products with the targets either. Sums that overflowed are told later.
+            if diagonal <= _LEAST and np.any(self._state.solve(1.0, fit_intercept=False, with_condition=False).coef):
                 warnings.warn(
                     "X is so small that squares of its features underflow, and the model is nearly constant; scale it up",
                     UserWarning,

@@ -388,11 +388,11 @@ def _require_numbers(array: NDArray[Any], X: Any, name: str) -> None:
         for row, value in enumerate(array[:, j]):
             try:
                 float(value)
-            except (TypeError, ValueError, OverflowError):
+            except (TypeError, ValueError, OverflowError) as problem:
                 where = j if columns is None else repr(columns[j])
                 remedy = "fill it, or leave the row out" if is_missing(value) else "encode the column, or leave it out"
                 raise TypeError(
-                    f"{name} has dtype object and cannot be read as numbers: {value!r:.60} in row {row}, column {where}; "
+                    f"{name} has dtype object and cannot be read as numbers: {problem} in row {row}, column {where}; "
                     f"a number is needed: {remedy}"
                 ) from None
 
