@@ -11,25 +11,12 @@
 #include <vector>
 
 #include "bench.hpp"
+#include "deep_net.hpp"
 #include "sgemm.hpp"
 
 using namespace fastntk;
 
 namespace {
-
-struct Product {
-  std::size_t m, n, k;
-};
-
-// Of W_l h, of the derivatives by h and of those by the weights.
-std::vector<Product> products_of(std::size_t rows, std::size_t d, std::size_t width, std::size_t depth) {
-  std::vector<Product> products{{rows, width, d}, {width, d, rows}};
-  for (std::size_t l = 1; l < depth; ++l) {
-    products.insert(products.end(), 2, {rows, width, width});
-    products.push_back({width, width, rows});
-  }
-  return products;
-}
 
 void measure(std::size_t n, std::size_t d, std::size_t width, std::size_t depth) {
   bench::Array<float> x(n * d), y(n);
@@ -45,22 +32,14 @@ void measure(std::size_t n, std::size_t d, std::size_t width, std::size_t depth)
   bench::require(first.steps == 3 && first.loss[2] < first.loss[1] && first.loss[1] < first.loss[0],
                  "deep_net: the loss does not fall");
 
-  const std::vector<Product> products = products_of(n, d, width, depth);
-  std::size_t most_a = 0, most_b = 0, most_c = 0;
-  double flops = 0;
-  for (const Product& p : products) {
-    most_a = std::max(most_a, p.m * p.k);
-    most_b = std::max(most_b, p.k * p.n);
-    most_c = std::max(most_c, p.m * p.n);
-    flops += 2.0 * static_cast<double>(p.m * p.n) * static_cast<double>(p.k);
-  }
-  const bench::Array<float> a(most_a), b(most_b);
-  bench::Array<float> c(most_c);
+  const bench::DeepNetProducts products(n, d, width, depth);
+  const bench::Array<float> a(products.most_a), b(products.most_b);
+  bench::Array<float> c(products.most_c);
   constexpr std::size_t steps = 3;  // of a call, as a training has many
   const auto times = bench::alternate({[&] { net.train(training, 3, steps, rows, targets); },
                                        [&] {
                                          for (std::size_t s = 0; s < steps; ++s)
-                                           for (const Product& p : products)
+                                           for (const auto& p : products.all)
                                              bench::sgemm(p.m, p.n, p.k, a.data(), b.data(), c.data());
                                        }},
                                       7);
@@ -69,11 +48,11 @@ void measure(std::size_t n, std::size_t d, std::size_t width, std::size_t depth)
                 .shape = std::to_string(n) + "x" + std::to_string(d) + ", width " + std::to_string(width) + ", depth " +
                          std::to_string(depth),
                 .times = times[0],
-                .work = steps * flops,
+                .work = steps * products.flops,
                 .unit = "s",
                 .floor = "sgemm of both passes",
                 .floor_times = times[1],
-                .floor_work = steps * flops});
+                .floor_work = steps * products.flops});
 }
 
 }  // namespace

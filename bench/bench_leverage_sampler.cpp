@@ -2,13 +2,13 @@
 // as there are sums: for each chain and vector of a form, those before the move's break points and those passed at them.
 // Times are of one move of one chain.
 #include <fastntk/leverage.hpp>
-#include <fastntk/rng.hpp>
 
 #include <cmath>
 #include <cstddef>
 #include <string>
 
 #include "bench.hpp"
+#include "leverage_problem.hpp"
 #include "sgemm.hpp"
 
 namespace {
@@ -18,7 +18,6 @@ using fastntk::FeatureFamily;
 using fastntk::GibbsMoves;
 using fastntk::LeverageSampler;
 using fastntk::View;
-using fastntk::rng::Draws;
 
 struct Case {
   const char* family_name;
@@ -29,21 +28,6 @@ struct Case {
 };
 
 constexpr Case coordinates{"ntk", FeatureFamily::ntk, 1, "coordinates", GibbsMoves::coordinates};
-
-bench::Array<double> normal_rows(std::size_t n, std::size_t d) {
-  bench::Array<double> x(n * d);
-  const Draws draws{1, fastntk::rng::Stream::normal};
-  for (std::size_t i = 0; i < n * d; ++i) x[i] = draws.normal(i) / std::sqrt(static_cast<double>(d));
-  return x;
-}
-
-// As (K + lambda I)^-1 is, of a kernel of rank one: the form of a pattern is what is left of a sum of many terms.
-bench::Array<double> inverse(std::size_t n) {
-  bench::Array<double> a(n * n);
-  for (std::size_t i = 0; i < n; ++i)
-    for (std::size_t j = 0; j < n; ++j) a[i * n + j] = (i == j ? 1.0 : 0.0) - 0.99 / static_cast<double>(n);
-  return a;
-}
 
 // q/p of the families ntk and arc_cosine_0 by definition.
 double reference(FeatureFamily family, const bench::Array<double>& x, const bench::Array<double>& a, const double* w,
@@ -66,7 +50,7 @@ double reference(FeatureFamily family, const bench::Array<double>& x, const benc
 }
 
 void measure(const Case& c, std::size_t n, std::size_t d, std::size_t chains, std::size_t moves) {
-  const bench::Array<double> x = normal_rows(n, d), a = inverse(n);
+  const bench::Array<double> x = bench::normal_rows(n, d), a = bench::regularised_inverse(n);
   bench::Array<double> w(chains * d), ratio(chains), vectors(chains * n), product(chains * n);
   const LeverageSampler<> sampler({.family = c.family, .moves = c.moves, .burn_in = 0, .thinning = moves, .seed = 1},
                                   View<const double>(x.data(), n, d), View<const double>(a.data(), n, n), Cpu{1});
