@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ._arrays import Source, take
+from ._array_source import Source
+from ._arrays import take
 from ._exact_pairs import Float64Array
 from ._sparse import CsrRows
 

@@ -11,7 +11,8 @@ from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin, Transfo
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from . import _arguments as arguments
-from ._arrays import Source, is_sparse, matrix
+from ._array_source import Source, is_sparse
+from ._arrays import matrix
 from ._exact_pairs import Float64Array, ntk_pairs
 from ._images import columns_of
 from ._measured_map import MOST_COMPONENTS, MeasuredMap

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ._arrays import Source, as_source
+from ._array_source import Source, as_source
 from ._place import is_device_array
 
 __all__ = ["on_host", "score_on_host"]

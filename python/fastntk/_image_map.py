@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from . import _arguments as arguments
-from ._arrays import Source
+from ._array_source import Source
 from ._feature_map import FeatureMap, RowMap
 from ._finite import scan_wanted
 from ._image_range import RANGES, range_of, require_same_range

@@ -10,7 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from . import _arguments as arguments
-from ._arrays import Source, as_real, as_source, has_dense_rows, is_sparse
+from ._array_source import Source, as_source, is_sparse
+from ._arrays import as_real, has_dense_rows
 from ._finite import first_bad, scan_wanted
 from ._lazy_rows import LazyRows, dense_blocks
 from ._place import is_device_array

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from . import _arguments as arguments
-from ._arrays import workspace
+from ._array_source import workspace
 from ._inverse_factor import inverse_factor
 from ._load import _core
 from ._place import Place, map_rows

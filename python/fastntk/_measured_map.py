@@ -9,7 +9,7 @@ from sklearn.base import clone
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from . import _arguments as arguments
-from ._arrays import Source
+from ._array_source import Source
 from ._error_estimate import ErrorEstimate, PairSample
 from ._images import columns_of
 from ._random import RandomState, resolve_seed

@@ -7,7 +7,8 @@ from typing import Any, ClassVar
 import numpy as np
 
 from . import _arguments as arguments
-from ._arrays import Source, matrix, workspace
+from ._array_source import Source, workspace
+from ._arrays import matrix
 from ._finite import require_no_overflow, scan_wanted
 from ._memory import allocate
 from ._place import Place, map_rows

@@ -10,7 +10,7 @@ from sklearn.base import clone
 from sklearn.frozen import FrozenEstimator
 
 from . import _arguments as arguments
-from ._arrays import is_sparse
+from ._array_source import is_sparse
 from ._feature_map import FeatureMap
 from ._fit_plan import plan_fit
 from ._holdout import Holdout, holdout_rows

@@ -11,7 +11,8 @@ from sklearn.base import BaseEstimator
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from . import _arguments as arguments
-from ._arrays import Source, astype, is_sparse, matrix
+from ._array_source import Source, is_sparse
+from ._arrays import astype, matrix
 from ._image_map import ImageMap
 from ._images import columns_of, image_rows
 from ._place import Place, is_device_array

@@ -10,7 +10,8 @@ from typing import Any, Protocol, TypeAlias, runtime_checkable
 
 import numpy as np
 
-from ._arrays import as_real, is_sparse, require_unmasked
+from ._array_source import is_sparse, require_unmasked
+from ._arrays import as_real
 from ._memory import parse_bytes, require_memory
 
 __all__ = [

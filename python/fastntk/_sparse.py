@@ -9,7 +9,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ._arrays import Source, as_real, as_source, astype, dense_vector
+from ._array_source import Source, as_source
+from ._arrays import as_real, astype, dense_vector
 from ._finite import first_bad, scan_wanted
 from ._place import Place, map_rows
 

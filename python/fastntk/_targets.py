@@ -8,7 +8,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ._arrays import Source, as_real, is_missing
+from ._array_source import Source
+from ._arrays import as_real, is_missing
 from ._finite import require_finite
 from ._host import on_host
 

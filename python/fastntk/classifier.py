@@ -13,7 +13,7 @@ from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import column_or_1d
 
 from . import _arguments as arguments
-from ._arrays import Source
+from ._array_source import Source
 from ._block_rows import Convert
 from ._host import on_host, score_on_host
 from ._place import is_device_array

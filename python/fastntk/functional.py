@@ -8,7 +8,8 @@ from typing import Any
 import numpy as np
 
 from . import _arguments as arguments
-from ._arrays import as_real, as_source, astype, common_dtype, matrix, rows_of
+from ._array_source import as_source
+from ._arrays import as_real, astype, common_dtype, matrix, rows_of
 from ._finite import has_nan, require_no_overflow, scan_wanted
 from ._memory import allocate
 from ._place import Place, is_device_array, map_rows

@@ -7,7 +7,8 @@ from typing import Any
 import numpy as np
 
 from . import _arguments as arguments
-from ._arrays import Source, as_real, as_source, has_dense_rows, overlaps, rows_of
+from ._array_source import Source, as_source
+from ._arrays import as_real, has_dense_rows, overlaps, rows_of
 from ._place import is_device_array, map_rows
 from ._shared_docs import documented
 

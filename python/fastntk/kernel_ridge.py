@@ -13,7 +13,8 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 
 from . import _arguments as arguments
 from . import _flops as flops
-from ._arrays import Source, matrix
+from ._array_source import Source
+from ._arrays import matrix
 from ._cntk import pair_flops
 from ._dual import GivenKernel, solve_dual, weighted, weighted_gram
 from ._finite import scan_wanted

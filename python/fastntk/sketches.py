@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from . import _arguments as arguments
-from ._arrays import Source, astype, common_dtype, is_sparse
+from ._array_source import Source, is_sparse
+from ._arrays import astype, common_dtype
 from ._load import _core
 from ._operator import Operator
 from ._place import map_rows

@@ -12,7 +12,7 @@ from dask.delayed import Delayed, delayed
 from dask.optimization import cull
 from dask.utils import ensure_dict
 
-from .._arrays import is_sparse
+from .._array_source import is_sparse
 
 __all__ = [
     "Blocks",

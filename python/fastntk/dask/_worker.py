@@ -102,7 +102,7 @@ def place_of(device: str, rank: int, max_memory: Any) -> Place:
     """Where this worker computes: host memory, or, for device "cuda", the one GPU that its first task chose."""
     if device != "cuda":
         return Place()
-    from .._arrays import workspace
+    from .._array_source import workspace
 
     arguments.cuda('device is "cuda"')
     with _guard:

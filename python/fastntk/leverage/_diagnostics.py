@@ -8,7 +8,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from .._arrays import as_real, as_source
+from .._array_source import as_source
+from .._arrays import as_real
 from .._finite import require_finite
 
 __all__ = ["effective_sample_size", "r_hat"]

@@ -7,7 +7,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from .._arrays import Source, as_source, matrix
+from .._array_source import Source, as_source
+from .._arrays import matrix
 from .._place import is_device_array
 
 __all__ = ["feature_matrix", "wide", "wide_bytes"]

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
 from .. import _arguments as arguments
-from .._arrays import workspace
+from .._array_source import workspace
 from .._load import _core
 from .._memory import require_planned
 from .._place import Place

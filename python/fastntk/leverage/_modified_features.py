@@ -106,7 +106,8 @@ def _scales(weights: Any, m: int) -> Any:
 
 
 def _vector(weights: Any) -> Any:
-    from .._arrays import as_real, as_source
+    from .._array_source import as_source
+    from .._arrays import as_real
 
     source, place = as_source(weights, "weights")
     if source.ndim != 1:

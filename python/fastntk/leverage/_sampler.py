@@ -8,7 +8,8 @@ from typing import Any
 import numpy as np
 
 from .. import _arguments as arguments
-from .._arrays import Source, matrix
+from .._array_source import Source
+from .._arrays import matrix
 from .._load import _core
 from .._memory import require_planned
 from .._random import RandomState, resolve_seed

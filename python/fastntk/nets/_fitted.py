@@ -13,7 +13,8 @@ from sklearn.metrics import r2_score
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from .. import _arguments as arguments
-from .._arrays import Source, matrix
+from .._array_source import Source
+from .._arrays import matrix
 from .._finite import require_no_overflow, scan_wanted
 from .._host import on_host, score_on_host
 from .._place import Place, is_device_array

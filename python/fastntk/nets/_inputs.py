@@ -9,7 +9,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from .._arrays import Source, matrix
+from .._array_source import Source
+from .._arrays import matrix
 from .._host import on_host
 from .._kernel_cache import fingerprint
 from .._place import Place

@@ -17,7 +17,8 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 
 from .. import _arguments as arguments
 from .. import _flops as flops
-from .._arrays import matrix, workspace
+from .._array_source import workspace
+from .._arrays import matrix
 from .._load import _core
 from .._memory import require_memory, require_planned
 from .._plan import Plan
