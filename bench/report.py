@@ -204,6 +204,12 @@ CPU: list[Row] = [
         "≤ 1.3",
     ),
     (
+        "… of `DeepReLU`, width 2048, 2 and 3 layers ÷ the products of both passes",
+        [{"op": "deep_net step", "shape": f"2000x784, width 2048, depth {depth}"} for depth in (2, 3)],
+        "ratio",
+        "-",
+    ),
+    (
         'MNIST 60000/10000, `NTKClassifier(8192, features="random")`: fit + predict ÷ (ssyrk + Cholesky), alpha given, auto',
         [{"bench": "fit", "op": f"NTKClassifier(8192) alpha {name}: fit + predict"} for name in ("given", "auto")],
         "ratio",
@@ -271,6 +277,24 @@ GPU: list[Row] = [
         "≤ 4",
     ),
     ("`ntk_kernel`, 20000x784 ÷ its sgemm", [cuda("ntk_kernel depth=1", "20000x784")], "ratio", "≤ 1.5"),
+    (
+        "Training step, 2000x784, of `TwoLayerReLU(8192)`, of `DeepReLU`, width 2048, 2 and 3 layers ÷ its products",
+        [
+            cuda("two_layer_net step", "2000x784, width 8192"),
+            *(cuda("deep_net step", f"2000x784, width 2048, depth {depth}") for depth in (2, 3)),
+        ],
+        "ratio",
+        "≤ 1.3",
+    ),
+    (
+        "`LeverageSampler`, Gibbs, 2000x50, 1024 chains: ms per coordinate: ntk, arc_cosine_0, arc_cosine_1, relu_ntk",
+        [
+            {**cuda(f"leverage_sampler, {family}, coordinates", "n=2000, d=50", "float64"), "note": "1024 chains"}
+            for family in ("ntk", "arc_cosine_0", "arc_cosine_1", "relu_ntk")
+        ],
+        "median_ms",
+        "-",
+    ),
     (
         'MNIST 60000/10000, `NTKClassifier(8192, features="random")`: fit + predict, seconds',
         [cuda("NTKClassifier(8192) fit + predict")],
