@@ -6,6 +6,7 @@ on stderr, for bad input; 130 after Ctrl-C.
 
 from __future__ import annotations
 
+import os
 import sys
 
 import typer
@@ -36,9 +37,14 @@ _EXPLAINED = (ValueError, TypeError, OverflowError, OSError, MemoryError, Runtim
 def main() -> None:
     """Run the command; bad input ends it with exit code 2 and one line on stderr."""
     try:
-        raise SystemExit(app(with_commas(sys.argv[1:]) or ["--help"], prog_name="fastntk", standalone_mode=False))
+        code = app(with_commas(sys.argv[1:]) or ["--help"], prog_name="fastntk", standalone_mode=False)
+        sys.stdout.flush()
+        raise SystemExit(code)
     except KeyboardInterrupt:
         raise SystemExit(INTERRUPTED) from None
+    except BrokenPipeError:  # what is left has no reader, and the interpreter would complain of it
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        raise SystemExit(1) from None
     except Exception as error:
         if hasattr(error, "format_message") and hasattr(error, "ctx"):  # Typer's, about words that are no options
             command = "fastntk" if error.ctx is None else error.ctx.command_path
