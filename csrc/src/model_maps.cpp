@@ -22,8 +22,9 @@ constexpr std::size_t panel = 576;  // columns of a product at a time: what lies
 
 /// A matrix in the memory of B with the numbers of one on the host, row by row.
 template <Real T, Backend B>
-std::shared_ptr<const Array<T, B>> stored(const B& backend, const std::vector<T>& numbers, std::size_t rows) {
-  auto out = std::make_shared<Array<T, B>>(backend, rows, numbers.size() / rows);
+std::shared_ptr<const Array<T, B>> stored(const B& backend, const std::vector<T>& numbers, std::size_t rows,
+                                          std::size_t cols) {
+  auto out = std::make_shared<Array<T, B>>(backend, rows, cols);
   copy_in(backend, numbers.data(), numbers.size() * sizeof(T), out->view().data);
   return out;
 }
@@ -56,9 +57,9 @@ RowMap<T, B> random_features(const NtkRandomFeaturesParams& params, const ModelF
   const std::span<const double> weights = finite_numbers<double>(file, "features.weights", {count});
   if (!std::ranges::all_of(weights, [](double w) { return w > 0; }))
     throw ModelFileError("tensor 'features.weights' has a number that is not positive");
-  const auto directions =
-      stored<T>(backend, drawn_directions<T>(params.seed, chosen, params.in_features + (params.bias != 0)), count);
-  const auto factors = stored<T>(backend, std::vector<T>(weights.begin(), weights.end()), 1);
+  const std::size_t width = params.in_features + (params.bias != 0);
+  const auto directions = stored<T>(backend, drawn_directions<T>(params.seed, chosen, width), count, width);
+  const auto factors = stored<T>(backend, std::vector<T>(weights.begin(), weights.end()), 1, count);
   return NtkRandomFeatures<T, B>(params, {.directions = directions->view(), .weights = factors->view()}, backend);
 }
 
@@ -72,7 +73,7 @@ std::shared_ptr<const Array<T, B>> repeated(const B& backend, const ModelFile& f
     for (std::size_t i = 0; i < times; ++i)
       for (const auto x : numbers) row.push_back(static_cast<T>(x));
   });
-  return stored<T>(backend, row, 1);
+  return stored<T>(backend, row, 1, row.size());
 }
 
 template <Real T, Backend B>
@@ -91,9 +92,9 @@ RowMap<T, B> image_map(const ImageMapParams& params, const ModelFile& file, cons
     };
   }
   const auto mean = repeated<T>(backend, file, "features.mean", d, 1);
-  const auto ones = stored<T>(backend, std::vector<T>(d, T(1)), 1);
+  const auto ones = stored<T>(backend, std::vector<T>(d, T(1)), 1, d);
   const auto matrix = with_numbers(file, "features.matrix", {d, d}, [&](auto numbers) {
-    return stored<T>(backend, std::vector<T>(numbers.begin(), numbers.end()), d);
+    return stored<T>(backend, std::vector<T>(numbers.begin(), numbers.end()), d, d);
   });
   return [=](View<const T, B> x, View<T, B> z) {
     Array<T, B> centred(backend, x.rows, d), white(backend, x.rows, d);
@@ -133,17 +134,17 @@ RowMap<T, B> landmark_map(const LandmarkMapParams& params, const ModelFile& file
     throw ModelFileError("it has " + std::to_string(r) + " landmarks for " + std::to_string(params.out_features) +
                          " features");
   const auto landmarks = with_numbers(file, "features.landmarks", {r, d}, [&](auto rows) {
-    return stored<T>(backend, landmark_rows<T>(rows, d, params.kernel.bias == 0), r);
+    return stored<T>(backend, landmark_rows<T>(rows, d, params.kernel.bias == 0), r, d);
   });
   const auto factor = with_numbers(file, "features.factor", {r * (r + 1) / 2}, [&](auto packed) {
     std::vector<T> square(r * r);
     for (std::size_t i = 0; i < r; ++i)
       for (std::size_t j = 0; j <= i; ++j) square[i * r + j] = static_cast<T>(packed[i * (i + 1) / 2 + j]);
-    return stored<T>(backend, square, r);
+    return stored<T>(backend, square, r, r);
   });
   // Columns without a landmark are products with zeros.
   const std::size_t rest = params.out_features - r;
-  const auto zeros = stored<T>(backend, std::vector<T>(std::max<std::size_t>(rest, 1)), std::max<std::size_t>(rest, 1));
+  const auto zeros = stored<T>(backend, std::vector<T>(rest), rest, 1);
   return [=](View<const T, B> x, View<T, B> z) {
     Array<T, B> kernel(backend, x.rows, r);
     const View<const T, B> k = std::as_const(kernel).view(), w = factor->view();
