@@ -25,7 +25,7 @@ template <Real T, Backend B>
 std::shared_ptr<const Array<T, B>> stored(const B& backend, const std::vector<T>& numbers, std::size_t rows,
                                           std::size_t cols) {
   auto out = std::make_shared<Array<T, B>>(backend, rows, cols);
-  copy_in(backend, numbers.data(), numbers.size() * sizeof(T), out->view().data);
+  if (!numbers.empty()) copy_in(backend, numbers.data(), numbers.size() * sizeof(T), out->view().data);
   return out;
 }
 
