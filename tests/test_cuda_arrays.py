@@ -253,7 +253,16 @@ class Late:
 
 
 @pytest.fixture
-def late():
+def no_garbage():
+    """Arrays that tests before left in cycles would be released at any moment, and that waits."""
+    gc.collect()
+    gc.disable()
+    yield
+    gc.enable()
+
+
+@pytest.fixture
+def late(no_garbage):
     return Late()
 
 
@@ -269,7 +278,7 @@ def test_work_is_queued_on_the_current_stream(name, monkeypatch, late):
 
 
 @emulated
-def test_loading_does_not_wait():
+def test_loading_does_not_wait(no_garbage):
     place = Place(0, stream=emulation.make_stream(0))
     host = np.random.default_rng(0).normal(size=(700, 500))  # more than one part of a queued copy
     wanted = host.copy()
